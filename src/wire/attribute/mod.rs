@@ -1,0 +1,92 @@
+//! Attributes: one type each, one file a family.
+//!
+//! A value is decoded when somebody asks for it and only then; text stays bytes until it is displayed.
+//! Whatever this crate does not know is kept as a [`RawAttribute`].
+
+mod address;
+mod auth;
+mod error;
+mod ice;
+mod nat;
+mod registry;
+mod text;
+mod turn;
+
+pub use address::*;
+pub use auth::*;
+pub use error::*;
+pub use ice::*;
+pub use nat::*;
+pub use registry::{AttributeType, AttributeValue};
+pub use text::*;
+pub use turn::*;
+
+use super::builder::{BuildError, ValueWriter};
+use super::header::TransactionId;
+
+/// Length of an attribute's type and length fields in bytes.
+pub const ATTRIBUTE_HEADER_LENGTH: usize = 4;
+
+/// A typed attribute: what its value means, in both directions.
+pub trait Attribute<'a>: Sized {
+    /// The number it is registered under.
+    const TYPE: AttributeType;
+
+    /// Reads a value. `id` is the message's transaction id, which some addresses are XORed with.
+    ///
+    /// # Errors
+    /// The value is not one of this attribute.
+    fn decode(value: &'a [u8], id: &TransactionId) -> Result<Self, AttributeError>;
+
+    /// Writes the value.
+    ///
+    /// # Errors
+    /// [`BuildError::InvalidValue`] or [`BuildError::ValueTooLong`]; a lack of room is not the
+    /// attribute's business.
+    fn encode(&self, id: &TransactionId, out: &mut ValueWriter<'_>) -> Result<(), BuildError>;
+}
+
+/// An attribute as it stands in a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawAttribute<'a> {
+    /// Its type.
+    pub ty: AttributeType,
+    /// Its value, without padding.
+    pub value: &'a [u8],
+    /// Where its header starts in the message, in bytes from the first.
+    pub offset: u32,
+}
+
+/// Why a value is not one of its attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AttributeError {
+    /// Not a length that the attribute can have.
+    WrongLength,
+    /// An address family other than IPv4 (1) and IPv6 (2).
+    UnknownFamily,
+    /// A number outside the attribute's range.
+    OutOfRange,
+}
+
+impl core::fmt::Display for AttributeError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::WrongLength => "not a length that the attribute can have",
+            Self::UnknownFamily => "an unknown address family",
+            Self::OutOfRange => "a number outside the attribute's range",
+        })
+    }
+}
+
+impl core::error::Error for AttributeError {}
+
+/// The length of a value with its padding to a multiple of four (RFC 8489 s14). Cannot wrap: a value is at
+/// most 65 535 bytes where this is called, and the sum is a `usize`.
+pub(crate) const fn padded_length(length: usize) -> usize {
+    length.saturating_add(3) & !3
+}
+
+/// Reads a value of exactly `N` bytes.
+fn exactly<const N: usize>(value: &[u8]) -> Result<[u8; N], AttributeError> {
+    <[u8; N]>::try_from(value).map_err(|_| AttributeError::WrongLength)
+}

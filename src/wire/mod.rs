@@ -1,0 +1,23 @@
+//! The wire: bytes to values and back. No time, no randomness, no policy.
+//!
+//! Everything reads through checked access: no input panics, reads out of bounds or allocates. A view
+//! ([`Message`], [`ChannelData`]) borrows the caller's buffer; a [`MessageBuilder`] writes into one.
+
+pub mod attribute;
+mod builder;
+mod channel_data;
+mod classify;
+mod header;
+mod integrity;
+mod message;
+pub mod stream;
+
+pub use builder::{BuildError, MessageBuilder, ValueWriter};
+pub use channel_data::{ChannelData, ChannelNumber};
+pub use classify::{Classification, classify};
+pub use header::{Class, HEADER_LENGTH, MAGIC_COOKIE, Method, TransactionId};
+pub use integrity::{
+    Integrity, IntegrityAlgorithm, Key, MESSAGE_INTEGRITY_LENGTH, MESSAGE_INTEGRITY_SHA256_LENGTH,
+    MESSAGE_INTEGRITY_SHA256_MIN_LENGTH, userhash,
+};
+pub use message::{Attributes, Message, ParseError};
