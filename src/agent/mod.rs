@@ -1,0 +1,377 @@
+//! Houses any number of operations behind one set of calls and one deadline.
+
+mod operation;
+mod routes;
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use slab::Slab;
+
+pub use operation::OperationId;
+use operation::{Housed, Operation};
+use routes::{EVERYWHERE, Routes};
+
+use crate::entropy::Entropy;
+use crate::machine::{Counters, Disposition, DropReason, Machine, WakeReason};
+use crate::net::{Datagram, Outcome, Receipt, SendError, Transmit};
+use crate::stun::binding::ConfigError;
+use crate::stun::{Binding, BindingConfig, BindingEvent, Server, ServerConfig};
+use crate::time::{Instant, Now, TimerTable, earliest};
+use crate::transaction::RtoCache;
+use crate::wire::{Class, Message};
+
+/// Houses operations, routes what arrives to the one it is for, and merges what they want.
+///
+/// ```text
+///   datagram --handle_input--> [ routes: transaction id, local address ] --> operation
+///                                                                               |
+///   poll_transmit, poll_event <-- [ ready queues, first come first served ] <---+
+///   poll_timeout              <-- [ one heap of deadlines ] <-------------------+
+/// ```
+///
+/// # Example
+/// ```
+/// use libstun::{Agent, Entropy, FiveTuple, Instant, Machine, stun::BindingConfig};
+///
+/// let mut agent = Agent::new(Entropy::from_seed([7; 32]), Instant::ZERO);
+/// for server in ["192.0.2.1:3478", "192.0.2.2:3478"] {
+///     let path = FiveTuple::udp("0.0.0.0:5000".parse()?, server.parse()?);
+///     agent.start_binding(BindingConfig::new(path), Instant::ZERO)?;
+/// }
+/// assert_eq!(core::iter::from_fn(|| agent.poll_transmit().map(|_| ())).count(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Agent {
+    entropy: Entropy,
+    operations: Slab<Operation>,
+    routes: Routes,
+    timers: TimerTable,
+    with_transmits: VecDeque<u32>,
+    with_events: VecDeque<u32>,
+    /// Operations whose last event has been polled. They go at the next input or command, because the host
+    /// may still hold bytes that they lent.
+    ended: Vec<u32>,
+    generation: u32,
+    max_operations: usize,
+    round_trips: RtoCache,
+    counters: Counters,
+    now: Now,
+}
+
+/// What happened, and to which operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AgentEvent {
+    /// The operation.
+    pub id: OperationId,
+    /// What happened to it.
+    pub event: Event,
+}
+
+/// What an operation tells its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A binding's.
+    Binding(BindingEvent),
+}
+
+/// Why an operation cannot be started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The binding's configuration contradicts itself.
+    Config(ConfigError),
+    /// The agent houses as many operations as it may.
+    TooManyOperations,
+    /// Another server already answers at exactly that address.
+    AddressTaken,
+}
+
+impl core::fmt::Display for StartError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::TooManyOperations => f.write_str("the agent houses as many operations as it may"),
+            Self::AddressTaken => f.write_str("another server already answers at that address"),
+        }
+    }
+}
+
+impl core::error::Error for StartError {}
+
+/// The agent knows no operation of that id: it never existed, has ended, or was cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownOperation;
+
+impl core::fmt::Display for UnknownOperation {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("the agent knows no operation of that id")
+    }
+}
+
+impl core::error::Error for UnknownOperation {}
+
+impl Agent {
+    /// Operations that an agent houses unless told otherwise.
+    pub const DEFAULT_MAX_OPERATIONS: usize = 1 << 20;
+
+    /// An agent without operations.
+    #[must_use]
+    pub fn new(entropy: Entropy, now: Instant) -> Self {
+        Self {
+            entropy,
+            operations: Slab::new(),
+            routes: Routes::default(),
+            timers: TimerTable::default(),
+            with_transmits: VecDeque::new(),
+            with_events: VecDeque::new(),
+            ended: Vec::new(),
+            generation: 0,
+            max_operations: Self::DEFAULT_MAX_OPERATIONS,
+            round_trips: RtoCache::default(),
+            counters: Counters::default(),
+            now: Now::new(now),
+        }
+    }
+
+    /// Changes how many operations it houses at most; those that it has stay.
+    pub fn set_max_operations(&mut self, limit: usize) {
+        self.max_operations = limit.min(Self::DEFAULT_MAX_OPERATIONS);
+    }
+
+    /// Starts a binding, which asks at once. Its id stays valid until its last event has been polled:
+    /// [`BindingEvent::Failed`], or the first [`BindingEvent::Mapped`] if it asks once.
+    ///
+    /// # Errors
+    /// The configuration contradicts itself, or there are too many operations; nothing was started.
+    pub fn start_binding(&mut self, config: BindingConfig, now: Instant) -> Result<OperationId, StartError> {
+        let now = self.begin(now);
+        self.check_room()?;
+        let known = self.round_trips.get(config.path.remote.ip(), now);
+        let binding = Binding::start(config, self.entropy.fork(), known, now).map_err(StartError::Config)?;
+        Ok(self.house(Housed::Binding(Box::new(binding))))
+    }
+
+    /// Starts a server, which answers requests that arrive at its local address. Where several would answer,
+    /// the most specific address does.
+    ///
+    /// # Errors
+    /// The address is taken, or there are too many operations; nothing was started.
+    pub fn start_server(&mut self, config: ServerConfig, now: Instant) -> Result<OperationId, StartError> {
+        let now = self.begin(now);
+        self.check_room()?;
+        let local = config.local.unwrap_or(EVERYWHERE);
+        if self.routes.requests_at(&local).is_some() {
+            return Err(StartError::AddressTaken);
+        }
+        let id = self.house(Housed::Server(Box::new(Server::new(config, now))));
+        self.routes.add_request(id.slot(), local);
+        Ok(id)
+    }
+
+    /// Ends an operation at once and without an event; what it had queued is gone with it.
+    ///
+    /// # Errors
+    /// No such operation.
+    pub fn cancel(&mut self, id: OperationId, now: Instant) -> Result<(), UnknownOperation> {
+        self.begin(now);
+        self.operation(id).ok_or(UnknownOperation)?;
+        self.remove(id.slot());
+        Ok(())
+    }
+
+    /// How many operations it houses.
+    #[must_use]
+    pub fn operation_count(&self) -> usize {
+        self.operations.iter().filter(|(_, operation)| !operation.is_in_ended).count()
+    }
+
+    /// Whether an operation is there: started, not cancelled, its last event not polled.
+    #[must_use]
+    pub fn contains(&self, id: OperationId) -> bool {
+        self.operation(id).is_some()
+    }
+
+    /// What was dropped, by reason, by the agent and all its operations.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Brings a command or input to the latest time, and lets go of what the host can no longer hold.
+    fn begin(&mut self, now: Instant) -> Instant {
+        while let Some(slot) = self.ended.pop() {
+            self.remove(slot);
+        }
+        self.now.advance(now)
+    }
+
+    fn check_room(&self) -> Result<(), StartError> {
+        if self.operations.len() < self.max_operations { Ok(()) } else { Err(StartError::TooManyOperations) }
+    }
+
+    fn operation(&self, id: OperationId) -> Option<&Operation> {
+        self.operations.get(id.slot() as usize).filter(|operation| operation.id == id && !operation.is_in_ended)
+    }
+
+    fn house(&mut self, machine: Housed) -> OperationId {
+        self.generation = self.generation.wrapping_add(1).max(1);
+        let entry = self.operations.vacant_entry();
+        let id = OperationId::new(entry.key() as u32, self.generation);
+        entry.insert(Operation::new(id, machine));
+        self.note(id.slot());
+        id
+    }
+
+    fn remove(&mut self, slot: u32) {
+        let Some(operation) = self.operations.try_remove(slot as usize) else { return };
+        self.routes.set_response(slot, operation.routed, None);
+        if let Housed::Server(server) = &operation.machine {
+            self.routes.remove_request(slot, server.local().unwrap_or(EVERYWHERE));
+        }
+        self.timers.set(slot, None);
+        if operation.is_in_transmits {
+            self.with_transmits.retain(|queued| *queued != slot);
+        }
+        if operation.is_in_events {
+            self.with_events.retain(|queued| *queued != slot);
+        }
+    }
+
+    /// After every call to an operation: its route, its deadline, and its place in the ready queues.
+    fn note(&mut self, slot: u32) {
+        let Some(operation) = self.operations.get_mut(slot as usize) else { return };
+        let outstanding = operation.outstanding();
+        self.routes.set_response(slot, operation.routed, outstanding);
+        operation.routed = outstanding;
+        self.timers.set(slot, operation.deadline().map(|(at, _)| at));
+        if operation.queued_transmits() > 0 && !operation.is_in_transmits {
+            operation.is_in_transmits = true;
+            self.with_transmits.push_back(slot);
+        }
+        if operation.queued_events() > 0 && !operation.is_in_events {
+            operation.is_in_events = true;
+            self.with_events.push_back(slot);
+        }
+    }
+
+    /// The operation that a well-formed message is for.
+    fn route(&self, message: &Message<'_>, datagram: &Datagram<'_>) -> Result<u32, DropReason> {
+        match message.class() {
+            Class::SuccessResponse | Class::ErrorResponse => {
+                self.routes.response(message.transaction_id()).ok_or(DropReason::UnknownTransaction)
+            }
+            Class::Request | Class::Indication => {
+                self.routes.request(&datagram.path.local).ok_or(DropReason::Unexpected)
+            }
+        }
+    }
+
+    fn deliver(&mut self, slot: u32, datagram: &Datagram<'_>, now: Instant) -> Disposition {
+        let Some(operation) = self.operations.get_mut(slot as usize) else { return Disposition::Unclaimed };
+        let disposition = operation.receive(datagram, now);
+        if let Housed::Binding(binding) = &operation.machine {
+            if let Some(rtt) = binding.last_round_trip().filter(|_| disposition == Disposition::Done) {
+                self.round_trips.note(binding.path().remote.ip(), rtt, now);
+            }
+        }
+        self.note(slot);
+        disposition
+    }
+
+    /// Hands a send error to the operation whose request it was, or to all on that path.
+    fn deliver_send_error(&mut self, slot: u32, failed: &Receipt, error: SendError, now: Instant) {
+        if let Some(operation) = self.operations.get_mut(slot as usize) {
+            operation.handle_send_error(failed, error, now);
+            self.note(slot);
+        }
+    }
+
+    fn has_output(&self) -> bool {
+        !self.with_transmits.is_empty() || !self.with_events.is_empty()
+    }
+}
+
+impl Machine for Agent {
+    type Event = AgentEvent;
+
+    fn handle_input<'a>(&mut self, datagram: &Datagram<'a>, now: Instant) -> Outcome<'a> {
+        let now = self.begin(now);
+        let Ok(message) = Message::parse(datagram.payload) else { return Outcome::Unclaimed };
+        let disposition = match self.route(&message, datagram) {
+            Ok(slot) => self.deliver(slot, datagram, now),
+            Err(reason) => Disposition::Dropped(reason),
+        };
+        // Well-formed STUN that nobody claims is never anybody's application data.
+        let disposition = match disposition {
+            Disposition::Unclaimed => Disposition::Dropped(DropReason::Unexpected),
+            other => other,
+        };
+        self.counters.settle(disposition)
+    }
+
+    fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
+        let slot = *self.with_transmits.front()?;
+        let operation = self.operations.get_mut(slot as usize)?;
+        if operation.queued_transmits() <= 1 {
+            operation.is_in_transmits = false;
+            self.with_transmits.pop_front();
+        }
+        operation.poll_transmit()
+    }
+
+    fn poll_event(&mut self) -> Option<AgentEvent> {
+        let slot = *self.with_events.front()?;
+        let operation = self.operations.get_mut(slot as usize)?;
+        if operation.queued_events() <= 1 {
+            operation.is_in_events = false;
+            self.with_events.pop_front();
+            if operation.is_ended() {
+                operation.is_in_ended = true;
+                self.ended.push(slot);
+            }
+        }
+        operation.poll_event()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        let output = self.has_output().then_some(self.now.get());
+        earliest(output, self.timers.earliest().map(|(at, _)| at))
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        let now = self.begin(now);
+        while let Some(slot) = self.timers.pop_due(now) {
+            if let Some(operation) = self.operations.get_mut(slot as usize) {
+                operation.handle_timeout(now);
+                self.note(slot);
+            }
+        }
+    }
+
+    fn handle_send_error(&mut self, failed: &Receipt, error: SendError, now: Instant) {
+        let now = self.begin(now);
+        if let Some(id) = failed.transaction_id {
+            if let Some(slot) = self.routes.response(id) {
+                self.deliver_send_error(slot, failed, error, now);
+            }
+            return;
+        }
+        let slots: Vec<u32> = self.operations.iter().map(|(_, operation)| operation.id.slot()).collect();
+        slots.into_iter().for_each(|slot| self.deliver_send_error(slot, failed, error, now));
+    }
+
+    fn wake_reason(&self) -> Option<WakeReason> {
+        if self.has_output() {
+            return Some(WakeReason::Output);
+        }
+        let (_, slot) = self.timers.earliest()?;
+        self.operations.get(slot as usize)?.deadline().map(|(_, reason)| reason)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! Who gets a message: by transaction id for responses, by local address for requests. O(1) each.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use hashbrown::HashTable;
+
+use crate::wire::TransactionId;
+
+/// The agent's demultiplexer. Values are slots of operations.
+#[derive(Debug, Default)]
+pub(super) struct Routes {
+    responses: HashTable<(TransactionId, u32)>,
+    requests: HashTable<(SocketAddr, u32)>,
+}
+
+impl Routes {
+    /// The operation that waits for a response under `id`.
+    pub(super) fn response(&self, id: TransactionId) -> Option<u32> {
+        self.responses.find(id.hash(), |(known, _)| *known == id).map(|(_, slot)| *slot)
+    }
+
+    /// Moves an operation's entry from the id it waited under to the one it waits under now.
+    pub(super) fn set_response(&mut self, slot: u32, before: Option<TransactionId>, now: Option<TransactionId>) {
+        if before == now {
+            return;
+        }
+        if let Some(id) = before {
+            if let Ok(entry) = self.responses.find_entry(id.hash(), |known| *known == (id, slot)) {
+                entry.remove();
+            }
+        }
+        if let Some(id) = now {
+            self.responses.insert_unique(id.hash(), (id, slot), |(id, _)| id.hash());
+        }
+    }
+
+    /// The operation that answers requests which arrive at `local`: the most specific one.
+    pub(super) fn request(&self, local: &SocketAddr) -> Option<u32> {
+        let any_ip = |ip: IpAddr| match ip {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        [*local, SocketAddr::new(any_ip(local.ip()), local.port()), SocketAddr::new(local.ip(), 0), EVERYWHERE]
+            .iter()
+            .find_map(|address| self.requests_at(address))
+    }
+
+    /// Whether requests at exactly that address have an operation.
+    pub(super) fn requests_at(&self, local: &SocketAddr) -> Option<u32> {
+        let local = normal(local);
+        self.requests.find(hash(&local), |(known, _)| *known == local).map(|(_, slot)| *slot)
+    }
+
+    pub(super) fn add_request(&mut self, slot: u32, local: SocketAddr) {
+        let local = normal(&local);
+        self.requests.insert_unique(hash(&local), (local, slot), |(known, _)| hash(known));
+    }
+
+    pub(super) fn remove_request(&mut self, slot: u32, local: SocketAddr) {
+        let local = normal(&local);
+        if let Ok(entry) = self.requests.find_entry(hash(&local), |known| *known == (local, slot)) {
+            entry.remove();
+        }
+    }
+}
+
+/// Stands for every local address.
+pub(super) const EVERYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+/// One form for each address: no flow label, no scope, and one "everywhere".
+fn normal(address: &SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() && address.port() == 0 {
+        return EVERYWHERE;
+    }
+    SocketAddr::new(address.ip(), address.port())
+}
+
+/// The host chooses the addresses it listens on, so an attacker cannot make them collide: a fixed mix of the
+/// bits is enough, and is the same in every run (C8).
+fn hash(address: &SocketAddr) -> u64 {
+    let bits = match address.ip() {
+        IpAddr::V4(ip) => u128::from(ip.to_bits()),
+        IpAddr::V6(ip) => ip.to_bits(),
+    };
+    let folded = (bits as u64) ^ ((bits >> 64) as u64) ^ u64::from(address.port()).rotate_left(32);
+    folded.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_specific_address_wins() {
+        let addr = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let mut routes = Routes::default();
+        assert_eq!(routes.request(&addr("10.0.0.1:1")), None);
+        routes.add_request(1, addr("[::]:0"));
+        routes.add_request(2, addr("0.0.0.0:3478"));
+        routes.add_request(3, addr("10.0.0.1:3478"));
+        assert_eq!(routes.request(&addr("10.0.0.1:3478")), Some(3));
+        assert_eq!(routes.request(&addr("10.0.0.2:3478")), Some(2));
+        assert_eq!(routes.request(&addr("[::1]:3478")), Some(1));
+        routes.remove_request(3, addr("10.0.0.1:3478"));
+        assert_eq!(routes.request(&addr("10.0.0.1:3478")), Some(2));
+    }
+}

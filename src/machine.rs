@@ -1,0 +1,215 @@
+//! The one shape of every machine, and the words it answers with.
+
+use core::fmt::Debug;
+
+use crate::net::{Datagram, Outcome, Receipt, SendError, Transmit};
+use crate::time::Instant;
+
+/// A sans-IO state machine: a [`crate::stun::Binding`], a [`crate::stun::Server`], a whole
+/// [`crate::Agent`], and everything added later.
+///
+/// # The calls
+///
+/// - *Input*: [`handle_input`](Machine::handle_input), [`handle_timeout`](Machine::handle_timeout),
+///   [`handle_send_error`](Machine::handle_send_error) and the machine's own commands. All progress happens
+///   here.
+/// - *Output*: [`poll_transmit`](Machine::poll_transmit), [`poll_event`](Machine::poll_event). They only
+///   drain, in any order.
+/// - *When*: [`poll_timeout`](Machine::poll_timeout), [`wake_reason`](Machine::wake_reason). Read them after
+///   draining.
+///
+/// # The contract
+///
+/// - C1 All progress happens in `handle_*` and in commands. Polls only drain; their order does not matter.
+/// - C2 While output is queued, `poll_timeout()` is not after the latest `now`.
+/// - C3 After `handle_timeout(t)` with `t = poll_timeout()`, the next deadline is later, or output is
+///   queued, or nothing is scheduled.
+/// - C4 Early and repeated calls of `handle_timeout` change nothing. A late one loses nothing and sends one
+///   catch-up datagram.
+/// - C5 A `now` earlier than one already seen counts as the latest seen. Arithmetic saturates.
+/// - C6 `None` means that only input or a command can change the state.
+/// - C7 No input panics or grows memory without bound; every queue has a named limit and its drops are
+///   counted.
+/// - C8 Equal seed and equal calls give equal bytes and events.
+/// - C9 Garbage from the network is dropped and counted. Misuse is an `Err` of the command that was
+///   misused. The end of an operation is an event with its reason.
+/// - C10 Every wake-up has a reason.
+pub trait Machine {
+    /// What the machine tells its host.
+    type Event: Debug + PartialEq;
+
+    /// Offers a received datagram, or one frame of a stream.
+    fn handle_input<'a>(&mut self, datagram: &Datagram<'a>, now: Instant) -> Outcome<'a>;
+
+    /// The next datagram to send, until `None`. Its bytes stay where they are until the next `handle_*`
+    /// call or command.
+    fn poll_transmit(&mut self) -> Option<Transmit<'_>>;
+
+    /// The next thing that happened, until `None`.
+    fn poll_event(&mut self) -> Option<Self::Event>;
+
+    /// When to call [`handle_timeout`](Machine::handle_timeout) next; `None` is never. Not after the latest
+    /// `now` while output is queued. Costs O(1).
+    fn poll_timeout(&self) -> Option<Instant>;
+
+    /// Time has come, or not: an early call changes nothing.
+    fn handle_timeout(&mut self, now: Instant);
+
+    /// A datagram could not be sent, or ICMP said that it did not arrive.
+    fn handle_send_error(&mut self, failed: &Receipt, error: SendError, now: Instant);
+
+    /// Why [`poll_timeout`](Machine::poll_timeout) wants to be woken then; `None` when it does not.
+    fn wake_reason(&self) -> Option<WakeReason>;
+}
+
+/// Why a machine wants to be woken (C10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WakeReason {
+    /// A datagram or an event is queued.
+    Output,
+    /// A request is due again.
+    Retransmission,
+    /// The last wait for a response ends.
+    TransactionTimeout,
+    /// A binding has to be kept alive.
+    Refresh,
+    /// A failed request is due again after its backoff.
+    Retry,
+}
+
+impl WakeReason {
+    /// A lower-case name for logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Output => "output",
+            Self::Retransmission => "retransmission",
+            Self::TransactionTimeout => "transaction timeout",
+            Self::Refresh => "refresh",
+            Self::Retry => "retry",
+        }
+    }
+}
+
+/// Why a message from the network was dropped (C9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DropReason {
+    /// A response to no outstanding request: late, repeated or forged.
+    UnknownTransaction,
+    /// A response from another address than the one that was asked, or on another path.
+    WrongSource,
+    /// A response of another method than its request.
+    WrongMethod,
+    /// FINGERPRINT does not match (RFC 8489 s6.3).
+    BadFingerprint,
+    /// A response to a signed request without a valid signature (RFC 8489 s9.1.4).
+    Unauthenticated,
+    /// An attribute that the usage knows has an impossible value.
+    MalformedAttribute,
+    /// A request of a method that is not served.
+    UnsupportedMethod,
+    /// An indication: valid, and nothing to do.
+    Indication,
+    /// A source that no reply may go to: port 0, multicast, broadcast or unspecified.
+    UnusableSource,
+    /// The queue for replies is full: the host does not drain it.
+    QueueFull,
+    /// STUN that no operation of the agent expects.
+    Unexpected,
+}
+
+impl DropReason {
+    /// Every reason, in the order of their numbers.
+    pub const ALL: [Self; 11] = [
+        Self::UnknownTransaction,
+        Self::WrongSource,
+        Self::WrongMethod,
+        Self::BadFingerprint,
+        Self::Unauthenticated,
+        Self::MalformedAttribute,
+        Self::UnsupportedMethod,
+        Self::Indication,
+        Self::UnusableSource,
+        Self::QueueFull,
+        Self::Unexpected,
+    ];
+
+    /// A lower-case sentence for logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::UnknownTransaction => "response to no outstanding request",
+            Self::WrongSource => "response from another address than was asked",
+            Self::WrongMethod => "response of another method than its request",
+            Self::BadFingerprint => "FINGERPRINT does not match",
+            Self::Unauthenticated => "response without a valid signature",
+            Self::MalformedAttribute => "attribute with an impossible value",
+            Self::UnsupportedMethod => "request of a method that is not served",
+            Self::Indication => "indication",
+            Self::UnusableSource => "source that no reply may go to",
+            Self::QueueFull => "queue for replies is full",
+            Self::Unexpected => "STUN that no operation expects",
+        }
+    }
+}
+
+/// How many messages were dropped, by reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters([u32; DropReason::ALL.len()]);
+
+impl Counters {
+    /// Messages dropped for one reason. Sticks at `u32::MAX`.
+    #[must_use]
+    pub fn dropped(&self, reason: DropReason) -> u32 {
+        self.0.get(reason as usize).copied().unwrap_or(0)
+    }
+
+    /// Messages dropped for any reason. Sticks at `u32::MAX`.
+    #[must_use]
+    pub fn total(&self) -> u32 {
+        self.0.iter().fold(0, |sum, count| sum.saturating_add(*count))
+    }
+
+    /// Notes what became of a message, and passes it on to the host as an outcome.
+    pub(crate) fn settle<'a>(&mut self, disposition: Disposition) -> Outcome<'a> {
+        match disposition {
+            Disposition::Unclaimed => Outcome::Unclaimed,
+            Disposition::Done => Outcome::Consumed,
+            Disposition::Dropped(reason) => {
+                if let Some(count) = self.0.get_mut(reason as usize) {
+                    *count = count.saturating_add(1);
+                }
+                Outcome::Consumed
+            }
+        }
+    }
+}
+
+/// What became of a message inside a machine, before anybody counts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Disposition {
+    /// Not this machine's.
+    Unclaimed,
+    /// Acted upon.
+    Done,
+    /// This machine's, and not to be acted upon.
+    Dropped(DropReason),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_drop_reason_has_a_counter_of_its_own() {
+        let mut counters = Counters::default();
+        for (place, reason) in DropReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, place);
+            let _ = counters.settle(Disposition::Dropped(reason));
+            assert_eq!(counters.dropped(reason), 1);
+        }
+        assert_eq!(counters.total(), 11);
+    }
+}

@@ -1,0 +1,159 @@
+//! How a binding asks.
+
+use core::time::Duration;
+
+use crate::auth::ShortTerm;
+use crate::entropy::Entropy;
+use crate::net::FiveTuple;
+use crate::time::nanos;
+use crate::transaction::RetransmissionConfig;
+
+/// How a [`super::Binding`] asks. The fields are public: change what you need before you pass it on.
+#[derive(Clone, Debug)]
+pub struct BindingConfig {
+    /// From which socket to which server.
+    pub path: FiveTuple,
+    /// The host's number for the socket; handed back in each transmit.
+    pub socket_id: u32,
+    /// Asks again this long after the last request was sent, so that the NAT keeps the binding; `None` asks
+    /// once. 25 s; at least 1 s.
+    pub refresh: Option<Duration>,
+    /// How to go on after a failure that may pass, while refreshing.
+    pub backoff: Backoff,
+    /// Signs requests and demands signed responses. None.
+    pub credentials: Option<ShortTerm>,
+    /// Ends requests with FINGERPRINT, which helps others on the socket to tell STUN from the rest. Yes.
+    pub fingerprint: bool,
+    /// Takes MAPPED-ADDRESS where XOR-MAPPED-ADDRESS is missing, as servers of RFC 3489 send it. No: a
+    /// middlebox may have rewritten it.
+    pub accepts_mapped_address: bool,
+    /// When to send again and when to give up.
+    pub retransmission: RetransmissionConfig,
+}
+
+impl BindingConfig {
+    /// The interval of RFC 8445 s11 and of NATs that forget after 30 s, with a margin.
+    pub const DEFAULT_REFRESH: Duration = Duration::from_secs(25);
+
+    /// The shortest interval that is accepted.
+    pub const MIN_REFRESH: Duration = Duration::from_secs(1);
+
+    /// Keeps the binding on `path` alive, every 25 s.
+    #[must_use]
+    pub fn new(path: FiveTuple) -> Self {
+        Self {
+            path,
+            socket_id: 0,
+            refresh: Some(Self::DEFAULT_REFRESH),
+            backoff: Backoff::default(),
+            credentials: None,
+            fingerprint: true,
+            accepts_mapped_address: false,
+            retransmission: RetransmissionConfig::default(),
+        }
+    }
+
+    /// The same, asking once.
+    #[must_use]
+    pub fn once(path: FiveTuple) -> Self {
+        Self { refresh: None, ..Self::new(path) }
+    }
+
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let remote = self.path.remote;
+        if remote.port() == 0 || remote.ip().is_unspecified() || remote.ip().is_multicast() {
+            return Err(ConfigError::ServerAddress);
+        }
+        if self.path.local.is_ipv4() != remote.is_ipv4() {
+            return Err(ConfigError::MixedFamilies);
+        }
+        if self.refresh.is_some_and(|interval| interval < Self::MIN_REFRESH) {
+            return Err(ConfigError::RefreshTooShort);
+        }
+        Ok(())
+    }
+}
+
+/// Why a binding cannot be made of its configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigError {
+    /// The server's address has port 0, or is unspecified or multicast.
+    ServerAddress,
+    /// Local address and server are of different families.
+    MixedFamilies,
+    /// The refresh interval is under [`BindingConfig::MIN_REFRESH`].
+    RefreshTooShort,
+    /// The request does not fit into one datagram.
+    RequestTooLong,
+}
+
+impl core::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::ServerAddress => "the server's address has port 0, or is unspecified or multicast",
+            Self::MixedFamilies => "local address and server are of different families",
+            Self::RefreshTooShort => "the refresh interval is under one second",
+            Self::RequestTooLong => "the request does not fit into one datagram",
+        })
+    }
+}
+
+impl core::error::Error for ConfigError {}
+
+/// How long to wait between failed attempts: doubling, with a random part so that a crowd of clients does
+/// not return in step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    /// After the first failure. 1 s; at least 100 ms.
+    pub first: Duration,
+    /// At most. 60 s.
+    pub max: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { first: Duration::from_secs(1), max: Duration::from_secs(60) }
+    }
+}
+
+impl Backoff {
+    const MIN: Duration = Duration::from_millis(100);
+
+    /// The wait after that many failures in a row: of the doubled time, the last quarter is random.
+    pub(super) fn wait(&self, failures: u32, entropy: &mut Entropy) -> Duration {
+        let doublings = failures.saturating_sub(1).min(31);
+        let first = self.first.max(Self::MIN);
+        let full = first.saturating_mul(1 << doublings).min(self.max.max(first));
+        full.saturating_sub(Duration::from_nanos(entropy.below(nanos(full) / 4)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_to_the_maximum_and_never_fall_below_three_quarters() {
+        let mut entropy = Entropy::from_seed([1; 32]);
+        let backoff = Backoff::default();
+        for (failures, full) in [(1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (1000, 60), (u32::MAX, 60)] {
+            let wait = backoff.wait(failures, &mut entropy).as_millis();
+            assert!((full * 750..=full * 1000).contains(&wait), "{failures} failures: {wait} ms");
+        }
+        let zero = Backoff { first: Duration::ZERO, max: Duration::ZERO };
+        assert!(zero.wait(1, &mut entropy) >= Duration::from_millis(75));
+    }
+
+    #[test]
+    fn contradictions_are_named() {
+        let udp = |local: &str, remote: &str| BindingConfig::new(FiveTuple::udp(local.parse().unwrap(), remote.parse().unwrap()));
+        let good = udp("0.0.0.0:0", "192.0.2.1:3478");
+        assert_eq!(good.check(), Ok(()));
+        for remote in ["192.0.2.1:0", "0.0.0.0:3478", "224.0.0.1:3478"] {
+            assert_eq!(udp("0.0.0.0:0", remote).check(), Err(ConfigError::ServerAddress));
+        }
+        assert_eq!(udp("[::]:0", "192.0.2.1:3478").check(), Err(ConfigError::MixedFamilies));
+        let hasty = BindingConfig { refresh: Some(Duration::from_millis(999)), ..good };
+        assert_eq!(hasty.check(), Err(ConfigError::RefreshTooShort));
+    }
+}

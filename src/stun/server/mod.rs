@@ -1,0 +1,271 @@
+//! The server side of the Binding method: answers with the source address of the request.
+
+use alloc::collections::VecDeque;
+use core::net::{IpAddr, SocketAddr};
+
+use crate::auth::{Refusal, ShortTerm};
+use crate::machine::{Counters, Disposition, DropReason, Machine, WakeReason};
+use crate::net::{self, Datagram, FiveTuple, Outcome, Receipt, SendError, Transmit};
+use crate::time::{Instant, Now};
+use crate::wire::attribute::{AttributeType, AttributeValue, ErrorCode, UnknownAttributes, XorMappedAddress, default_reason};
+use crate::wire::{BuildError, Class, Integrity, IntegrityAlgorithm, Message, MessageBuilder, Method};
+
+/// How a [`Server`] answers. The fields are public: change what you need before you pass it on.
+#[derive(Clone, Debug, Default)]
+pub struct ServerConfig {
+    /// Answers only what arrives at this address (an unspecified IP is any, port 0 is any); `None` answers
+    /// everything.
+    pub local: Option<SocketAddr>,
+    /// Answers only requests signed with this credential, and signs its answers (RFC 8489 s9.1.3).
+    pub credentials: Option<ShortTerm>,
+}
+
+/// Answers Binding requests. Holds no state about anybody.
+///
+/// A reply is never longer than [`Server::MAX_REPLY`] bytes. Responses, indications, garbage, and sources
+/// that nobody can be behind get silence, so that two servers cannot be set upon each other. SOFTWARE is
+/// never sent: it would only amplify.
+///
+/// ```text
+///  request --> FINGERPRINT? --> source usable? --> signed? --> attributes known? --> success
+///                 | no             | no           | no          | no
+///               silence          silence         400, 401      420
+/// ```
+#[derive(Debug)]
+pub struct Server {
+    config: ServerConfig,
+    replies: VecDeque<Reply>,
+    /// How many of `replies`, from the front, have been polled. They stay until the next input, since their
+    /// bytes are lent.
+    polled: usize,
+    counters: Counters,
+    answered: u64,
+    now: Now,
+}
+
+#[derive(Debug)]
+struct Reply {
+    path: FiveTuple,
+    socket_id: u32,
+    buffer: [u8; Server::MAX_REPLY],
+    length: u8,
+}
+
+impl Server {
+    /// Longest reply in bytes. A plain success is 32 (IPv4) or 44 (IPv6), and 8 more with FINGERPRINT.
+    pub const MAX_REPLY: usize = 112;
+
+    /// Replies kept for a host that does not poll; more are dropped and counted.
+    pub const MAX_QUEUED_REPLIES: usize = 256;
+
+    /// Unknown attributes that a 420 lists at most.
+    pub const MAX_LISTED_ATTRIBUTES: usize = 8;
+
+    /// A server.
+    #[must_use]
+    pub fn new(config: ServerConfig, now: Instant) -> Self {
+        Self {
+            config,
+            replies: VecDeque::new(),
+            polled: 0,
+            counters: Counters::default(),
+            answered: 0,
+            now: Now::new(now),
+        }
+    }
+
+    /// Where it answers; `None` is everywhere.
+    #[must_use]
+    pub const fn local(&self) -> Option<SocketAddr> {
+        self.config.local
+    }
+
+    /// How many requests it has answered, with success or an error.
+    #[must_use]
+    pub const fn answered(&self) -> u64 {
+        self.answered
+    }
+
+    /// What was dropped, by reason.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    pub(crate) fn queued_transmits(&self) -> usize {
+        self.replies.len().saturating_sub(self.polled)
+    }
+
+    /// What a datagram is to this server; queues the reply to a request.
+    pub(crate) fn receive(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition {
+        self.now.advance(now);
+        self.forget_polled();
+        let Ok(message) = Message::parse(datagram.payload) else { return Disposition::Unclaimed };
+        if message.class().is_response() || !self.listens_on(&datagram.path.local) {
+            return Disposition::Unclaimed;
+        }
+        match self.answer(&message, datagram) {
+            Ok(()) => {
+                self.answered = self.answered.saturating_add(1);
+                Disposition::Done
+            }
+            Err(reason) => Disposition::Dropped(reason),
+        }
+    }
+
+    /// The checks of RFC 8489 s6.3 in their order, then the reply.
+    fn answer(&mut self, request: &Message<'_>, datagram: &Datagram<'_>) -> Result<(), DropReason> {
+        if request.class() == Class::Indication {
+            return Err(DropReason::Indication);
+        }
+        if request.method() != Method::BINDING {
+            return Err(DropReason::UnsupportedMethod);
+        }
+        if request.check_fingerprint() == Integrity::Invalid {
+            return Err(DropReason::BadFingerprint);
+        }
+        if !is_answerable(&datagram.path.remote) {
+            return Err(DropReason::UnusableSource);
+        }
+        if has_malformed_attribute(request) {
+            return Err(DropReason::MalformedAttribute);
+        }
+        if self.replies.len() >= Self::MAX_QUEUED_REPLIES {
+            return Err(DropReason::QueueFull);
+        }
+        let mut buffer = [0; Self::MAX_REPLY];
+        let written = self.write_reply(request, datagram, &mut buffer).map_err(|_| DropReason::QueueFull)?;
+        let length = u8::try_from(written).unwrap_or(u8::MAX);
+        self.replies.push_back(Reply { path: datagram.path, socket_id: datagram.socket_id, buffer, length });
+        Ok(())
+    }
+
+    fn write_reply(&self, request: &Message<'_>, datagram: &Datagram<'_>, buffer: &mut [u8]) -> Result<usize, BuildError> {
+        let checked = self.config.credentials.as_ref().map(|credentials| credentials.check_request(request));
+        let signature = match (&self.config.credentials, checked) {
+            (Some(credentials), Some(Ok(algorithm))) => Some((credentials, algorithm)),
+            _ => None,
+        };
+        let mut builder = match checked {
+            Some(Err(Refusal::BadRequest)) => error(request, 400, buffer)?,
+            Some(Err(Refusal::Unauthenticated)) => error(request, 401, buffer)?,
+            Some(Ok(_)) | None => reply_to_accepted(request, datagram, buffer)?,
+        };
+        sign(signature, &mut builder)?;
+        if request.check_fingerprint() == Integrity::Valid {
+            builder.add_fingerprint()?;
+        }
+        Ok(builder.finish().len())
+    }
+
+    fn listens_on(&self, local: &SocketAddr) -> bool {
+        self.config.local.is_none_or(|own| {
+            (own.port() == 0 || own.port() == local.port()) && (own.ip().is_unspecified() || own.ip() == local.ip())
+        })
+    }
+
+    /// Gives back the room of replies that the host has been lent and is done with.
+    fn forget_polled(&mut self) {
+        self.replies.drain(..self.polled.min(self.replies.len()));
+        self.polled = 0;
+    }
+}
+
+impl Machine for Server {
+    /// A server has nothing to tell; its counters do.
+    type Event = core::convert::Infallible;
+
+    fn handle_input<'a>(&mut self, datagram: &Datagram<'a>, now: Instant) -> Outcome<'a> {
+        let disposition = self.receive(datagram, now);
+        self.counters.settle(disposition)
+    }
+
+    fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
+        let reply = self.replies.get(self.polled)?;
+        self.polled = self.polled.saturating_add(1);
+        let payload = reply.buffer.get(..usize::from(reply.length))?;
+        Some(Transmit { path: reply.path, socket_id: reply.socket_id, payload })
+    }
+
+    fn poll_event(&mut self) -> Option<Self::Event> {
+        None
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        (self.queued_transmits() > 0).then_some(self.now.get())
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.now.advance(now);
+        self.forget_polled();
+    }
+
+    fn handle_send_error(&mut self, _: &Receipt, _: SendError, now: Instant) {
+        self.now.advance(now); // the client asks again
+    }
+
+    fn wake_reason(&self) -> Option<WakeReason> {
+        (self.queued_transmits() > 0).then_some(WakeReason::Output)
+    }
+}
+
+/// Success, or 420 for what the Binding usage does not understand (RFC 8489 s6.3.1).
+fn reply_to_accepted<'b>(
+    request: &Message<'_>,
+    datagram: &Datagram<'_>,
+    buffer: &'b mut [u8],
+) -> Result<MessageBuilder<'b>, BuildError> {
+    let mut unknown = [AttributeType::new(0); Server::MAX_LISTED_ATTRIBUTES];
+    let not_understood = request.covered().filter(|raw| raw.ty.is_comprehension_required() && !UNDERSTOOD.contains(&raw.ty));
+    let count = not_understood.zip(unknown.iter_mut()).map(|(raw, slot)| *slot = raw.ty).count();
+    if count > 0 {
+        let mut builder = error(request, 420, buffer)?;
+        builder.add(&UnknownAttributes::from_types(unknown.get(..count).unwrap_or_default()))?;
+        return Ok(builder);
+    }
+    let mut builder =
+        MessageBuilder::new(buffer, Class::SuccessResponse, Method::BINDING, request.transaction_id())?;
+    builder.add(&XorMappedAddress(net::canonical(datagram.path.remote)))?;
+    Ok(builder)
+}
+
+fn error<'b>(request: &Message<'_>, code: u16, buffer: &'b mut [u8]) -> Result<MessageBuilder<'b>, BuildError> {
+    let mut builder = MessageBuilder::new(buffer, Class::ErrorResponse, Method::BINDING, request.transaction_id())?;
+    builder.add(&ErrorCode { code, reason: default_reason(code).as_bytes() })?;
+    Ok(builder)
+}
+
+fn sign(signature: Option<(&ShortTerm, IntegrityAlgorithm)>, builder: &mut MessageBuilder<'_>) -> Result<(), BuildError> {
+    signature.map_or(Ok(()), |(credentials, algorithm)| credentials.sign_response(algorithm, builder))
+}
+
+/// Whether anybody can be behind that source (case: a reply to port 0, or to a whole network).
+fn is_answerable(source: &SocketAddr) -> bool {
+    let ip = net::canonical(*source).ip();
+    let is_broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
+    source.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !is_broadcast
+}
+
+fn has_malformed_attribute(request: &Message<'_>) -> bool {
+    let id = request.transaction_id();
+    request.covered().any(|raw| AttributeValue::decode(raw, &id).is_err())
+}
+
+/// The comprehension-required attributes of RFC 8489. Those of its extensions get 420: a server that only
+/// ignored CHANGE-REQUEST would make every NAT look like a full cone.
+const UNDERSTOOD: [AttributeType; 11] = [
+    AttributeType::MAPPED_ADDRESS,
+    AttributeType::USERNAME,
+    AttributeType::MESSAGE_INTEGRITY,
+    AttributeType::ERROR_CODE,
+    AttributeType::UNKNOWN_ATTRIBUTES,
+    AttributeType::REALM,
+    AttributeType::NONCE,
+    AttributeType::MESSAGE_INTEGRITY_SHA256,
+    AttributeType::PASSWORD_ALGORITHM,
+    AttributeType::USERHASH,
+    AttributeType::XOR_MAPPED_ADDRESS,
+];
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,292 @@
+//! Outstanding requests by transaction id.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use hashbrown::HashTable;
+use slab::Slab;
+
+use super::rto::{RetransmissionConfig, Schedule};
+use crate::machine::WakeReason;
+use crate::net::{FiveTuple, Receipt, Transmit};
+use crate::time::{Instant, TimerTable};
+use crate::wire::TransactionId;
+
+/// Outstanding requests, each with the tag of the usage that asked.
+///
+/// ```text
+///            start                    Rc sends, then Rm x RTO
+///   (none) --------> Outstanding ------------------------------> Expired --take_expired--> (none)
+///                     |  ^   |
+///        retransmit   |  |   | find + take, cancel
+///        (queued) ----+--+   +----------------------> (none)
+/// ```
+///
+/// [`find`](Transactions::find) changes nothing; only [`take`](Transactions::take) ends a transaction, after
+/// the usage has authenticated the response, so that a forged one closes nothing. A response counts only
+/// from the address that was asked. Finding costs O(1), timers O(log n), the next deadline O(1). Buffers are
+/// reused: the steady state allocates nothing.
+#[derive(Debug)]
+pub struct Transactions<Tag> {
+    entries: Slab<Entry<Tag>>,
+    by_id: HashTable<u32>,
+    timers: TimerTable,
+    outbox: VecDeque<u32>,
+    expired: VecDeque<u32>,
+    spare_buffers: Vec<Vec<u8>>,
+    limit: usize,
+}
+
+#[derive(Debug)]
+struct Entry<Tag> {
+    id: TransactionId,
+    path: FiveTuple,
+    socket_id: u32,
+    tag: Tag,
+    request: Vec<u8>,
+    schedule: Schedule,
+    started: Instant,
+    last_sent: Instant,
+    send_count: u32,
+    is_queued: bool,
+    is_expired: bool,
+}
+
+/// A request to start.
+#[derive(Debug)]
+pub struct Request<'a, Tag> {
+    /// Its transaction id, freshly drawn.
+    pub id: TransactionId,
+    /// Its bytes, header included; copied.
+    pub bytes: &'a [u8],
+    /// Where to send it, and where the response must come from.
+    pub path: FiveTuple,
+    /// The host's number for the socket.
+    pub socket_id: u32,
+    /// Why it is asked.
+    pub tag: Tag,
+}
+
+/// The end of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Completed<Tag> {
+    /// Why it was asked.
+    pub tag: Tag,
+    /// The round trip, if the request was sent once; otherwise nobody knows which send was answered
+    /// (Karn's rule).
+    pub rtt: Option<Duration>,
+    /// When it was last sent.
+    pub last_sent: Instant,
+}
+
+/// Why a response answers nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoMatch {
+    /// No such transaction is outstanding.
+    UnknownId,
+    /// It is, but another address was asked.
+    WrongPath,
+}
+
+/// The table holds as many requests as it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransactionLimitReached;
+
+impl<Tag: Copy> Transactions<Tag> {
+    /// Buffers of finished requests kept for the next ones.
+    const MAX_SPARE_BUFFERS: usize = 64;
+
+    /// An empty table for at most `limit` requests at a time.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self {
+            entries: Slab::new(),
+            by_id: HashTable::new(),
+            timers: TimerTable::default(),
+            outbox: VecDeque::new(),
+            expired: VecDeque::new(),
+            spare_buffers: Vec::new(),
+            limit,
+        }
+    }
+
+    /// Takes a request and queues its first send.
+    ///
+    /// # Errors
+    /// The limit is reached; nothing was taken.
+    pub fn start(
+        &mut self,
+        request: &Request<'_, Tag>,
+        config: &RetransmissionConfig,
+        rto: Duration,
+        now: Instant,
+    ) -> Result<(), TransactionLimitReached> {
+        if self.entries.len() >= self.limit {
+            return Err(TransactionLimitReached);
+        }
+        let mut buffer = self.spare_buffers.pop().unwrap_or_default();
+        buffer.clear();
+        buffer.extend_from_slice(request.bytes);
+        let key = self.entries.insert(Entry {
+            id: request.id,
+            path: request.path,
+            socket_id: request.socket_id,
+            tag: request.tag,
+            request: buffer,
+            schedule: Schedule::new(config, request.path.transport, rto),
+            started: now,
+            last_sent: now,
+            send_count: 0,
+            is_queued: false,
+            is_expired: false,
+        }) as u32;
+        let entries = &self.entries;
+        self.by_id.insert_unique(request.id.hash(), key, |key| hash_of(entries, *key));
+        self.send(key, now);
+        Ok(())
+    }
+
+    /// Looks for the request that a response on `path` under `id` may answer. Changes nothing.
+    ///
+    /// # Errors
+    /// There is none, or another address was asked.
+    pub fn find(&self, path: &FiveTuple, id: TransactionId) -> Result<Tag, NoMatch> {
+        let key = self.key_of(id).ok_or(NoMatch::UnknownId)?;
+        let entry = self.entries.get(key as usize).ok_or(NoMatch::UnknownId)?;
+        if entry.path.admits(path) { Ok(entry.tag) } else { Err(NoMatch::WrongPath) }
+    }
+
+    /// Ends a transaction whose response was authenticated.
+    pub fn take(&mut self, id: TransactionId, now: Instant) -> Option<Completed<Tag>> {
+        let key = self.key_of(id)?;
+        let entry = self.remove(key)?;
+        let rtt = (entry.send_count == 1).then(|| now.saturating_since(entry.started));
+        let completed = Completed { tag: entry.tag, rtt, last_sent: entry.last_sent };
+        self.recycle(entry);
+        Some(completed)
+    }
+
+    /// Ends a transaction without a response.
+    pub fn cancel(&mut self, id: TransactionId) -> Option<Tag> {
+        let key = self.key_of(id)?;
+        let entry = self.remove(key)?;
+        let tag = entry.tag;
+        self.recycle(entry);
+        Some(tag)
+    }
+
+    /// Ends the next transaction that a failed send concerns, and gives its tag; call until `None`.
+    pub fn take_failed(&mut self, failed: &Receipt) -> Option<Tag> {
+        let id = match failed.transaction_id {
+            Some(id) => self.key_of(id).and_then(|key| self.entries.get(key as usize)),
+            None => self.entries.iter().map(|(_, entry)| entry).find(|entry| failed.concerns(&entry.path, entry.id)),
+        }
+        .filter(|entry| failed.concerns(&entry.path, entry.id))?
+        .id;
+        self.cancel(id)
+    }
+
+    /// Sends again what is due, and gives up what has waited long enough. One send for each request,
+    /// however late the call is.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(key) = self.timers.pop_due(now) {
+            match self.entries.get_mut(key as usize) {
+                Some(entry) if entry.schedule.has_sends_left() => self.send(key, now),
+                Some(entry) => {
+                    entry.is_expired = true;
+                    self.expired.push_back(key);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Ends the next transaction that was given up, and gives its tag; call until `None`.
+    pub fn take_expired(&mut self) -> Option<Tag> {
+        let key = *self.expired.front()?;
+        let entry = self.remove(key)?;
+        let tag = entry.tag;
+        self.recycle(entry);
+        Some(tag)
+    }
+
+    /// The next request to send. Its bytes stay in place until it ends.
+    pub fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
+        let key = self.outbox.pop_front()?;
+        let entry = self.entries.get_mut(key as usize)?;
+        entry.is_queued = false;
+        Some(Transmit { path: entry.path, socket_id: entry.socket_id, payload: &entry.request })
+    }
+
+    /// How many requests wait to be sent.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// When the next request is due or given up. Does not count queued sends.
+    #[must_use]
+    pub fn deadline(&self) -> Option<(Instant, WakeReason)> {
+        let (at, key) = self.timers.earliest()?;
+        let entry = self.entries.get(key as usize)?;
+        let reason = if entry.schedule.has_sends_left() {
+            WakeReason::Retransmission
+        } else {
+            WakeReason::TransactionTimeout
+        };
+        Some((at, reason))
+    }
+
+    /// How many requests are outstanding.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether none is outstanding.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn send(&mut self, key: u32, now: Instant) {
+        let Some(entry) = self.entries.get_mut(key as usize) else { return };
+        let wait = entry.schedule.note_send();
+        entry.send_count = entry.send_count.saturating_add(1);
+        entry.last_sent = now;
+        self.timers.set(key, now.deadline_after(wait));
+        if !core::mem::replace(&mut entry.is_queued, true) {
+            self.outbox.push_back(key);
+        }
+    }
+
+    fn key_of(&self, id: TransactionId) -> Option<u32> {
+        self.by_id.find(id.hash(), |key| self.entries.get(*key as usize).is_some_and(|entry| entry.id == id)).copied()
+    }
+
+    fn remove(&mut self, key: u32) -> Option<Entry<Tag>> {
+        let entry = self.entries.try_remove(key as usize)?;
+        if let Ok(indexed) = self.by_id.find_entry(entry.id.hash(), |other| *other == key) {
+            indexed.remove();
+        }
+        self.timers.set(key, None);
+        if entry.is_queued {
+            self.outbox.retain(|queued| *queued != key);
+        }
+        if entry.is_expired {
+            self.expired.retain(|queued| *queued != key);
+        }
+        Some(entry)
+    }
+
+    fn recycle(&mut self, entry: Entry<Tag>) {
+        if self.spare_buffers.len() < Self::MAX_SPARE_BUFFERS {
+            self.spare_buffers.push(entry.request);
+        }
+    }
+}
+
+fn hash_of<Tag>(entries: &Slab<Entry<Tag>>, key: u32) -> u64 {
+    entries.get(key as usize).map_or(0, |entry| entry.id.hash())
+}
