@@ -3,8 +3,6 @@
 use chacha20::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::wire::TransactionId;
-
 /// A deterministic, cryptographically strong source of random bytes.
 ///
 /// Equal seeds give equal bytes, for ever and on every platform (C8). A host gives a fresh, secret seed
@@ -36,18 +34,17 @@ impl Entropy {
     /// An independent source for a part of the whole, so that parts do not disturb each other's bytes.
     #[must_use]
     pub fn fork(&mut self) -> Self {
-        let mut seed = [0; 32];
-        self.0.fill_bytes(&mut seed);
+        let mut seed = self.bytes();
         let child = Self::from_seed(seed);
         zeroize::Zeroize::zeroize(&mut seed);
         child
     }
 
-    /// A transaction id: 96 bits, uniform and unpredictable (RFC 8489 s5).
-    pub fn transaction_id(&mut self) -> TransactionId {
-        let mut id = [0; 12];
-        self.0.fill_bytes(&mut id);
-        TransactionId::new(id)
+    /// Random bytes. Twelve of them make a transaction id, uniform and unpredictable (RFC 8489 s5).
+    pub fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.0.fill_bytes(&mut bytes);
+        bytes
     }
 
     /// A number below `bound`; 0 when `bound` is 0. The bias is below `bound / 2^64`.
@@ -71,10 +68,10 @@ mod tests {
     fn equal_seeds_repeat_and_forks_differ() {
         let mut a = Entropy::from_seed([7; 32]);
         let mut b = Entropy::from_seed([7; 32]);
-        assert_eq!(a.transaction_id(), b.transaction_id());
+        assert_eq!(a.bytes::<12>(), b.bytes::<12>());
         let (mut fork, mut same) = (a.fork(), b.fork());
-        assert_eq!(fork.transaction_id(), same.transaction_id());
-        assert_ne!(fork.transaction_id(), a.transaction_id());
+        assert_eq!(fork.bytes::<12>(), same.bytes::<12>());
+        assert_ne!(fork.bytes::<12>(), a.bytes::<12>());
     }
 
     #[test]

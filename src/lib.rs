@@ -20,8 +20,8 @@ pub mod wire;
 
 pub use agent::{Agent, AgentEvent, Event, OperationId};
 pub use entropy::Entropy;
-pub use machine::{Counters, DropReason, Machine, WakeReason};
-pub use net::{Datagram, FiveTuple, Outcome, Receipt, SendError, Transmit, Transport};
+pub use machine::{Counters, DropReason, Machine, Receipt, WakeReason};
+pub use net::{Datagram, FiveTuple, Outcome, SendError, Transmit, Transport};
 #[cfg(feature = "std")]
 pub use time::Clock;
 pub use time::Instant;

@@ -2,8 +2,9 @@
 
 use core::fmt::Debug;
 
-use crate::net::{Datagram, Outcome, Receipt, SendError, Transmit};
+use crate::net::{Datagram, FiveTuple, Outcome, SendError, Transmit};
 use crate::time::Instant;
+use crate::wire::{Message, TransactionId};
 
 /// A sans-IO state machine: a [`crate::stun::Binding`], a [`crate::stun::Server`], a whole
 /// [`crate::Agent`], and everything added later.
@@ -60,6 +61,39 @@ pub trait Machine {
 
     /// Why [`poll_timeout`](Machine::poll_timeout) wants to be woken then; `None` when it does not.
     fn wake_reason(&self) -> Option<WakeReason>;
+}
+
+impl Transmit<'_> {
+    /// What to keep of this transmit in order to report later that it failed.
+    #[must_use]
+    pub fn receipt(&self) -> Receipt {
+        Receipt::new(self.path, self.payload)
+    }
+}
+
+/// Says which datagram failed: its path and, where its bytes are known, its transaction.
+///
+/// An error of `sendto` names a datagram; an ICMP error that a socket reports later often names only the
+/// path, and then concerns everything outstanding on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Where it was sent.
+    pub path: FiveTuple,
+    /// The transaction that it belongs to, if known.
+    pub transaction_id: Option<TransactionId>,
+}
+
+impl Receipt {
+    /// For a datagram with those bytes; an empty `payload` stands for bytes that are not known any more.
+    #[must_use]
+    pub fn new(path: FiveTuple, payload: &[u8]) -> Self {
+        Self { path, transaction_id: Message::parse(payload).ok().map(|message| message.transaction_id()) }
+    }
+
+    /// Whether it may stand for a request that was sent on `path` under `id`.
+    pub(crate) fn concerns(&self, path: &FiveTuple, id: TransactionId) -> bool {
+        path.admits(&self.path) && self.transaction_id.is_none_or(|failed| failed == id)
+    }
 }
 
 /// Why a machine wants to be woken (C10).

@@ -14,8 +14,8 @@ use operation::{Housed, Operation};
 use routes::{EVERYWHERE, Routes};
 
 use crate::entropy::Entropy;
-use crate::machine::{Counters, Disposition, DropReason, Machine, WakeReason};
-use crate::net::{Datagram, Outcome, Receipt, SendError, Transmit};
+use crate::machine::{Counters, Disposition, DropReason, Machine, Receipt, WakeReason};
+use crate::net::{Datagram, Outcome, SendError, Transmit};
 use crate::stun::binding::ConfigError;
 use crate::stun::{Binding, BindingConfig, BindingEvent, Server, ServerConfig};
 use crate::time::{Instant, Now, TimerTable, earliest};

@@ -3,8 +3,8 @@
 use alloc::boxed::Box;
 
 use super::{AgentEvent, Event};
-use crate::machine::{Disposition, Machine, WakeReason};
-use crate::net::{Datagram, Receipt, SendError, Transmit};
+use crate::machine::{Disposition, Machine, Receipt, WakeReason};
+use crate::net::{Datagram, SendError, Transmit};
 use crate::stun::{Binding, Server};
 use crate::time::Instant;
 use crate::wire::TransactionId;

@@ -44,6 +44,11 @@ impl Instant {
         Self(self.0.saturating_add(nanos(by)))
     }
 
+    /// The deadline `by` from now; `None`, never, at or beyond the end of the clock.
+    pub(crate) fn deadline_after(self, by: Duration) -> Option<Self> {
+        Some(self.saturating_add(by)).filter(|at| *at < Self::MAX)
+    }
+
     /// How long after `earlier` this is; zero if it is not after it.
     #[must_use]
     pub const fn saturating_since(self, earlier: Self) -> Duration {

@@ -8,8 +8,8 @@ use hashbrown::HashTable;
 use slab::Slab;
 
 use super::rto::{RetransmissionConfig, Schedule};
-use crate::machine::WakeReason;
-use crate::net::{FiveTuple, Receipt, Transmit};
+use crate::machine::{Receipt, WakeReason};
+use crate::net::{FiveTuple, Transmit};
 use crate::time::{Instant, TimerTable};
 use crate::wire::TransactionId;
 

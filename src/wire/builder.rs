@@ -218,6 +218,7 @@ impl<'b> MessageBuilder<'b> {
         if self.stage > allowed {
             return Err(BuildError::OutOfOrder);
         }
+        let capacity = self.buffer.len();
         let room = self.buffer.get_mut(self.length..).unwrap_or_default();
         let (header, room) = room.split_at_mut_checked(ATTRIBUTE_HEADER_LENGTH).unwrap_or_default();
         let mut writer = ValueWriter { room, written: 0 };
@@ -226,7 +227,7 @@ impl<'b> MessageBuilder<'b> {
         let length = u16::try_from(value_length).map_err(|_| BuildError::ValueTooLong)?;
         let total = self.length.saturating_add(ATTRIBUTE_HEADER_LENGTH).saturating_add(padded_length(value_length));
         let body = u16::try_from(total.saturating_sub(HEADER_LENGTH)).map_err(|_| BuildError::ValueTooLong)?;
-        if total > self.buffer.len() {
+        if total > capacity {
             return Err(BuildError::BufferTooSmall { needed: total });
         }
         let padding = padded_length(value_length).saturating_sub(value_length);

@@ -114,8 +114,8 @@ impl core::fmt::Debug for Method {
 pub struct TransactionId([u8; 12]);
 
 impl TransactionId {
-    /// An id of those bytes. Draw ids from [`crate::Entropy::transaction_id`]: whoever guesses one can
-    /// forge an answer.
+    /// An id of those bytes. Draw them from [`crate::Entropy::bytes`]: whoever guesses one can forge
+    /// an answer.
     #[must_use]
     pub const fn new(bytes: [u8; 12]) -> Self {
         Self(bytes)

@@ -13,8 +13,8 @@ pub use event::{BindingEvent, FailureReason};
 
 use crate::auth::ResponseCheck;
 use crate::entropy::Entropy;
-use crate::machine::{Counters, Disposition, DropReason, Machine, WakeReason};
-use crate::net::{Datagram, FiveTuple, Outcome, Receipt, SendError, Transmit};
+use crate::machine::{Counters, Disposition, DropReason, Machine, Receipt, WakeReason};
+use crate::net::{Datagram, FiveTuple, Outcome, SendError, Transmit};
 use crate::time::{Instant, Now, earliest};
 use crate::transaction::{NoMatch, Request, RttEstimator, Transactions};
 use crate::wire::attribute::{AttributeType, ErrorCode, MappedAddress, XorMappedAddress};
@@ -315,7 +315,7 @@ impl Binding {
 
     /// Starts a transaction; false if the request does not fit.
     fn request(&mut self, now: Instant) -> bool {
-        let id = self.entropy.transaction_id();
+        let id = TransactionId::new(self.entropy.bytes());
         let mut buffer = [0; MAX_REQUEST];
         let Ok(bytes) = self.write_request(id, &mut buffer) else { return false };
         let path = self.config.path;

@@ -4,8 +4,8 @@ use alloc::collections::VecDeque;
 use core::net::{IpAddr, SocketAddr};
 
 use crate::auth::{Refusal, ShortTerm};
-use crate::machine::{Counters, Disposition, DropReason, Machine, WakeReason};
-use crate::net::{self, Datagram, FiveTuple, Outcome, Receipt, SendError, Transmit};
+use crate::machine::{Counters, Disposition, DropReason, Machine, Receipt, WakeReason};
+use crate::net::{self, Datagram, FiveTuple, Outcome, SendError, Transmit};
 use crate::time::{Instant, Now};
 use crate::wire::attribute::{AttributeType, AttributeValue, ErrorCode, UnknownAttributes, XorMappedAddress, default_reason};
 use crate::wire::{BuildError, Class, Integrity, IntegrityAlgorithm, Message, MessageBuilder, Method};
