@@ -191,28 +191,39 @@ impl DropReason {
 
 /// How many messages were dropped, by reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counters([u32; DropReason::ALL.len()]);
+pub struct Counters {
+    by_reason: [u32; DropReason::ALL.len()],
+    latest: Option<DropReason>,
+}
 
 impl Counters {
     /// Messages dropped for one reason. Sticks at `u32::MAX`.
     #[must_use]
     pub fn dropped(&self, reason: DropReason) -> u32 {
-        self.0.get(reason as usize).copied().unwrap_or(0)
+        self.by_reason.get(reason as usize).copied().unwrap_or(0)
     }
 
     /// Messages dropped for any reason. Sticks at `u32::MAX`.
     #[must_use]
     pub fn total(&self) -> u32 {
-        self.0.iter().fold(0, |sum, count| sum.saturating_add(*count))
+        self.by_reason.iter().fold(0, |sum, count| sum.saturating_add(*count))
+    }
+
+    /// Why the latest message was dropped; `None` if it was not. For traces.
+    #[must_use]
+    pub const fn latest(&self) -> Option<DropReason> {
+        self.latest
     }
 
     /// Notes what became of a message, and passes it on to the host as an outcome.
     pub(crate) fn settle<'a>(&mut self, disposition: Disposition) -> Outcome<'a> {
+        self.latest = None;
         match disposition {
             Disposition::Unclaimed => Outcome::Unclaimed,
             Disposition::Done => Outcome::Consumed,
             Disposition::Dropped(reason) => {
-                if let Some(count) = self.0.get_mut(reason as usize) {
+                self.latest = Some(reason);
+                if let Some(count) = self.by_reason.get_mut(reason as usize) {
                     *count = count.saturating_add(1);
                 }
                 Outcome::Consumed

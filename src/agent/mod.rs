@@ -4,7 +4,6 @@ mod operation;
 mod routes;
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use slab::Slab;
@@ -19,7 +18,7 @@ use crate::net::{Datagram, Outcome, SendError, Transmit};
 use crate::stun::binding::ConfigError;
 use crate::stun::{Binding, BindingConfig, BindingEvent, Server, ServerConfig};
 use crate::time::{Instant, Now, TimerTable, earliest};
-use crate::transaction::RtoCache;
+use crate::transaction::{ReadyQueue, RtoCache};
 use crate::wire::{Class, Message};
 
 /// Houses operations, routes what arrives to the one it is for, and merges what they want.
@@ -49,8 +48,8 @@ pub struct Agent {
     operations: Slab<Operation>,
     routes: Routes,
     timers: TimerTable,
-    with_transmits: VecDeque<u32>,
-    with_events: VecDeque<u32>,
+    with_transmits: ReadyQueue,
+    with_events: ReadyQueue,
     /// Operations whose last event has been polled. They go at the next input or command, because the host
     /// may still hold bytes that they lent.
     ended: Vec<u32>,
@@ -126,8 +125,8 @@ impl Agent {
             operations: Slab::new(),
             routes: Routes::default(),
             timers: TimerTable::default(),
-            with_transmits: VecDeque::new(),
-            with_events: VecDeque::new(),
+            with_transmits: ReadyQueue::new(),
+            with_events: ReadyQueue::new(),
             ended: Vec::new(),
             generation: 0,
             max_operations: Self::DEFAULT_MAX_OPERATIONS,
@@ -186,7 +185,7 @@ impl Agent {
     /// How many operations it houses.
     #[must_use]
     pub fn operation_count(&self) -> usize {
-        self.operations.iter().filter(|(_, operation)| !operation.is_in_ended).count()
+        self.operations.len().saturating_sub(self.ended.len())
     }
 
     /// Whether an operation is there: started, not cancelled, its last event not polled.
@@ -199,6 +198,13 @@ impl Agent {
     #[must_use]
     pub const fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// The next datagram to send, leaving it queued, for hosts that must know its length first.
+    #[must_use]
+    pub fn peek_transmit(&self) -> Option<Transmit<'_>> {
+        let slot = self.with_transmits.first()?;
+        self.operations.get(slot as usize)?.peek_transmit()
     }
 
     /// Brings a command or input to the latest time, and lets go of what the host can no longer hold.
@@ -233,12 +239,8 @@ impl Agent {
             self.routes.remove_request(slot, server.local().unwrap_or(EVERYWHERE));
         }
         self.timers.set(slot, None);
-        if operation.is_in_transmits {
-            self.with_transmits.retain(|queued| *queued != slot);
-        }
-        if operation.is_in_events {
-            self.with_events.retain(|queued| *queued != slot);
-        }
+        self.with_transmits.remove(slot);
+        self.with_events.remove(slot);
     }
 
     /// After every call to an operation: its route, its deadline, and its place in the ready queues.
@@ -248,13 +250,14 @@ impl Agent {
         self.routes.set_response(slot, operation.routed, outstanding);
         operation.routed = outstanding;
         self.timers.set(slot, operation.deadline().map(|(at, _)| at));
-        if operation.queued_transmits() > 0 && !operation.is_in_transmits {
-            operation.is_in_transmits = true;
-            self.with_transmits.push_back(slot);
+        // A response or an error takes back a retransmission that nobody has polled.
+        if operation.queued_transmits() > 0 {
+            self.with_transmits.push(slot);
+        } else {
+            self.with_transmits.remove(slot);
         }
-        if operation.queued_events() > 0 && !operation.is_in_events {
-            operation.is_in_events = true;
-            self.with_events.push_back(slot);
+        if operation.queued_events() > 0 {
+            self.with_events.push(slot);
         }
     }
 
@@ -300,7 +303,9 @@ impl Machine for Agent {
 
     fn handle_input<'a>(&mut self, datagram: &Datagram<'a>, now: Instant) -> Outcome<'a> {
         let now = self.begin(now);
-        let Ok(message) = Message::parse(datagram.payload) else { return Outcome::Unclaimed };
+        let Ok(message) = Message::parse(datagram.payload) else {
+            return self.counters.settle(Disposition::Unclaimed);
+        };
         let disposition = match self.route(&message, datagram) {
             Ok(slot) => self.deliver(slot, datagram, now),
             Err(reason) => Disposition::Dropped(reason),
@@ -314,21 +319,19 @@ impl Machine for Agent {
     }
 
     fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
-        let slot = *self.with_transmits.front()?;
+        let slot = self.with_transmits.first()?;
         let operation = self.operations.get_mut(slot as usize)?;
         if operation.queued_transmits() <= 1 {
-            operation.is_in_transmits = false;
-            self.with_transmits.pop_front();
+            self.with_transmits.remove(slot);
         }
         operation.poll_transmit()
     }
 
     fn poll_event(&mut self) -> Option<AgentEvent> {
-        let slot = *self.with_events.front()?;
+        let slot = self.with_events.first()?;
         let operation = self.operations.get_mut(slot as usize)?;
         if operation.queued_events() <= 1 {
-            operation.is_in_events = false;
-            self.with_events.pop_front();
+            self.with_events.remove(slot);
             if operation.is_ended() {
                 operation.is_in_ended = true;
                 self.ended.push(slot);

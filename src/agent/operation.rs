@@ -43,8 +43,6 @@ pub(super) struct Operation {
     pub(super) machine: Housed,
     /// The transaction id under which the agent routes responses to it.
     pub(super) routed: Option<TransactionId>,
-    pub(super) is_in_transmits: bool,
-    pub(super) is_in_events: bool,
     pub(super) is_in_ended: bool,
 }
 
@@ -57,7 +55,7 @@ pub(super) enum Housed {
 
 impl Operation {
     pub(super) fn new(id: OperationId, machine: Housed) -> Self {
-        Self { id, machine, routed: None, is_in_transmits: false, is_in_events: false, is_in_ended: false }
+        Self { id, machine, routed: None, is_in_ended: false }
     }
 
     pub(super) fn receive(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition {
@@ -85,6 +83,13 @@ impl Operation {
         match &mut self.machine {
             Housed::Binding(binding) => binding.poll_transmit(),
             Housed::Server(server) => server.poll_transmit(),
+        }
+    }
+
+    pub(super) fn peek_transmit(&self) -> Option<Transmit<'_>> {
+        match &self.machine {
+            Housed::Binding(binding) => binding.peek_transmit(),
+            Housed::Server(server) => server.peek_transmit(),
         }
     }
 

@@ -1,12 +1,12 @@
 //! Outstanding requests by transaction id.
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use hashbrown::HashTable;
 use slab::Slab;
 
+use super::ready::ReadyQueue;
 use super::rto::{RetransmissionConfig, Schedule};
 use crate::machine::{Receipt, WakeReason};
 use crate::net::{FiveTuple, Transmit};
@@ -32,8 +32,8 @@ pub struct Transactions<Tag> {
     entries: Slab<Entry<Tag>>,
     by_id: HashTable<u32>,
     timers: TimerTable,
-    outbox: VecDeque<u32>,
-    expired: VecDeque<u32>,
+    outbox: ReadyQueue,
+    expired: ReadyQueue,
     spare_buffers: Vec<Vec<u8>>,
     limit: usize,
 }
@@ -49,8 +49,6 @@ struct Entry<Tag> {
     started: Instant,
     last_sent: Instant,
     send_count: u32,
-    is_queued: bool,
-    is_expired: bool,
 }
 
 /// A request to start.
@@ -104,8 +102,8 @@ impl<Tag: Copy> Transactions<Tag> {
             entries: Slab::new(),
             by_id: HashTable::new(),
             timers: TimerTable::default(),
-            outbox: VecDeque::new(),
-            expired: VecDeque::new(),
+            outbox: ReadyQueue::new(),
+            expired: ReadyQueue::new(),
             spare_buffers: Vec::new(),
             limit,
         }
@@ -138,8 +136,6 @@ impl<Tag: Copy> Transactions<Tag> {
             started: now,
             last_sent: now,
             send_count: 0,
-            is_queued: false,
-            is_expired: false,
         }) as u32;
         let entries = &self.entries;
         self.by_id.insert_unique(request.id.hash(), key, |key| hash_of(entries, *key));
@@ -191,12 +187,9 @@ impl<Tag: Copy> Transactions<Tag> {
     /// however late the call is.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(key) = self.timers.pop_due(now) {
-            match self.entries.get_mut(key as usize) {
+            match self.entries.get(key as usize) {
                 Some(entry) if entry.schedule.has_sends_left() => self.send(key, now),
-                Some(entry) => {
-                    entry.is_expired = true;
-                    self.expired.push_back(key);
-                }
+                Some(_) => self.expired.push(key),
                 None => {}
             }
         }
@@ -204,7 +197,7 @@ impl<Tag: Copy> Transactions<Tag> {
 
     /// Ends the next transaction that was given up, and gives its tag; call until `None`.
     pub fn take_expired(&mut self) -> Option<Tag> {
-        let key = *self.expired.front()?;
+        let key = self.expired.first()?;
         let entry = self.remove(key)?;
         let tag = entry.tag;
         self.recycle(entry);
@@ -213,10 +206,14 @@ impl<Tag: Copy> Transactions<Tag> {
 
     /// The next request to send. Its bytes stay in place until it ends.
     pub fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
-        let key = self.outbox.pop_front()?;
-        let entry = self.entries.get_mut(key as usize)?;
-        entry.is_queued = false;
-        Some(Transmit { path: entry.path, socket_id: entry.socket_id, payload: &entry.request })
+        let key = self.outbox.pop()?;
+        self.entries.get(key as usize).map(Entry::lend)
+    }
+
+    /// The same, leaving it queued.
+    #[must_use]
+    pub fn peek_transmit(&self) -> Option<Transmit<'_>> {
+        self.entries.get(self.outbox.first()? as usize).map(Entry::lend)
     }
 
     /// How many requests wait to be sent.
@@ -256,9 +253,7 @@ impl<Tag: Copy> Transactions<Tag> {
         entry.send_count = entry.send_count.saturating_add(1);
         entry.last_sent = now;
         self.timers.set(key, now.deadline_after(wait));
-        if !core::mem::replace(&mut entry.is_queued, true) {
-            self.outbox.push_back(key);
-        }
+        self.outbox.push(key);
     }
 
     fn key_of(&self, id: TransactionId) -> Option<u32> {
@@ -271,12 +266,8 @@ impl<Tag: Copy> Transactions<Tag> {
             indexed.remove();
         }
         self.timers.set(key, None);
-        if entry.is_queued {
-            self.outbox.retain(|queued| *queued != key);
-        }
-        if entry.is_expired {
-            self.expired.retain(|queued| *queued != key);
-        }
+        self.outbox.remove(key);
+        self.expired.remove(key);
         Some(entry)
     }
 
@@ -287,6 +278,15 @@ impl<Tag: Copy> Transactions<Tag> {
     }
 }
 
+impl<Tag> Entry<Tag> {
+    fn lend(&self) -> Transmit<'_> {
+        Transmit { path: self.path, socket_id: self.socket_id, payload: &self.request }
+    }
+}
+
 fn hash_of<Tag>(entries: &Slab<Entry<Tag>>, key: u32) -> u64 {
     entries.get(key as usize).map_or(0, |entry| entry.id.hash())
 }
+
+#[cfg(test)]
+mod tests;

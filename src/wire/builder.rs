@@ -50,7 +50,9 @@ pub enum BuildError {
 impl core::fmt::Display for BuildError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::BufferTooSmall { needed } => write!(f, "the buffer is too small: {needed} bytes are needed"),
+            Self::BufferTooSmall { needed } => {
+                write!(f, "the buffer is too small: {needed} bytes are needed")
+            }
             Self::ValueTooLong => f.write_str("a value is longer than its RFC allows"),
             Self::InvalidValue => f.write_str("a value cannot stand in that attribute"),
             Self::OutOfOrder => f.write_str("the attribute may not follow what is already in the message"),
@@ -78,7 +80,12 @@ impl<'b> MessageBuilder<'b> {
     ///
     /// # Errors
     /// The buffer has fewer than 20 bytes.
-    pub fn new(buffer: &'b mut [u8], class: Class, method: Method, id: TransactionId) -> Result<Self, BuildError> {
+    pub fn new(
+        buffer: &'b mut [u8],
+        class: Class,
+        method: Method,
+        id: TransactionId,
+    ) -> Result<Self, BuildError> {
         let header = buffer
             .first_chunk_mut::<HEADER_LENGTH>()
             .ok_or(BuildError::BufferTooSmall { needed: HEADER_LENGTH })?;
@@ -113,8 +120,12 @@ impl<'b> MessageBuilder<'b> {
     /// Adds an attribute.
     ///
     /// # Errors
-    /// The buffer is too small, the value is impossible, or an integrity attribute is already there.
+    /// The buffer is too small, the value is impossible, or an integrity attribute is already there. Ready-made
+    /// integrity attributes are impossible values, whoever implements [`Attribute`] for them.
     pub fn add<'a, A: Attribute<'a>>(&mut self, attribute: &A) -> Result<(), BuildError> {
+        if A::TYPE.is_seal() {
+            return Err(BuildError::InvalidValue);
+        }
         let id = self.id;
         self.append(Stage::Open, Stage::Open, A::TYPE, |value| attribute.encode(&id, value))
     }
@@ -193,14 +204,20 @@ impl<'b> MessageBuilder<'b> {
         self.buffer.get(..self.length).unwrap_or_default()
     }
 
-    fn add_integrity(&mut self, algorithm: IntegrityAlgorithm, key: &Key, length: usize) -> Result<(), BuildError> {
+    fn add_integrity(
+        &mut self,
+        algorithm: IntegrityAlgorithm,
+        key: &Key,
+        length: usize,
+    ) -> Result<(), BuildError> {
         let (allowed, next, ty) = match algorithm {
             IntegrityAlgorithm::Sha1 => (Stage::Open, Stage::Signed, AttributeType::MESSAGE_INTEGRITY),
-            IntegrityAlgorithm::Sha256 => (Stage::Signed, Stage::SignedSha256, AttributeType::MESSAGE_INTEGRITY_SHA256),
+            IntegrityAlgorithm::Sha256 => {
+                (Stage::Signed, Stage::SignedSha256, AttributeType::MESSAGE_INTEGRITY_SHA256)
+            }
         };
-        let signature = key
-            .sign(algorithm, self.buffer, self.length, length)
-            .ok_or(BuildError::ValueTooLong)?;
+        let signature =
+            key.sign(algorithm, self.buffer, self.length, length).ok_or(BuildError::ValueTooLong)?;
         self.append(allowed, next, ty, |writer| {
             writer.put(signature.as_bytes().get(..length).unwrap_or_default());
             Ok(())
@@ -225,8 +242,10 @@ impl<'b> MessageBuilder<'b> {
         encode(&mut writer)?;
         let value_length = writer.written;
         let length = u16::try_from(value_length).map_err(|_| BuildError::ValueTooLong)?;
-        let total = self.length.saturating_add(ATTRIBUTE_HEADER_LENGTH).saturating_add(padded_length(value_length));
-        let body = u16::try_from(total.saturating_sub(HEADER_LENGTH)).map_err(|_| BuildError::ValueTooLong)?;
+        let total =
+            self.length.saturating_add(ATTRIBUTE_HEADER_LENGTH).saturating_add(padded_length(value_length));
+        let body =
+            u16::try_from(total.saturating_sub(HEADER_LENGTH)).map_err(|_| BuildError::ValueTooLong)?;
         if total > capacity {
             return Err(BuildError::BufferTooSmall { needed: total });
         }

@@ -93,7 +93,13 @@ impl Key {
     }
 
     /// The value of an integrity attribute that starts at `offset` of `message` and is `length` bytes.
-    pub(crate) fn sign(&self, algorithm: IntegrityAlgorithm, message: &[u8], offset: usize, length: usize) -> Option<Signature> {
+    pub(crate) fn sign(
+        &self,
+        algorithm: IntegrityAlgorithm,
+        message: &[u8],
+        offset: usize,
+        length: usize,
+    ) -> Option<Signature> {
         let (head, body) = covered(message, offset, length)?;
         Some(match algorithm {
             IntegrityAlgorithm::Sha1 => Signature::Sha1(self.0.sha1([&head, body])),
@@ -102,9 +108,20 @@ impl Key {
     }
 
     /// Whether this key made the value that a message carries at `offset`, compared in constant time.
-    pub(crate) fn check(&self, algorithm: IntegrityAlgorithm, message: &[u8], offset: usize, value: &[u8]) -> bool {
+    pub(crate) fn check(
+        &self,
+        algorithm: IntegrityAlgorithm,
+        message: &[u8],
+        offset: usize,
+        value: &[u8],
+    ) -> bool {
         self.sign(algorithm, message, offset, value.len())
-            .and_then(|signature| signature.as_bytes().get(..value.len()).map(|ours| crypto::equal_in_constant_time(ours, value)))
+            .and_then(|signature| {
+                signature
+                    .as_bytes()
+                    .get(..value.len())
+                    .map(|ours| crypto::equal_in_constant_time(ours, value))
+            })
             .unwrap_or(false)
     }
 }
@@ -151,4 +168,3 @@ fn covered(message: &[u8], offset: usize, length: usize) -> Option<([u8; 4], &[u
     let [l0, l1] = patched.to_be_bytes();
     Some(([t0, t1, l0, l1], message.get(4..offset)?))
 }
-

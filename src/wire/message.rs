@@ -140,8 +140,16 @@ impl<'a> Message<'a> {
     /// FINGERPRINT where there is none (RFC 8489 s14.5, s14.6).
     #[must_use]
     pub fn covered(&self) -> Attributes<'a> {
-        let end = self.landmarks.first_seal().unwrap_or(self.bytes.len());
-        Attributes { rest: self.bytes.get(HEADER_LENGTH..end).unwrap_or_default(), offset: HEADER_LENGTH as u32 }
+        Attributes {
+            rest: self.bytes.get(HEADER_LENGTH..self.covered_end()).unwrap_or_default(),
+            offset: HEADER_LENGTH as u32,
+        }
+    }
+
+    /// Where [`Message::covered`] ends, in bytes from the first.
+    #[must_use]
+    pub fn covered_end(&self) -> usize {
+        self.landmarks.first_seal().unwrap_or(self.bytes.len())
     }
 
     /// The attributes after the first integrity attribute, which nobody may act on, without
@@ -150,7 +158,8 @@ impl<'a> Message<'a> {
         let landmarks = self.landmarks;
         let start = landmarks.first_integrity().unwrap_or(self.bytes.len());
         let rest = self.bytes.get(start..).unwrap_or_default();
-        Attributes { rest, offset: start as u32 }.filter(move |attribute| !landmarks.contains(attribute.offset))
+        Attributes { rest, offset: start as u32 }
+            .filter(move |attribute| !landmarks.contains(attribute.offset))
     }
 
     /// The first covered attribute of a type: the one that counts (RFC 8489 s14).
@@ -191,7 +200,12 @@ impl<'a> Message<'a> {
 
     /// The same for a usage that accepts a MESSAGE-INTEGRITY-SHA256 truncated to no fewer than
     /// `min_length` bytes (RFC 8489 s14.6); values under 16 count as 16.
-    pub fn check_integrity_of_length(&self, algorithm: IntegrityAlgorithm, key: &Key, min_length: usize) -> Integrity {
+    pub fn check_integrity_of_length(
+        &self,
+        algorithm: IntegrityAlgorithm,
+        key: &Key,
+        min_length: usize,
+    ) -> Integrity {
         let offset = self.landmarks.of(algorithm);
         let Some(raw) = self.attribute_at(offset) else { return Integrity::Absent };
         let long_enough = raw.value.len() >= min_length.max(MESSAGE_INTEGRITY_SHA256_MIN_LENGTH);
@@ -255,7 +269,9 @@ impl Landmarks {
             AttributeType::MESSAGE_INTEGRITY if self.sha1 == 0 && self.sha256 == 0 => {
                 (&mut self.sha1, length == MESSAGE_INTEGRITY_LENGTH)
             }
-            AttributeType::MESSAGE_INTEGRITY_SHA256 if self.sha256 == 0 => (&mut self.sha256, (16..=32).contains(&length) && length % 4 == 0),
+            AttributeType::MESSAGE_INTEGRITY_SHA256 if self.sha256 == 0 => {
+                (&mut self.sha256, (16..=32).contains(&length) && length % 4 == 0)
+            }
             AttributeType::FINGERPRINT => (&mut self.fingerprint, length == 4),
             _ => return Ok(()),
         };
@@ -298,6 +314,18 @@ impl<'a> Iterator for Attributes<'a> {
         self.offset = self.offset.saturating_add(self.rest.len().saturating_sub(after.len()) as u32);
         self.rest = after;
         Some(raw)
+    }
+}
+
+impl<'a> RawAttribute<'a> {
+    /// The attribute whose header starts at `offset` of a message's bytes, and where the next one does.
+    /// 0 stands for the first. For walks that cannot keep an iterator, such as those behind a C ABI.
+    #[must_use]
+    pub fn at(message: &'a [u8], offset: u32) -> Option<(Self, u32)> {
+        let offset = offset.max(HEADER_LENGTH as u32);
+        let mut walk = Attributes { rest: message.get(offset as usize..)?, offset };
+        let raw = walk.next()?;
+        Some((raw, walk.offset))
     }
 }
 

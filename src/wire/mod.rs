@@ -13,7 +13,7 @@ mod message;
 pub mod stream;
 
 pub use builder::{BuildError, MessageBuilder, ValueWriter};
-pub use channel_data::{ChannelData, ChannelNumber};
+pub use channel_data::{ChannelData, ChannelDataError, ChannelNumber};
 pub use classify::{Classification, classify};
 pub use header::{Class, HEADER_LENGTH, MAGIC_COOKIE, Method, TransactionId};
 pub use integrity::{

@@ -22,6 +22,8 @@ pub enum BindingEvent {
     },
     /// The mapped address is the same as before: the NAT keeps it.
     Refreshed {
+        /// The address.
+        address: SocketAddr,
         /// The round trip.
         rtt: Option<Duration>,
     },
@@ -46,6 +48,18 @@ pub enum BindingEvent {
         /// Why.
         reason: FailureReason,
     },
+}
+
+impl fmt::Display for BindingEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mapped { address, .. } => write!(f, "mapped address {address}"),
+            Self::Refreshed { address, .. } => write!(f, "mapped address {address}, as before"),
+            Self::AddressChanged { previous, address, .. } => write!(f, "mapped address {address}, no longer {previous}"),
+            Self::Retrying { reason, .. } => write!(f, "{reason}; trying again"),
+            Self::Failed { reason } => reason.fmt(f),
+        }
+    }
 }
 
 /// Why a request has failed.

@@ -168,6 +168,10 @@ impl Binding {
         self.last_round_trip
     }
 
+    pub(crate) fn peek_transmit(&self) -> Option<Transmit<'_>> {
+        self.transactions.peek_transmit()
+    }
+
     pub(crate) fn queued_transmits(&self) -> usize {
         self.transactions.queued()
     }
@@ -278,7 +282,7 @@ impl Binding {
         };
         let event = match self.mapped.replace(address) {
             None => BindingEvent::Mapped { address, rtt },
-            Some(previous) if previous == address => BindingEvent::Refreshed { rtt },
+            Some(previous) if previous == address => BindingEvent::Refreshed { address, rtt },
             Some(previous) => BindingEvent::AddressChanged { previous, address, rtt },
         };
         self.push(event);

@@ -92,6 +92,10 @@ impl Server {
         &self.counters
     }
 
+    pub(crate) fn peek_transmit(&self) -> Option<Transmit<'_>> {
+        self.replies.get(self.polled).map(Reply::lend)
+    }
+
     pub(crate) fn queued_transmits(&self) -> usize {
         self.replies.len().saturating_sub(self.polled)
     }
@@ -171,6 +175,13 @@ impl Server {
     }
 }
 
+impl Reply {
+    fn lend(&self) -> Transmit<'_> {
+        let payload = self.buffer.get(..usize::from(self.length)).unwrap_or_default();
+        Transmit { path: self.path, socket_id: self.socket_id, payload }
+    }
+}
+
 impl Machine for Server {
     /// A server has nothing to tell; its counters do.
     type Event = core::convert::Infallible;
@@ -181,10 +192,9 @@ impl Machine for Server {
     }
 
     fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
-        let reply = self.replies.get(self.polled)?;
-        self.polled = self.polled.saturating_add(1);
-        let payload = reply.buffer.get(..usize::from(reply.length))?;
-        Some(Transmit { path: reply.path, socket_id: reply.socket_id, payload })
+        let next = self.polled;
+        self.polled = next.saturating_add(1).min(self.replies.len());
+        self.replies.get(next).map(Reply::lend)
     }
 
     fn poll_event(&mut self) -> Option<Self::Event> {

@@ -18,8 +18,42 @@ use super::super::builder::{BuildError, ValueWriter};
 use super::super::header::{MAGIC_COOKIE, TransactionId};
 use super::{Attribute, AttributeError, AttributeType};
 
-const FAMILY_IPV4: u8 = 1;
-const FAMILY_IPV6: u8 = 2;
+/// The family of an address (RFC 8489 s14.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AddressFamily {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl AddressFamily {
+    /// That of an address.
+    #[must_use]
+    pub const fn of(ip: &IpAddr) -> Self {
+        match ip {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+
+    /// Its number on the wire.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::V4 => 1,
+            Self::V6 => 2,
+        }
+    }
+
+    pub(super) const fn from_number(number: u8) -> Result<Self, AttributeError> {
+        match number {
+            1 => Ok(Self::V4),
+            2 => Ok(Self::V6),
+            _ => Err(AttributeError::UnknownFamily),
+        }
+    }
+}
 
 macro_rules! address_attributes {
     ($($(#[$doc:meta])* $name:ident = $ty:ident, $mask:expr;)*) => {$(
@@ -76,16 +110,15 @@ fn decode(value: &[u8], mask: Mask) -> Result<SocketAddr, AttributeError> {
     let ([_, family, p0, p1], address) = value.split_first_chunk().ok_or(AttributeError::WrongLength)?;
     let [m0, m1, m2, m3, ..] = mask;
     let port = u16::from_be_bytes([p0 ^ m0, p1 ^ m1]);
-    let ip = match *family {
-        FAMILY_IPV4 => {
+    let ip = match AddressFamily::from_number(*family)? {
+        AddressFamily::V4 => {
             let [a, b, c, d] = super::exactly(address)?;
             IpAddr::V4(Ipv4Addr::new(a ^ m0, b ^ m1, c ^ m2, d ^ m3))
         }
-        FAMILY_IPV6 => {
+        AddressFamily::V6 => {
             let bytes = u128::from_be_bytes(super::exactly(address)?);
             IpAddr::V6(Ipv6Addr::from_bits(bytes ^ u128::from_be_bytes(mask)))
         }
-        _ => return Err(AttributeError::UnknownFamily),
     };
     Ok(SocketAddr::new(ip, port))
 }
@@ -93,16 +126,57 @@ fn decode(value: &[u8], mask: Mask) -> Result<SocketAddr, AttributeError> {
 fn encode(address: SocketAddr, mask: Mask, out: &mut ValueWriter<'_>) {
     let [m0, m1, m2, m3, ..] = mask;
     let port = address.port() ^ u16::from_be_bytes([m0, m1]);
+    out.put(&[0, AddressFamily::of(&address.ip()).number()]);
+    out.put_u16(port);
     match address.ip() {
-        IpAddr::V4(ip) => {
-            out.put(&[0, FAMILY_IPV4]);
-            out.put_u16(port);
-            out.put_u32(ip.to_bits() ^ u32::from_be_bytes([m0, m1, m2, m3]));
+        IpAddr::V4(ip) => out.put_u32(ip.to_bits() ^ u32::from_be_bytes([m0, m1, m2, m3])),
+        IpAddr::V6(ip) => out.put(&(ip.to_bits() ^ u128::from_be_bytes(mask)).to_be_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::testing::{decode, encode, round_trip};
+    use super::*;
+
+    #[test]
+    fn an_address_has_the_length_of_its_family() {
+        for length in 0..32 {
+            let v4 = [&[0xFF, 1, 0x12, 0x34][..], &[0; 28]].concat();
+            let v6 = [&[0xFF, 2, 0x12, 0x34][..], &[0; 28]].concat();
+            assert_eq!(decode::<XorMappedAddress>(v4.get(..length).unwrap()).is_ok(), length == 8);
+            assert_eq!(decode::<MappedAddress>(v6.get(..length).unwrap()).is_ok(), length == 20);
         }
-        IpAddr::V6(ip) => {
-            out.put(&[0, FAMILY_IPV6]);
-            out.put_u16(port);
-            out.put(&(ip.to_bits() ^ u128::from_be_bytes(mask)).to_be_bytes());
+        for family in [0, 3, 255] {
+            let value = [0, family, 0, 0, 0, 0, 0, 0];
+            assert_eq!(decode::<XorPeerAddress>(&value), Err(AttributeError::UnknownFamily));
+        }
+    }
+
+    #[test]
+    fn an_xored_address_hides_the_plain_one() {
+        let address = "192.0.2.1:32853".parse().unwrap();
+        assert_eq!(encode(&XorMappedAddress(address)), Ok([0, 1, 0xA1, 0x47, 0xE1, 0x12, 0xA6, 0x43].into()));
+        assert_eq!(encode(&MappedAddress(address)), Ok([0, 1, 0x80, 0x55, 192, 0, 2, 1].into()));
+    }
+
+    proptest! {
+        #[test]
+        fn every_address_survives_a_round_trip(ip: IpAddr, port: u16) {
+            let address = SocketAddr::new(ip, port);
+            round_trip!(MappedAddress(address), XorMappedAddress(address), AlternateServer(address));
+            round_trip!(ResponseOrigin(address), OtherAddress(address));
+            round_trip!(XorPeerAddress(address), XorRelayedAddress(address));
+        }
+
+        #[test]
+        fn the_mask_depends_on_the_transaction_id_for_ipv6_alone(ip: IpAddr, port: u16, id: [u8; 12]) {
+            let value = encode(&XorMappedAddress(SocketAddr::new(ip, port))).unwrap();
+            let read = XorMappedAddress::decode(&value, &TransactionId::new(id)).unwrap().0;
+            prop_assert_eq!(read.port(), port);
+            prop_assert_eq!(read.ip() == ip, ip.is_ipv4() || id == *super::super::testing::ID.as_bytes());
         }
     }
 }

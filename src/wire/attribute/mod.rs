@@ -86,7 +86,52 @@ pub(crate) const fn padded_length(length: usize) -> usize {
     length.saturating_add(3) & !3
 }
 
+/// Seconds as the wire carries them.
+fn seconds(duration: core::time::Duration) -> Result<u32, BuildError> {
+    u32::try_from(duration.as_secs()).map_err(|_| BuildError::InvalidValue)
+}
+
+/// Reads the value of a flag, which has none.
+fn empty(value: &[u8]) -> Result<(), AttributeError> {
+    if value.is_empty() { Ok(()) } else { Err(AttributeError::WrongLength) }
+}
+
 /// Reads a value of exactly `N` bytes.
 fn exactly<const N: usize>(value: &[u8]) -> Result<[u8; N], AttributeError> {
     <[u8; N]>::try_from(value).map_err(|_| AttributeError::WrongLength)
+}
+
+/// What the tests of every family share.
+#[cfg(test)]
+mod testing {
+    use std::vec::Vec;
+
+    use super::super::{Class, Message, MessageBuilder, Method};
+    use super::*;
+
+    pub(super) const ID: TransactionId = TransactionId::new([7, 6, 5, 4, 3, 2, 1, 0, 255, 254, 253, 252]);
+
+    /// The value of an attribute, out of a whole message, which was written into a dirty buffer.
+    pub(super) fn encode<'a, A: Attribute<'a>>(attribute: &A) -> Result<Vec<u8>, BuildError> {
+        let mut buffer = std::vec![0xAA; 65_555];
+        let mut builder = MessageBuilder::new(&mut buffer, Class::Request, Method::BINDING, ID)?;
+        builder.add(attribute)?;
+        let bytes = builder.finish();
+        let raw = Message::parse(bytes).unwrap().find(A::TYPE).unwrap();
+        assert!(bytes.iter().skip(24 + raw.value.len()).all(|padding| *padding == 0));
+        Ok(raw.value.to_vec())
+    }
+
+    pub(super) fn decode<'a, A: Attribute<'a>>(value: &'a [u8]) -> Result<A, AttributeError> {
+        A::decode(value, &ID)
+    }
+
+    macro_rules! round_trip {
+        ($($attribute:expr),*) => {$({
+            let attribute = $attribute;
+            let value = encode(&attribute).unwrap();
+            assert_eq!(decode(&value), Ok(attribute));
+        })*};
+    }
+    pub(super) use round_trip;
 }

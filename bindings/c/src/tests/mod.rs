@@ -1,0 +1,3 @@
+//! Rust tests of the C functions, called as C calls them.
+
+mod header;

@@ -1,0 +1,742 @@
+/*
+ * stun.h - STUN, TURN and ICE as pure state machines. C99 and C++11. SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * The host owns sockets, threads, clock and event loop. One opaque agent, five calls:
+ *
+ *     bytes arrived ----> stun_handle_input(agent, &packet, now, &app)
+ *     time has come ----> stun_handle_timeout(agent, now)
+ *                         then drain, in any order, until STUN_EMPTY:
+ *                         stun_poll_transmit(agent, &packet) ----> send it
+ *                         stun_poll_event(agent, &event)     ----> act on it
+ *                         then sleep until input or stun_poll_timeout(agent)
+ *
+ * Answers: 0 is done, above 0 is done but there is nothing for you, below 0 is misuse, and then nothing has
+ * changed. What arrives from the network is never an error. Results are written on success only, never in
+ * part. Strings and bytes come with lengths; NULL with length 0 is empty. No function keeps a pointer of
+ * yours. Generated from bindings/c; do not edit.
+ */
+
+#ifndef STUN_H
+#define STUN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifndef STUN_API /* __declspec(dllimport) for users of a Windows DLL */
+#  define STUN_API
+#endif
+
+/* The version of this header: major << 16 | minor << 8 | patch. */
+#define STUN_VERSION_NUMBER 0x000100
+
+/* Rises when a program that was compiled against an older header may misbehave; see stun_abi_version(). */
+#define STUN_ABI_VERSION 1
+
+/* Values of `stun_status`. */
+typedef enum stun_status_code {
+    /* Done. */
+    STUN_OK = 0,
+    /* The queue is empty, or there is nothing of that kind. */
+    STUN_EMPTY = 1,
+    /* Not ours: offer the datagram to your next protocol. */
+    STUN_IGNORED = 2,
+    /* Application data was inside; `*app` is a slice of your own buffer. */
+    STUN_APP_DATA = 3,
+    /* A pointer that must not be NULL is. */
+    STUN_E_NULL = -1,
+    /* An argument has an impossible value: a struct_size, family, port, code or length. */
+    STUN_E_INVALID = -2,
+    /* The call does not fit what came before it. */
+    STUN_E_STATE = -3,
+    /* Your buffer is too small; nothing was consumed, and the size needed is said where there is room for it. */
+    STUN_E_BUFFER = -4,
+    /* No operation of that id: never started, ended, or cancelled. */
+    STUN_E_NOT_FOUND = -5,
+    /* A limit is reached. */
+    STUN_E_LIMIT = -6,
+    /* The operating system gave no random bytes. */
+    STUN_E_ENTROPY = -7,
+    /* The handle is in use: by another thread, or by the call that runs your log callback. */
+    STUN_E_BUSY = -8,
+    /* Not a handle of this library, or one that was freed. */
+    STUN_E_HANDLE = -9,
+    /* A bug in libstun was caught. The handle is poisoned: free it. */
+    STUN_E_PANIC = -100,
+    /* An earlier call was caught in a bug; only stun_agent_free() is still allowed. */
+    STUN_E_POISONED = -101,
+} stun_status_code;
+
+/* Why a deadline is wanted; see stun_wake_reason(). */
+typedef enum stun_wake_code {
+    /* No deadline. */
+    STUN_WAKE_NONE = 0,
+    /* A datagram or an event is queued. */
+    STUN_WAKE_OUTPUT = 1,
+    /* A request is due again. */
+    STUN_WAKE_RETRANSMISSION = 2,
+    /* The last wait for a response ends. */
+    STUN_WAKE_TRANSACTION_TIMEOUT = 3,
+    /* A binding has to be kept alive. */
+    STUN_WAKE_REFRESH = 4,
+    /* A failed request is due again. */
+    STUN_WAKE_RETRY = 5,
+} stun_wake_code;
+
+/* Why a datagram could not be sent; for stun_handle_send_error(). */
+typedef enum stun_send_error_code {
+    /* ENETUNREACH, EHOSTUNREACH. */
+    STUN_SEND_NO_ROUTE = 1,
+    /* EAFNOSUPPORT, EADDRNOTAVAIL: no address of that family. */
+    STUN_SEND_NO_FAMILY = 2,
+    /* EPERM, EACCES. */
+    STUN_SEND_NOT_PERMITTED = 3,
+    /* ECONNREFUSED, ECONNRESET, ICMP port unreachable. */
+    STUN_SEND_REFUSED = 4,
+    /* EMSGSIZE. */
+    STUN_SEND_TOO_LARGE = 5,
+    /* EBADF, ENOTCONN, EPIPE. */
+    STUN_SEND_CLOSED = 6,
+    /* EAGAIN, ENOBUFS, soft ICMP errors: the retransmission covers it. */
+    STUN_SEND_TRANSIENT = 7,
+} stun_send_error_code;
+
+/* Why a message from the network was dropped; for stun_dropped(). */
+typedef enum stun_drop_code {
+    /* Any reason. */
+    STUN_DROP_ANY = 0,
+    /* A response to no outstanding request. */
+    STUN_DROP_UNKNOWN_TRANSACTION = 1,
+    /* A response from another address than the one that was asked. */
+    STUN_DROP_WRONG_SOURCE = 2,
+    /* A response of another method than its request. */
+    STUN_DROP_WRONG_METHOD = 3,
+    /* FINGERPRINT does not match. */
+    STUN_DROP_BAD_FINGERPRINT = 4,
+    /* A response to a signed request without a valid signature. */
+    STUN_DROP_UNAUTHENTICATED = 5,
+    /* An attribute that is known and has an impossible value. */
+    STUN_DROP_MALFORMED_ATTRIBUTE = 6,
+    /* A request of a method that is not served. */
+    STUN_DROP_UNSUPPORTED_METHOD = 7,
+    /* An indication. */
+    STUN_DROP_INDICATION = 8,
+    /* A source that no reply may go to. */
+    STUN_DROP_UNUSABLE_SOURCE = 9,
+    /* The queue for replies is full: drain it. */
+    STUN_DROP_QUEUE_FULL = 10,
+    /* STUN that no operation expects. */
+    STUN_DROP_UNEXPECTED = 11,
+} stun_drop_code;
+
+/* Values of `stun_packet.transport`. */
+typedef enum stun_transport_code {
+    /* Datagrams. */
+    STUN_UDP = 0,
+    /* A byte stream; each packet is one frame, see stun_frame_length(). */
+    STUN_TCP = 1,
+    /* A byte stream inside your TLS session; each packet is one frame. */
+    STUN_TLS = 2,
+} stun_transport_code;
+
+/* How much to log; each level includes those before it. */
+typedef enum stun_log_level {
+    /* Nothing. */
+    STUN_LOG_OFF = 0,
+    /* Calls that were refused. */
+    STUN_LOG_WARN = 1,
+    /* And what happened to operations. */
+    STUN_LOG_INFO = 2,
+    /* And what was dropped. */
+    STUN_LOG_DEBUG = 3,
+} stun_log_level;
+
+/* Values of `flags` in a stun_binding_config. */
+typedef enum stun_binding_flag {
+    /* Leave FINGERPRINT out of requests. */
+    STUN_BINDING_NO_FINGERPRINT = 1,
+    /* Take MAPPED-ADDRESS where XOR-MAPPED-ADDRESS is missing, as servers of RFC 3489 send it. */
+    STUN_BINDING_ACCEPT_MAPPED_ADDRESS = 2,
+} stun_binding_flag;
+
+/* Which integrity attribute to sign with and to accept. */
+typedef enum stun_integrity_code {
+    /* Both, until the server has shown which one it knows (RFC 8489 s9.1.5). */
+    STUN_INTEGRITY_BOTH = 0,
+    /* MESSAGE-INTEGRITY. */
+    STUN_INTEGRITY_SHA1 = 1,
+    /* MESSAGE-INTEGRITY-SHA256. */
+    STUN_INTEGRITY_SHA256 = 2,
+} stun_integrity_code;
+
+/* Values of `stun_event.kind`. Skip kinds that you do not know. 3 to 6 are reserved for relays and ICE. */
+typedef enum stun_event_code {
+    /* The first mapped address: addr, rtt. The last event of a binding that asks once. */
+    STUN_EV_MAPPED = 1,
+    /* The operation has failed for good: reason, code, count. Its last event. */
+    STUN_EV_FAILED = 2,
+    /* The mapped address is the same as before: addr, rtt. */
+    STUN_EV_REFRESHED = 7,
+    /* The mapped address is another: addr, previous, rtt. */
+    STUN_EV_ADDRESS_CHANGED = 8,
+    /* An attempt has failed and another follows: reason, code, count, at. */
+    STUN_EV_RETRYING = 9,
+} stun_event_code;
+
+/* Values of `stun_event.reason`. */
+typedef enum stun_failure_code {
+    /* Not a failure. */
+    STUN_FAIL_NONE = 0,
+    /* Nobody answered in time. */
+    STUN_FAIL_TIMEOUT = 1,
+    /* `count` answers came, none signed with the password; `code` is the last one's error code. */
+    STUN_FAIL_INTEGRITY = 2,
+    /* The server refused with error `code`. */
+    STUN_FAIL_ERROR_RESPONSE = 3,
+    /* An error response without a usable ERROR-CODE. */
+    STUN_FAIL_MALFORMED_ERROR = 4,
+    /* The response demands to understand attribute `code`. */
+    STUN_FAIL_UNKNOWN_ATTRIBUTE = 5,
+    /* A success response without a usable mapped address. */
+    STUN_FAIL_NO_MAPPED_ADDRESS = 6,
+    /* It could not be sent; `code` is the `enum stun_send_error_code` that you reported. */
+    STUN_FAIL_SEND = 7,
+    /* A reason that is newer than this function. */
+    STUN_FAIL_OTHER = 255,
+} stun_failure_code;
+
+/* What a key is made of. */
+typedef enum stun_key_kind {
+    /* `password` is the short-term password (RFC 8489 s9.1.1); username and realm are not looked at. */
+    STUN_KEY_SHORT_TERM = 0,
+    /* MD5(username ":" realm ":" password) (RFC 8489 s9.2.2). */
+    STUN_KEY_LONG_TERM_MD5 = 1,
+    /* SHA-256 of the same (RFC 8489 s18.5.1.2). */
+    STUN_KEY_LONG_TERM_SHA256 = 2,
+} stun_key_kind;
+
+/* Values of `stun_wire_message.message_class`. */
+typedef enum stun_wire_class {
+    /* Asks for an answer. */
+    STUN_WIRE_REQUEST = 0,
+    /* Asks for none. */
+    STUN_WIRE_INDICATION = 1,
+    /* The answer: done. */
+    STUN_WIRE_SUCCESS_RESPONSE = 2,
+    /* The answer: not done. */
+    STUN_WIRE_ERROR_RESPONSE = 3,
+} stun_wire_class;
+
+/* The result of a check. */
+typedef enum stun_check_code {
+    /* The message does not carry it. */
+    STUN_CHECK_ABSENT = 0,
+    /* It is what it should be. */
+    STUN_CHECK_VALID = 1,
+    /* It is not. */
+    STUN_CHECK_INVALID = 2,
+} stun_check_code;
+
+/* What a datagram looks like (RFC 7983, with the magic cookie and the length of STUN checked as well). */
+typedef enum stun_protocol_code {
+    /* None of these. */
+    STUN_PROTOCOL_UNKNOWN = 0,
+    /* STUN. */
+    STUN_PROTOCOL_STUN = 1,
+    /* TURN ChannelData. */
+    STUN_PROTOCOL_CHANNEL_DATA = 2,
+    /* DTLS. */
+    STUN_PROTOCOL_DTLS = 3,
+    /* RTP or RTCP. */
+    STUN_PROTOCOL_RTP = 4,
+    /* ZRTP. */
+    STUN_PROTOCOL_ZRTP = 5,
+    /* QUIC. */
+    STUN_PROTOCOL_QUIC = 6,
+    /* WireGuard. */
+    STUN_PROTOCOL_WIREGUARD = 7,
+} stun_protocol_code;
+
+/* An agent: opaque, made by stun_agent_new() and freed by stun_agent_free().
+ *
+ * It may move between threads, and must not be used by two at once: whoever comes second gets
+ * STUN_E_BUSY. stun_poll_timeout() and stun_wake_reason() are free to be called from anywhere. */
+typedef struct stun_agent stun_agent;
+
+/* A credential's key with its HMAC pads hashed ahead, for any number of messages: opaque, made by
+ * stun_key_new(), erased and freed by stun_key_free(). It never changes, so any number of threads may use
+ * it at once. */
+typedef struct stun_key stun_key;
+
+/* The answer of a call: 0 is done, above 0 is done but there is nothing for you, below 0 is misuse, and
+ * then nothing has changed. See `enum stun_status_code`. */
+typedef int32_t stun_status;
+
+/* Receives a line of text: UTF-8, `len` bytes, not NUL-terminated, valid during the call. It must not call
+ * the agent that it logs for: such a call answers STUN_E_BUSY. */
+typedef void (*stun_log_fn)(void *user, uint32_t level, const char *text, size_t len);
+
+/* An agent's configuration. All zeros but struct_size is the default. */
+typedef struct stun_config {
+    /* sizeof(stun_config). */
+    uint32_t struct_size;
+    /* Operations at a time; 0 is 1048576, the most there can be. */
+    uint32_t max_operations;
+    /* 32 secret bytes that all randomness comes from, copied; NULL asks the operating system. Never the
+     * same seed twice outside tests: whoever knows it can forge answers. */
+    const uint8_t *seed;
+    /* Receives log lines; NULL is off. */
+    stun_log_fn log;
+    /* Passed to `log`. */
+    void *log_user;
+    /* `enum stun_log_level`. */
+    uint32_t log_level;
+    /* Set it to 0. */
+    uint32_t reserved;
+} stun_config;
+
+/* Nanoseconds on any monotonic clock of yours; the same clock for every call to one agent. Take one that
+ * runs through suspend (CLOCK_BOOTTIME, mach_continuous_time). A `now` earlier than one already seen counts
+ * as the latest seen. Round up when you convert a deadline to milliseconds, or you will spin. */
+typedef uint64_t stun_time;
+
+/* A transport address. 24 bytes, frozen. stun_sockaddr.h converts it from and to sockaddr. */
+typedef struct stun_addr {
+    /* 4, 6, or 0 for none. */
+    uint8_t family;
+    /* Set it to 0. */
+    uint8_t reserved;
+    /* In host byte order. */
+    uint16_t port;
+    /* The zone of a link-local IPv6 address, else 0. */
+    uint32_t scope_id;
+    /* In network order; IPv4 in the first four bytes, the rest 0. */
+    uint8_t ip[16];
+} stun_addr;
+
+/* A binding's configuration. Zero in a field is its default. Strings are copied. */
+typedef struct stun_binding_config {
+    /* sizeof(stun_binding_config). */
+    uint32_t struct_size;
+    /* `enum stun_transport_code`. */
+    uint32_t transport;
+    /* What your socket is bound to; family 0 if you do not care. */
+    struct stun_addr local;
+    /* The server. Looking up its name is up to you. */
+    struct stun_addr server;
+    /* Your number for the socket, handed back in each packet. */
+    uint32_t socket_id;
+    /* `enum stun_binding_flag`, or-ed. */
+    uint32_t flags;
+    /* Ask again this long after the last request. 0 is 25 s; at least 1 s; STUN_NEVER asks once. */
+    stun_time refresh;
+    /* The first RTO. 0 is 500 ms. */
+    stun_time initial_rto;
+    /* How long to wait for an answer over TCP or TLS. 0 is 39.5 s. */
+    stun_time ti;
+    /* How often a request is sent in all. 0 is 7. */
+    uint32_t rc;
+    /* How many RTOs to wait after the last send. 0 is 16. */
+    uint32_t rm;
+    /* The wait after the first failure while refreshing, doubling from there. 0 is 1 s. */
+    stun_time backoff_first;
+    /* The longest such wait. 0 is 60 s. */
+    stun_time backoff_max;
+    /* Short-term credential (RFC 8489 s9.1), UTF-8, prepared as an OpaqueString; NULL is none. */
+    const uint8_t *username;
+    /* 1 to 508. */
+    size_t username_len;
+    /* Its password. */
+    const uint8_t *password;
+    /* At least 1. */
+    size_t password_len;
+    /* `enum stun_integrity_code`. */
+    uint32_t integrity;
+    /* Set it to 0. */
+    uint32_t reserved;
+} stun_binding_config;
+
+/* A server's configuration. All zeros but struct_size answers everything that arrives anywhere. */
+typedef struct stun_server_config {
+    /* sizeof(stun_server_config). */
+    uint32_t struct_size;
+    /* `enum stun_integrity_code`. */
+    uint32_t integrity;
+    /* Answer only what arrives here; family 0 is everywhere, an unspecified IP any IP, port 0 any port. */
+    struct stun_addr local;
+    /* Answer only requests signed with this short-term credential; NULL is none. */
+    const uint8_t *username;
+    /* 1 to 508. */
+    size_t username_len;
+    /* Its password. */
+    const uint8_t *password;
+    /* At least 1. */
+    size_t password_len;
+} stun_server_config;
+
+/* One datagram, or one frame of a stream, in either direction. 72 bytes on 64-bit systems, frozen. */
+typedef struct stun_packet {
+    /* Your own address: what your socket is bound to. Family 0 if you do not care. */
+    struct stun_addr local;
+    /* The other end. */
+    struct stun_addr remote;
+    /* The bytes. NULL only with length 0. */
+    const uint8_t *data;
+    /* How many. */
+    size_t len;
+    /* `enum stun_transport_code`. */
+    uint8_t transport;
+    /* The two ECN bits of the IP header, or 0. */
+    uint8_t ecn;
+    /* Set it to 0. */
+    uint16_t flags;
+    /* A number of your choosing for your socket, handed back as it is. */
+    uint32_t socket_id;
+} stun_packet;
+
+/* What happened to an operation. Fields that a kind does not name are zero. */
+typedef struct stun_event {
+    /* Set it to sizeof(stun_event) before the call; afterwards, how many bytes were filled. */
+    uint32_t struct_size;
+    /* `enum stun_event_code`. */
+    uint32_t kind;
+    /* The operation. */
+    uint64_t id;
+    /* Your address as the server sees it. */
+    struct stun_addr addr;
+    /* What it was before. */
+    struct stun_addr previous;
+    /* The round trip in nanoseconds; STUN_NEVER where a retransmission makes it unknowable. */
+    stun_time rtt;
+    /* When the next attempt is due. */
+    stun_time at;
+    /* `enum stun_failure_code`. */
+    uint32_t reason;
+    /* See `reason`. */
+    uint32_t code;
+    /* See `reason`. */
+    uint32_t count;
+    /* Bytes of `text`. */
+    uint32_t text_len;
+    /* One line for people: UTF-8, not NUL-terminated, valid until the next call on this agent. */
+    const char *text;
+} stun_event;
+
+/* A message under construction in your own buffer. Plain data, nothing to free. After every call the first
+ * `len` bytes are a complete message; a call that fails leaves them as they were. */
+typedef struct stun_wire_builder {
+    /* Your buffer. */
+    uint8_t *buf;
+    /* Its size. */
+    size_t cap;
+    /* Bytes written so far. */
+    size_t len;
+    /* After STUN_E_BUFFER: the size that the message would have had. */
+    size_t needed;
+} stun_wire_builder;
+
+/* A parsed message: a view of your own bytes, which must stay as they are while you use it. Plain data,
+ * nothing to free. 48 bytes on 64-bit systems, frozen. */
+typedef struct stun_wire_message {
+    /* The bytes it was parsed from. */
+    const uint8_t *data;
+    /* How many. */
+    size_t len;
+    /* Where the attributes end that anybody may act on: at the first integrity attribute, else at
+     * FINGERPRINT, else at the end. What stands behind it may have been appended by anybody. */
+    uint32_t covered_end;
+    /* 0 to 0xFFF; Binding is 1. */
+    uint16_t method;
+    /* `enum stun_wire_class`. */
+    uint8_t message_class;
+    /* `enum stun_check_code`: FINGERPRINT. */
+    uint8_t fingerprint;
+    /* Whether it carries MESSAGE-INTEGRITY: 0 or 1. Check it with stun_wire_check(). */
+    uint8_t has_sha1;
+    /* Whether it carries MESSAGE-INTEGRITY-SHA256: 0 or 1. */
+    uint8_t has_sha256;
+    /* Zero. */
+    uint8_t reserved[2];
+    /* The transaction id. */
+    uint8_t id[12];
+} stun_wire_message;
+
+/* An attribute: a view of the message's bytes. 24 bytes on 64-bit systems, frozen. */
+typedef struct stun_wire_attribute {
+    /* Its value, without padding; never NULL. */
+    const uint8_t *value;
+    /* Where its header starts in the message. */
+    uint32_t offset;
+    /* Bytes of the value. */
+    uint16_t len;
+    /* Its type. */
+    uint16_t attribute_type;
+    /* 1 if it may be acted on, 0 if it stands behind the integrity attribute. */
+    uint32_t is_covered;
+    /* Zero. */
+    uint32_t reserved;
+} stun_wire_attribute;
+
+/* No deadline: only input or a command can change anything. */
+#define STUN_NEVER UINT64_MAX
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/* Makes an agent. `cfg` may be NULL for defaults. `now` is the time on your clock. `*out` is yours, to be
+ * freed with stun_agent_free(); it is written on success only. */
+STUN_API stun_status stun_agent_new(const struct stun_config *cfg, stun_time now, struct stun_agent **out);
+
+/* Frees an agent and everything in it. NULL is a no-op. */
+STUN_API void stun_agent_free(struct stun_agent *agent);
+
+/* When to call stun_handle_timeout() next: an absolute time on your clock, STUN_NEVER for never. Not after
+ * the latest `now` while output is queued. Read it after you have drained. */
+STUN_API stun_time stun_poll_timeout(const struct stun_agent *agent);
+
+/* Why that deadline is wanted: `enum stun_wake_code`. */
+STUN_API uint32_t stun_wake_reason(const struct stun_agent *agent);
+
+/* How many messages were dropped for `reason`: `enum stun_drop_code`. Counts stick at UINT32_MAX. */
+STUN_API stun_status stun_dropped(const struct stun_agent *agent, uint32_t reason, uint32_t *out);
+
+/* What the last refused call got wrong, as a sentence. Writes at most `cap` bytes, NUL included, and sets
+ * `*len` to the length without it; `buf` may be NULL with `cap` 0 to ask for the length. */
+STUN_API stun_status stun_last_error(const struct stun_agent *agent, char *buf, size_t cap, size_t *len);
+
+#if defined(STUN_PANIC_INJECTION)
+/* Panics inside the library, to show that the panic is contained. Only in test builds. */
+STUN_API stun_status stun_test_panic(struct stun_agent *agent);
+#endif
+
+/* Asks a STUN server for your public address, and goes on asking so that the NAT keeps the binding. The
+ * first request is queued at once. `*out_id` names it in events; it is written on success only. */
+STUN_API
+stun_status stun_binding_start(struct stun_agent *agent,
+                               const struct stun_binding_config *cfg,
+                               stun_time now,
+                               uint64_t *out_id);
+
+/* Answers Binding requests that arrive at an address. Holds no state about anybody. */
+STUN_API
+stun_status stun_server_start(struct stun_agent *agent,
+                              const struct stun_server_config *cfg,
+                              stun_time now,
+                              uint64_t *out_id);
+
+/* Ends an operation at once and without an event. STUN_E_NOT_FOUND if it has ended already. */
+STUN_API stun_status stun_cancel(struct stun_agent *agent, uint64_t id, stun_time now);
+
+/* A datagram arrived, or one frame of a stream. `in` is only read during the call.
+ *
+ * STUN_OK: it was ours. STUN_IGNORED: offer it to your next protocol. STUN_APP_DATA: application data was
+ * inside, and `*app` is the slice of your own buffer that it is; `app` may be NULL if you want none.
+ * Whatever arrives from the network is never an error. */
+STUN_API
+stun_status stun_handle_input(struct stun_agent *agent,
+                              const struct stun_packet *in,
+                              stun_time now,
+                              struct stun_packet *app);
+
+/* Time has come. An early call changes nothing, so call it whenever you woke up. */
+STUN_API stun_status stun_handle_timeout(struct stun_agent *agent, stun_time now);
+
+/* A datagram could not be sent, or ICMP said later that it did not arrive. `kind` is an
+ * `enum stun_send_error_code`. Where `failed->data` is known it concerns that request, with length 0
+ * everything outstanding between the two addresses. */
+STUN_API
+stun_status stun_handle_send_error(struct stun_agent *agent,
+                                   const struct stun_packet *failed,
+                                   uint32_t kind,
+                                   stun_time now);
+
+/* The next datagram to send, or STUN_EMPTY. `out->data` stays valid until the next stun_handle_* call,
+ * start or cancel on this agent; polls do not move it, so you may collect several and send them at once. */
+STUN_API stun_status stun_poll_transmit(struct stun_agent *agent, struct stun_packet *out);
+
+/* Up to `cap` datagrams, whose bytes stay valid together, so that they can go into one sendmmsg(). `stride`
+ * is sizeof(stun_packet) or, for an array of larger structs that begin with one, their size. `*n` says how
+ * many were written; STUN_EMPTY if none. */
+STUN_API
+stun_status stun_poll_transmit_batch(struct stun_agent *agent,
+                                     struct stun_packet *out,
+                                     size_t cap,
+                                     size_t stride,
+                                     size_t *n);
+
+/* Copies the next datagram into `buf`, for hosts with buffers of their own: `*meta` gets everything but the
+ * bytes, `*len` the length. STUN_E_BUFFER leaves it queued and still sets `*len` to what is needed. */
+STUN_API
+stun_status stun_poll_transmit_into(struct stun_agent *agent,
+                                    uint8_t *buf,
+                                    size_t cap,
+                                    struct stun_packet *meta,
+                                    size_t *len);
+
+/* The next event, or STUN_EMPTY. `out->struct_size` must be set. */
+STUN_API stun_status stun_poll_event(struct stun_agent *agent, struct stun_event *out);
+
+/* The name of an event kind, such as "STUN_EV_MAPPED". Static, never NULL. */
+STUN_API const char *stun_event_name(uint32_t kind);
+
+/* The name of a status, such as "STUN_E_NULL". Static, never NULL. */
+STUN_API const char *stun_status_name(stun_status status);
+
+/* The version of the library, such as "0.1.0". Static, never NULL. */
+STUN_API const char *stun_version(void);
+
+/* STUN_ABI_VERSION as the library was built. Compare it with your header's when you bind at run time. */
+STUN_API uint32_t stun_abi_version(void);
+
+/* Begins a message with its header: `message_class` is an `enum stun_wire_class`, `id` 12 random bytes, or
+ * those of the request that you answer. */
+STUN_API
+stun_status stun_wire_begin(struct stun_wire_builder *builder,
+                            uint8_t *buf,
+                            size_t cap,
+                            uint32_t message_class,
+                            uint16_t method,
+                            const uint8_t *id);
+
+/* Adds an attribute of any type from raw bytes, with zero padding. Integrity attributes and FINGERPRINT
+ * have calls of their own. */
+STUN_API
+stun_status stun_wire_add(struct stun_wire_builder *builder,
+                          uint16_t attribute_type,
+                          const uint8_t *value,
+                          size_t len);
+
+/* Adds an address, XORed where the type says so; for the types that stun_wire_address() reads. */
+STUN_API
+stun_status stun_wire_add_address(struct stun_wire_builder *builder,
+                                  uint16_t attribute_type,
+                                  const struct stun_addr *address);
+
+/* Adds ERROR-CODE: 300 to 699, and a phrase in UTF-8, which may be empty. */
+STUN_API
+stun_status stun_wire_add_error(struct stun_wire_builder *builder,
+                                uint32_t code,
+                                const uint8_t *reason,
+                                size_t reason_len);
+
+/* Adds MESSAGE-INTEGRITY (`integrity` STUN_INTEGRITY_SHA1, `len` 0 or 20) or MESSAGE-INTEGRITY-SHA256
+ * (STUN_INTEGRITY_SHA256, `len` 0 for 32, or 16 to 32 in steps of 4). SHA-1 goes first. */
+STUN_API
+stun_status stun_wire_sign(struct stun_wire_builder *builder,
+                           uint32_t integrity,
+                           const struct stun_key *key,
+                           size_t len);
+
+/* Adds FINGERPRINT. Nothing can follow it. */
+STUN_API stun_status stun_wire_add_fingerprint(struct stun_wire_builder *builder);
+
+/* What a datagram looks like: `*out` gets an `enum stun_protocol_code`. */
+STUN_API stun_status stun_classify(const uint8_t *data, size_t len, uint32_t *out);
+
+/* How long the frame is that a stream's next bytes begin (RFC 8489 s6.2.2, RFC 8656 s12.5). STUN_OK: `*out`
+ * is its length, padding included. STUN_EMPTY: the prefix must have at least `*out` bytes to tell.
+ * STUN_E_INVALID: the stream is out of step and has to be closed. */
+STUN_API stun_status stun_frame_length(const uint8_t *data, size_t len, size_t *out);
+
+/* Reads ChannelData: `is_stream` is 1 for a frame of a stream, whose padding must be there, and 0 for a
+ * datagram, where it may be. `*payload` is a slice of your own bytes. STUN_IGNORED if it is none. */
+STUN_API
+stun_status stun_channel_data_parse(const uint8_t *data,
+                                    size_t len,
+                                    uint32_t is_stream,
+                                    uint16_t *channel,
+                                    const uint8_t **payload,
+                                    size_t *payload_len);
+
+/* Writes ChannelData: channel 0x4000 to 0x4FFF, `is_stream` 1 to pad it for a stream. `*written` gets its
+ * length; with STUN_E_BUFFER what is needed. */
+STUN_API
+stun_status stun_channel_data_write(uint8_t *buf,
+                                    size_t cap,
+                                    uint16_t channel,
+                                    const uint8_t *payload,
+                                    size_t payload_len,
+                                    uint32_t is_stream,
+                                    size_t *written);
+
+/* Reads a whole message: one datagram, or one frame of a stream. STUN_IGNORED if the bytes are not STUN at
+ * all (too short, other first bits, no magic cookie), STUN_E_INVALID if they are STUN and malformed. */
+STUN_API stun_status stun_wire_parse(const uint8_t *data, size_t len, struct stun_wire_message *out);
+
+/* Walks the attributes in their order. Set `*cursor` to 0 before the first call; STUN_EMPTY at the end. */
+STUN_API
+stun_status stun_wire_next(const struct stun_wire_message *message,
+                           uint32_t *cursor,
+                           struct stun_wire_attribute *out);
+
+/* The first attribute of a type that may be acted on; STUN_EMPTY if there is none. */
+STUN_API
+stun_status stun_wire_find(const struct stun_wire_message *message,
+                           uint16_t attribute_type,
+                           struct stun_wire_attribute *out);
+
+/* The address in an attribute: MAPPED-ADDRESS, XOR-MAPPED-ADDRESS, XOR-PEER-ADDRESS, XOR-RELAYED-ADDRESS,
+ * ALTERNATE-SERVER, RESPONSE-ORIGIN or OTHER-ADDRESS. STUN_E_INVALID for another type or a bad value. */
+STUN_API
+stun_status stun_wire_address(const struct stun_wire_message *message,
+                              const struct stun_wire_attribute *attribute,
+                              struct stun_addr *out);
+
+/* The code (300 to 699) of ERROR-CODE and, where `reason` is not NULL, its phrase: `*reason_len` bytes
+ * inside the message. */
+STUN_API
+stun_status stun_wire_error(const struct stun_wire_attribute *attribute,
+                            uint32_t *code,
+                            const uint8_t **reason,
+                            size_t *reason_len);
+
+/* Checks MESSAGE-INTEGRITY (`integrity` STUN_INTEGRITY_SHA1) or MESSAGE-INTEGRITY-SHA256
+ * (STUN_INTEGRITY_SHA256) with a key, in constant time. `min_len` is 0 for the full length, or the shortest
+ * truncated MESSAGE-INTEGRITY-SHA256 that your usage accepts. `*out` gets an `enum stun_check_code`. */
+STUN_API
+stun_status stun_wire_check(const struct stun_wire_message *message,
+                            uint32_t integrity,
+                            const struct stun_key *key,
+                            size_t min_len,
+                            uint32_t *out);
+
+/* The RFC's name of an attribute, such as "XOR-MAPPED-ADDRESS". Writes at most `cap` bytes, NUL included,
+ * and sets `*len` to the length without it. STUN_EMPTY if the type has none. */
+STUN_API stun_status stun_wire_attribute_name(uint16_t attribute_type, char *buf, size_t cap, size_t *len);
+
+/* The RFC's name of a method, such as "Binding"; like stun_wire_attribute_name(). */
+STUN_API stun_status stun_wire_method_name(uint16_t method, char *buf, size_t cap, size_t *len);
+
+/* Prepares a key. Strings are UTF-8, prepared as OpaqueString, with lengths; none is kept. `*out` is yours,
+ * to be freed with stun_key_free(); it is written on success only. */
+STUN_API
+stun_status stun_key_new(uint32_t kind,
+                         const uint8_t *username,
+                         size_t username_len,
+                         const uint8_t *realm,
+                         size_t realm_len,
+                         const uint8_t *password,
+                         size_t password_len,
+                         struct stun_key **out);
+
+/* Erases and frees a key. NULL is a no-op. */
+STUN_API void stun_key_free(struct stun_key *key);
+
+/* A `struct sockaddr_in` or `sockaddr_in6` of `len` bytes as a stun_addr. STUN_E_INVALID for another
+ * family or a length that is too short for its own. */
+STUN_API stun_status stun_addr_from_sockaddr(const void *sockaddr, size_t len, struct stun_addr *out);
+
+/* A stun_addr as the operating system's `struct sockaddr_in` or `sockaddr_in6`. `*len` gets its size; with
+ * STUN_E_BUFFER what is needed. `cap` is what `sockaddr` has room for; sizeof(struct sockaddr_storage) is
+ * always enough. */
+STUN_API
+stun_status stun_addr_to_sockaddr(const struct stun_addr *address,
+                                  void *sockaddr,
+                                  size_t cap,
+                                  size_t *len);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* STUN_H */
