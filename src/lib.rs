@@ -1,10 +1,90 @@
+//! STUN, TURN and ICE as pure state machines.
+//!
+//! No sockets, threads, clock or randomness of their own: the host owns them and drives every machine with
+//! the same five calls. What runs inside an [`Agent`], a [`stun::Binding`] today and a relay or an ICE
+//! session tomorrow, the loop that drives it stays as it is.
+//!
+//! ```text
+//!                  your socket          your clock          your event loop
+//!                    |     ^                |                     ^
+//!          datagram  |     | Transmit       | now                 | Event
+//!                    v     |                v                     |
+//!            handle_input  poll_transmit  handle_timeout   poll_event
+//!          +---------------------------------------------------------------+
+//!          |  Agent:  Binding   Binding   Server   ...                     |
+//!          +---------------------------------------------------------------+
+//!                                  poll_timeout: sleep no longer than this
+//! ```
+//!
+//! # A whole exchange
+//!
+//! Here a client and a server are both in memory, and time is a number. A host does the same with a socket
+//! between them and [`Clock`] or its own clock: see `examples/`.
+//!
+//! ```
+//! use libstun::stun::{BindingConfig, BindingEvent, ServerConfig};
+//! use libstun::{Agent, AgentEvent, Datagram, Entropy, Event, FiveTuple, Instant, Machine, Outcome};
+//!
+//! let now = Instant::from_millis(0);
+//! let (ours, theirs) = ("203.0.113.7:50000".parse()?, "192.0.2.1:3478".parse()?);
+//! let mut client = Agent::new(Entropy::from_seed([1; 32]), now); // a host takes Entropy::from_os()
+//! let mut server = Agent::new(Entropy::from_seed([2; 32]), now);
+//! server.start_server(ServerConfig::default(), now)?;
+//! let id = client.start_binding(BindingConfig::new(FiveTuple::udp(ours, theirs)), now)?;
+//!
+//! // The network: what the client sends arrives at the server, whose reply arrives at the client.
+//! let request = client.poll_transmit().expect("a binding asks at once").payload.to_vec();
+//! let arrived = Datagram::new(FiveTuple::udp(theirs, ours), &request);
+//! assert_eq!(server.handle_input(&arrived, now), Outcome::Consumed);
+//! let reply = server.poll_transmit().expect("a server answers").payload.to_vec();
+//!
+//! let later = Instant::from_millis(12);
+//! let arrived = Datagram::new(FiveTuple::udp(ours, theirs), &reply);
+//! assert_eq!(client.handle_input(&arrived, later), Outcome::Consumed);
+//! let AgentEvent { id: from, event: Event::Binding(BindingEvent::Mapped { address, .. }) } =
+//!     client.poll_event().expect("the answer is an event")
+//! else {
+//!     panic!("the first event of a binding is its mapped address")
+//! };
+//! assert_eq!((from, address), (id, ours));
+//!
+//! // 25 s after the request the binding wants to be refreshed; until then there is nothing to do.
+//! assert_eq!(client.poll_timeout(), Some(Instant::from_millis(25_000)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The contract
+//!
+//! [`Machine`] states it, C1 to C10, and `tests/contract.rs` holds every machine to it.
+//!
+//! # The floors
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`wire`] | bytes to values and back: classify, parse, build, sign, frame |
+//! | [`transaction`], [`auth`] | requests that wait for responses; who may sign what |
+//! | [`stun`] | the Binding client and server |
+//! | [`agent`] | any number of operations behind one set of calls |
+//!
+//! # Features
+//!
+//! - `std` (default): [`Clock`], seeds from the operating system, `SendError` from `std::io::Error`. Without
+//!   it the crate is `no_std` and needs only `alloc`.
+//!
+//! # Deviations from the RFCs
+//!
+//! - A response without FINGERPRINT is accepted even though the request had one (RFC 8489 s6.3 wants it when
+//!   "the FINGERPRINT extension is being used"): widespread servers leave it out. A wrong one is dropped.
+//! - The RTO adapts upwards only: 500 ms stay the least (RFC 8489 s6.2.1 lets a fast path shorten it), so
+//!   that a transaction always outlives a short outage.
+//! - SOFTWARE is never sent: it would amplify and tell versions to strangers (RFC 8489 s14.14, s16).
+//! - A server drops known attributes with impossible values in silence instead of answering 400.
+
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
-#[cfg(feature = "std")]
-extern crate std;
-#[cfg(all(test, not(feature = "std")))]
+#[cfg(any(feature = "std", test))]
 extern crate std;
 
 pub mod agent;
@@ -13,6 +93,7 @@ mod crypto;
 mod entropy;
 mod machine;
 mod net;
+mod ready;
 pub mod stun;
 mod time;
 pub mod transaction;

@@ -134,6 +134,42 @@ impl SendError {
     }
 }
 
+impl core::fmt::Display for SendError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::NoRoute => "no route to the remote",
+            Self::FamilyUnavailable => "the host has no address of that family",
+            Self::PermissionDenied => "not permitted",
+            Self::Refused => "nobody listens there",
+            Self::MessageTooLarge => "larger than the path allows",
+            Self::SocketClosed => "the socket is closed",
+            Self::Transient => "a passing shortage",
+        })
+    }
+}
+
+impl core::error::Error for SendError {}
+
+/// What an error of `send_to` or `recv_from` means. Errors that it does not know are passing ones: the
+/// retransmission schedule decides.
+#[cfg(feature = "std")]
+impl From<&std::io::Error> for SendError {
+    fn from(error: &std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        /// `EMSGSIZE` has no `ErrorKind`: Linux, Apple and BSD, Windows.
+        const MESSAGE_TOO_LARGE: [i32; 3] = [90, 40, 10_040];
+        match error.kind() {
+            ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable | ErrorKind::NetworkDown => Self::NoRoute,
+            ErrorKind::AddrNotAvailable | ErrorKind::Unsupported => Self::FamilyUnavailable,
+            ErrorKind::PermissionDenied => Self::PermissionDenied,
+            ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => Self::Refused,
+            ErrorKind::NotConnected | ErrorKind::BrokenPipe => Self::SocketClosed,
+            _ if error.raw_os_error().is_some_and(|code| MESSAGE_TOO_LARGE.contains(&code)) => Self::MessageTooLarge,
+            _ => Self::Transient,
+        }
+    }
+}
+
 /// Equality of transport addresses, without the flow label that some systems put into `SocketAddrV6`.
 pub(crate) fn same_endpoint(a: &SocketAddr, b: &SocketAddr) -> bool {
     match (a, b) {

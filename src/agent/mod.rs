@@ -15,10 +15,11 @@ use routes::{EVERYWHERE, Routes};
 use crate::entropy::Entropy;
 use crate::machine::{Counters, Disposition, DropReason, Machine, Receipt, WakeReason};
 use crate::net::{Datagram, Outcome, SendError, Transmit};
+use crate::ready::ReadyQueue;
 use crate::stun::binding::ConfigError;
 use crate::stun::{Binding, BindingConfig, BindingEvent, Server, ServerConfig};
 use crate::time::{Instant, Now, TimerTable, earliest};
-use crate::transaction::{ReadyQueue, RtoCache};
+use crate::transaction::RtoCache;
 use crate::wire::{Class, Message};
 
 /// Houses operations, routes what arrives to the one it is for, and merges what they want.
@@ -192,6 +193,15 @@ impl Agent {
     #[must_use]
     pub fn contains(&self, id: OperationId) -> bool {
         self.operation(id).is_some()
+    }
+
+    /// A binding, to ask for its path or mapped address; `None` once its last event has been polled.
+    #[must_use]
+    pub fn binding(&self, id: OperationId) -> Option<&Binding> {
+        match &self.operation(id)?.machine {
+            Housed::Binding(binding) => Some(binding),
+            Housed::Server(_) => None,
+        }
     }
 
     /// What was dropped, by reason, by the agent and all its operations.

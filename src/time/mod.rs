@@ -112,10 +112,25 @@ impl Clock {
         Instant(nanos(self.0.elapsed()))
     }
 
-    /// How long to sleep for a deadline, in a host that blocks: zero if it is past, `None` for never.
+    /// How long to sleep for a deadline: zero if it is past, `None` for never.
     #[must_use]
     pub fn until(&self, deadline: Option<Instant>) -> Option<Duration> {
         deadline.map(|at| at.saturating_since(self.now()))
+    }
+
+    /// The same for `UdpSocket::set_read_timeout`: in whole milliseconds, rounded up so that a loop does not
+    /// spin just before its deadline, and never zero, which the call refuses.
+    #[must_use]
+    pub fn read_timeout(&self, deadline: Option<Instant>) -> Option<Duration> {
+        let millis = self.until(deadline)?.as_nanos().div_ceil(1_000_000).max(1);
+        Some(Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX)))
+    }
+
+    /// The moment on the standard library's clock, for timers of an async runtime; `None` if that clock
+    /// cannot say it.
+    #[must_use]
+    pub fn at(&self, instant: Instant) -> Option<std::time::Instant> {
+        self.0.checked_add(Duration::from_nanos(instant.as_nanos()))
     }
 }
 

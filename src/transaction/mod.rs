@@ -3,10 +3,8 @@
 //! A usage says why it asked (its `Tag`) and gets the tag back with the response or the timeout. This
 //! floor never authenticates and never builds a message; it resends the same bytes under the same id.
 
-mod ready;
 mod rto;
 mod table;
 
-pub(crate) use ready::ReadyQueue;
 pub use rto::{RetransmissionConfig, RtoCache, RttEstimator};
 pub use table::{Completed, NoMatch, Request, TransactionLimitReached, Transactions};

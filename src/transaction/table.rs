@@ -6,7 +6,7 @@ use core::time::Duration;
 use hashbrown::HashTable;
 use slab::Slab;
 
-use super::ready::ReadyQueue;
+use crate::ready::ReadyQueue;
 use super::rto::{RetransmissionConfig, Schedule};
 use crate::machine::{Receipt, WakeReason};
 use crate::net::{FiveTuple, Transmit};

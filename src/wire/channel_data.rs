@@ -151,6 +151,7 @@ impl<'a> ChannelData<'a> {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use std::{vec, vec::Vec};
 
@@ -183,7 +184,7 @@ mod tests {
         let mut buffer = vec![0; 70_000];
         let result = ChannelData::write(&mut buffer, ChannelNumber::MAX, &vec![0; 65_536], false);
         assert_eq!(result, Err(BuildError::ValueTooLong));
-        let result = ChannelData::write(&mut [0; 8], ChannelNumber::MAX, b"hello", true);
+        let result = ChannelData::write(&mut buffer[..8], ChannelNumber::MAX, b"hello", true);
         assert_eq!(result, Err(BuildError::BufferTooSmall { needed: 12 }));
     }
 

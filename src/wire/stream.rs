@@ -204,6 +204,7 @@ fn channel_data_length(prefix: &[u8]) -> FrameLength {
 const STUN_PREFIX_LENGTH: usize = 8;
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use std::{vec, vec::Vec};
 

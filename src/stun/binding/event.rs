@@ -113,7 +113,7 @@ impl fmt::Display for FailureReason {
             Self::MalformedError => f.write_str("the server answered an error without a code"),
             Self::UnknownAttribute { attribute } => write!(f, "the response demands to understand {attribute:?}"),
             Self::NoMappedAddress => f.write_str("the response has no usable mapped address"),
-            Self::SendFailed { error } => write!(f, "sending failed: {error:?}"),
+            Self::SendFailed { error } => write!(f, "sending failed: {error}"),
         }
     }
 }

@@ -103,6 +103,7 @@ fn exactly<const N: usize>(value: &[u8]) -> Result<[u8; N], AttributeError> {
 
 /// What the tests of every family share.
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
 mod testing {
     use std::vec::Vec;
 
@@ -129,8 +130,8 @@ mod testing {
     macro_rules! round_trip {
         ($($attribute:expr),*) => {$({
             let attribute = $attribute;
-            let value = encode(&attribute).unwrap();
-            assert_eq!(decode(&value), Ok(attribute));
+            let value = crate::wire::attribute::testing::encode(&attribute).unwrap();
+            assert_eq!(crate::wire::attribute::testing::decode(&value), Ok(attribute));
         })*};
     }
     pub(super) use round_trip;

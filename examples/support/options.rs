@@ -1,0 +1,87 @@
+//! The command line of every example.
+
+use std::process;
+use std::time::Duration;
+
+use libstun::Entropy;
+use libstun::stun::BindingConfig;
+
+use super::Result;
+
+/// What was asked for. An example takes the options that its usage line names, and no others.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// Everything that is not an option: `host[:port]`.
+    pub names: Vec<String>,
+    /// `--trace`: print every step.
+    pub trace: bool,
+    /// `--tcp`: serve TCP as well.
+    pub tcp: bool,
+    /// `--count N`: stop after so many.
+    pub count: Option<u64>,
+    /// `--every N`: say something every so many.
+    pub every: Option<u64>,
+    seed: Option<u64>,
+    rto: Option<Duration>,
+}
+
+impl Options {
+    /// Reads the command line; `--help` prints the usage line and ends the process.
+    pub fn parse(usage: &str) -> Result<Self> {
+        let mut options = Self::default();
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            if argument == "--help" {
+                println!("usage: {usage}");
+                process::exit(0);
+            }
+            if !argument.starts_with('-') {
+                options.names.push(argument);
+                continue;
+            }
+            if !usage.contains(&format!("[{argument}")) {
+                return Err(format!("unknown option {argument}; usage: {usage}").into());
+            }
+            let mut value = || number(&argument, arguments.next());
+            match argument.as_str() {
+                "--trace" => options.trace = true,
+                "--tcp" => options.tcp = true,
+                "--count" => options.count = Some(value()?),
+                "--every" => options.every = Some(value()?),
+                "--seed" => options.seed = Some(value()?),
+                "--rto" => options.rto = Some(Duration::from_millis(value()?)),
+                _ => return Err(format!("unknown option {argument}; usage: {usage}").into()),
+            }
+        }
+        Ok(options)
+    }
+
+    /// Randomness of the system. `--seed` is for comparing runs: whoever knows the seed can forge answers.
+    pub fn entropy(&self) -> Result<Entropy> {
+        let Some(number) = self.seed else {
+            return Entropy::from_os()
+                .map_err(|error| format!("the system gives no randomness: {error}").into());
+        };
+        let mut seed = [0; 32];
+        seed.iter_mut().zip(number.to_be_bytes()).for_each(|(byte, given)| *byte = given);
+        Ok(Entropy::from_seed(seed))
+    }
+
+    /// Applies `--rto`, the wait before the first retransmission.
+    pub fn tune(&self, mut config: BindingConfig) -> BindingConfig {
+        if let Some(rto) = self.rto {
+            config.retransmission.initial_rto = rto;
+        }
+        config
+    }
+}
+
+/// A number, decimal or `0x` hexadecimal.
+fn number(option: &str, value: Option<String>) -> Result<u64> {
+    let text = value.ok_or_else(|| format!("{option} wants a number"))?;
+    let parsed = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    parsed.map_err(|_| format!("{option} wants a number, not {text}").into())
+}
