@@ -15,7 +15,11 @@ use crate::status::{Answer, Misuse, drop_reason, status_of, stun_status, stun_st
 /// Makes an agent. `cfg` may be NULL for defaults. `now` is the time on your clock. `*out` is yours, to be
 /// freed with stun_agent_free(); it is written on success only.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn stun_agent_new(cfg: *const stun_config, now: stun_time, out: *mut *mut stun_agent) -> stun_status {
+pub unsafe extern "C" fn stun_agent_new(
+    cfg: *const stun_config,
+    now: stun_time,
+    out: *mut *mut stun_agent,
+) -> stun_status {
     // SAFETY: the caller's pointers are NULL or valid for their types.
     let make = || unsafe { new_agent(cfg, now, out) };
     status_of(catch_unwind(AssertUnwindSafe(make)).unwrap_or(Ok(STUN_E_PANIC)))
@@ -89,7 +93,12 @@ pub unsafe extern "C" fn stun_dropped(agent: *const stun_agent, reason: u32, out
 /// What the last refused call got wrong, as a sentence. Writes at most `cap` bytes, NUL included, and sets
 /// `*len` to the length without it; `buf` may be NULL with `cap` 0 to ask for the length.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn stun_last_error(agent: *const stun_agent, buf: *mut c_char, cap: usize, len: *mut usize) -> stun_status {
+pub unsafe extern "C" fn stun_last_error(
+    agent: *const stun_agent,
+    buf: *mut c_char,
+    cap: usize,
+    len: *mut usize,
+) -> stun_status {
     // SAFETY: the caller's pointers are NULL or valid for their types and lengths.
     unsafe {
         handle::call(agent, |guarded| {

@@ -12,7 +12,8 @@ use crate::types::stun_addr;
 
 /// Receives a line of text: UTF-8, `len` bytes, not NUL-terminated, valid during the call. It must not call
 /// the agent that it logs for: such a call answers STUN_E_BUSY.
-pub type stun_log_fn = Option<unsafe extern "C" fn(user: *mut c_void, level: u32, text: *const c_char, len: usize)>;
+pub type stun_log_fn =
+    Option<unsafe extern "C" fn(user: *mut c_void, level: u32, text: *const c_char, len: usize)>;
 
 /// How much to log; each level includes those before it.
 #[repr(C)]
@@ -249,8 +250,9 @@ pub(crate) unsafe fn credentials(
     if username.is_empty() && password.is_empty() {
         return Ok(None);
     }
-    let credential = ShortTerm::new(username, password)
-        .map_err(|_| Misuse(STUN_E_INVALID, "a credential needs a username of 1 to 508 bytes and a password"))?;
+    let credential = ShortTerm::new(username, password).map_err(|_| {
+        Misuse(STUN_E_INVALID, "a credential needs a username of 1 to 508 bytes and a password")
+    })?;
     Ok(Some(match only {
         Some(algorithm) => credential.only(algorithm),
         None => credential,
@@ -264,10 +266,18 @@ pub(crate) fn start_misuse(error: StartError) -> Misuse {
         StartError::Config(ConfigError::ServerAddress) => {
             Misuse(STUN_E_INVALID, "server has port 0, or is unspecified or multicast")
         }
-        StartError::Config(ConfigError::MixedFamilies) => Misuse(STUN_E_INVALID, "local and server are of different families"),
-        StartError::Config(ConfigError::RefreshTooShort) => Misuse(STUN_E_INVALID, "refresh is under one second"),
-        StartError::Config(ConfigError::RequestTooLong) => Misuse(STUN_E_INVALID, "the request does not fit into a datagram"),
-        StartError::TooManyOperations => Misuse(STUN_E_LIMIT, "the agent houses as many operations as it may"),
+        StartError::Config(ConfigError::MixedFamilies) => {
+            Misuse(STUN_E_INVALID, "local and server are of different families")
+        }
+        StartError::Config(ConfigError::RefreshTooShort) => {
+            Misuse(STUN_E_INVALID, "refresh is under one second")
+        }
+        StartError::Config(ConfigError::RequestTooLong) => {
+            Misuse(STUN_E_INVALID, "the request does not fit into a datagram")
+        }
+        StartError::TooManyOperations => {
+            Misuse(STUN_E_LIMIT, "the agent houses as many operations as it may")
+        }
         StartError::AddressTaken => Misuse(STUN_E_STATE, "another server already answers at that address"),
         _ => Misuse(STUN_E_INVALID, "the operation cannot be started"),
     }

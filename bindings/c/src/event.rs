@@ -4,8 +4,8 @@ use core::ffi::{CStr, c_char};
 use core::fmt::Write;
 use core::time::Duration;
 
-use libstun::stun::binding::FailureReason;
 use libstun::stun::BindingEvent;
+use libstun::stun::binding::FailureReason;
 use libstun::{AgentEvent, Event, Machine, SendError};
 
 use crate::config::stun_log_level::STUN_LOG_INFO;
@@ -147,7 +147,9 @@ fn flatten(happened: &AgentEvent) -> stun_event {
 
 fn flatten_binding(event: BindingEvent, empty: stun_event) -> stun_event {
     let of = |kind: stun_event_code| stun_event { kind: kind as u32, ..empty };
-    let nanos = |rtt: Option<Duration>| rtt.map_or(STUN_NEVER, |rtt| u64::try_from(rtt.as_nanos()).unwrap_or(u64::MAX));
+    let nanos = |rtt: Option<Duration>| {
+        rtt.map_or(STUN_NEVER, |rtt| u64::try_from(rtt.as_nanos()).unwrap_or(u64::MAX))
+    };
     match event {
         BindingEvent::Mapped { address, rtt } => {
             stun_event { addr: address.into(), rtt: nanos(rtt), ..of(stun_event_code::STUN_EV_MAPPED) }
@@ -171,14 +173,20 @@ fn flatten_binding(event: BindingEvent, empty: stun_event) -> stun_event {
 fn with_reason(reason: FailureReason, event: stun_event) -> stun_event {
     let (failure, code, count) = match reason {
         FailureReason::Timeout => (stun_failure_code::STUN_FAIL_TIMEOUT, 0, 0),
-        FailureReason::IntegrityViolated { code, count } => (stun_failure_code::STUN_FAIL_INTEGRITY, u32::from(code), count),
-        FailureReason::ErrorResponse { code } => (stun_failure_code::STUN_FAIL_ERROR_RESPONSE, u32::from(code), 0),
+        FailureReason::IntegrityViolated { code, count } => {
+            (stun_failure_code::STUN_FAIL_INTEGRITY, u32::from(code), count)
+        }
+        FailureReason::ErrorResponse { code } => {
+            (stun_failure_code::STUN_FAIL_ERROR_RESPONSE, u32::from(code), 0)
+        }
         FailureReason::MalformedError => (stun_failure_code::STUN_FAIL_MALFORMED_ERROR, 0, 0),
         FailureReason::UnknownAttribute { attribute } => {
             (stun_failure_code::STUN_FAIL_UNKNOWN_ATTRIBUTE, u32::from(attribute.number()), 0)
         }
         FailureReason::NoMappedAddress => (stun_failure_code::STUN_FAIL_NO_MAPPED_ADDRESS, 0, 0),
-        FailureReason::SendFailed { error } => (stun_failure_code::STUN_FAIL_SEND, send_error_code(error) as u32, 0),
+        FailureReason::SendFailed { error } => {
+            (stun_failure_code::STUN_FAIL_SEND, send_error_code(error) as u32, 0)
+        }
         _ => (stun_failure_code::STUN_FAIL_OTHER, 0, 0),
     };
     stun_event { reason: failure as u32, code, count, ..event }

@@ -9,7 +9,9 @@ use std::panic::catch_unwind;
 use libstun::{Agent, Machine};
 
 use crate::config::Logger;
-use crate::status::{Answer, Misuse, STUN_NEVER, stun_status, stun_status_code::*, stun_time, stun_wake_code, wake_code};
+use crate::status::{
+    Answer, Misuse, STUN_NEVER, stun_status, stun_status_code::*, stun_time, stun_wake_code, wake_code,
+};
 
 /// An agent: opaque, made by stun_agent_new() and freed by stun_agent_free().
 ///
@@ -107,7 +109,10 @@ impl Drop for Entered<'_> {
 ///
 /// # Safety
 /// As for `Handle::of`.
-pub(crate) unsafe fn call(agent: *const stun_agent, body: impl FnOnce(&mut Guarded) -> Answer) -> stun_status {
+pub(crate) unsafe fn call(
+    agent: *const stun_agent,
+    body: impl FnOnce(&mut Guarded) -> Answer,
+) -> stun_status {
     // SAFETY: passed on from the caller.
     let handle = match unsafe { Handle::of(agent) } {
         Ok(handle) => handle,

@@ -43,7 +43,12 @@ pub unsafe extern "C" fn stun_key_new(
     let make = || -> Answer {
         // SAFETY: the caller's pointers are NULL or valid for their types and lengths.
         let (out, username, realm, password) = unsafe {
-            (Slot::new(out)?, bytes(username, username_len)?, bytes(realm, realm_len)?, bytes(password, password_len)?)
+            (
+                Slot::new(out)?,
+                bytes(username, username_len)?,
+                bytes(realm, realm_len)?,
+                bytes(password, password_len)?,
+            )
         };
         let key = match kind {
             0 => Key::short_term(password),

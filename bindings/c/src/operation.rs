@@ -55,7 +55,12 @@ pub unsafe extern "C" fn stun_cancel(agent: *mut stun_agent, id: u64, now: stun_
 
 /// # Safety
 /// The pointers must be NULL or valid for their types; strings readable for their lengths.
-unsafe fn start_binding(guarded: &mut Guarded, cfg: *const stun_binding_config, now: stun_time, out_id: *mut u64) -> Answer {
+unsafe fn start_binding(
+    guarded: &mut Guarded,
+    cfg: *const stun_binding_config,
+    now: stun_time,
+    out_id: *mut u64,
+) -> Answer {
     // SAFETY: passed on from the caller.
     let (out, config) = unsafe { (Slot::new(out_id)?, read_growable(cfg)?) };
     // SAFETY: passed on from the caller.
@@ -67,10 +72,16 @@ unsafe fn start_binding(guarded: &mut Guarded, cfg: *const stun_binding_config, 
 
 /// # Safety
 /// As for [`start_binding`].
-unsafe fn start_server(guarded: &mut Guarded, cfg: *const stun_server_config, now: stun_time, out_id: *mut u64) -> Answer {
+unsafe fn start_server(
+    guarded: &mut Guarded,
+    cfg: *const stun_server_config,
+    now: stun_time,
+    out_id: *mut u64,
+) -> Answer {
     // SAFETY: passed on from the caller.
     let (out, config) = unsafe { (Slot::new(out_id)?, read_growable(cfg)?) };
-    let (username, password) = ((config.username, config.username_len), (config.password, config.password_len));
+    let (username, password) =
+        ((config.username, config.username_len), (config.password, config.password_len));
     // SAFETY: passed on from the caller.
     let credentials = unsafe { credentials(username, password, config.integrity)? };
     let config = ServerConfig { local: config.local.to_optional()?, credentials };
@@ -92,7 +103,8 @@ unsafe fn binding_config(given: &stun_binding_config) -> Result<BindingConfig, M
     let schedule = RetransmissionConfig::default();
     Ok(BindingConfig {
         socket_id: given.socket_id,
-        refresh: (given.refresh != STUN_NEVER).then(|| or_default(given.refresh, BindingConfig::DEFAULT_REFRESH)),
+        refresh: (given.refresh != STUN_NEVER)
+            .then(|| or_default(given.refresh, BindingConfig::DEFAULT_REFRESH)),
         backoff: Backoff {
             first: or_default(given.backoff_first, defaults.backoff.first),
             max: or_default(given.backoff_max, defaults.backoff.max),

@@ -53,7 +53,13 @@ pub unsafe extern "C" fn stun_poll_transmit_into(
 
 /// # Safety
 /// `out` must be NULL or writable for `cap` packets that lie `stride` bytes apart, `n` NULL or writable.
-unsafe fn batch(guarded: &mut Guarded, out: *mut stun_packet, cap: usize, stride: usize, n: *mut usize) -> Answer {
+unsafe fn batch(
+    guarded: &mut Guarded,
+    out: *mut stun_packet,
+    cap: usize,
+    stride: usize,
+    n: *mut usize,
+) -> Answer {
     // SAFETY: passed on from the caller.
     let n = unsafe { Slot::new(n)? };
     if stride < size_of::<stun_packet>() || stride & ALIGN_MASK != 0 {
@@ -80,7 +86,13 @@ unsafe fn batch(guarded: &mut Guarded, out: *mut stun_packet, cap: usize, stride
 
 /// # Safety
 /// The pointers must be NULL or writable for their types and lengths.
-unsafe fn copy(guarded: &mut Guarded, buf: *mut u8, cap: usize, meta: *mut stun_packet, len: *mut usize) -> Answer {
+unsafe fn copy(
+    guarded: &mut Guarded,
+    buf: *mut u8,
+    cap: usize,
+    meta: *mut stun_packet,
+    len: *mut usize,
+) -> Answer {
     // SAFETY: passed on from the caller.
     let (buf, meta, len) = unsafe { (buffer(buf, cap)?, Slot::new(meta)?, Slot::new(len)?) };
     let Some(transmit) = guarded.agent.peek_transmit() else { return Ok(STUN_EMPTY) };

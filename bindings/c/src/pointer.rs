@@ -113,7 +113,9 @@ pub(crate) unsafe fn write_growable<T: Growable>(pointer: *mut T, value: &T) -> 
     let claimed = unsafe { reference(pointer.cast::<u32>().cast_const())? };
     let size = checked_size::<T>(*claimed)?;
     // SAFETY: as in `read_growable`, in the other direction.
-    unsafe { core::ptr::copy_nonoverlapping(core::ptr::from_ref(value).cast::<u8>(), pointer.cast::<u8>(), size) };
+    unsafe {
+        core::ptr::copy_nonoverlapping(core::ptr::from_ref(value).cast::<u8>(), pointer.cast::<u8>(), size)
+    };
     Ok(())
 }
 

@@ -13,11 +13,17 @@ use crate::types::stun_addr;
 /// A `struct sockaddr_in` or `sockaddr_in6` of `len` bytes as a stun_addr. STUN_E_INVALID for another
 /// family or a length that is too short for its own.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn stun_addr_from_sockaddr(sockaddr: *const c_void, len: usize, out: *mut stun_addr) -> stun_status {
+pub unsafe extern "C" fn stun_addr_from_sockaddr(
+    sockaddr: *const c_void,
+    len: usize,
+    out: *mut stun_addr,
+) -> stun_status {
     let convert = || -> Answer {
         // SAFETY: the caller's pointers are NULL or valid for their types and lengths.
         let (out, raw) = unsafe { (Slot::new(out)?, bytes(sockaddr.cast(), len)?) };
-        out.put(decode(raw).ok_or(Misuse(STUN_E_INVALID, "not an IPv4 or IPv6 socket address of that length"))?);
+        out.put(
+            decode(raw).ok_or(Misuse(STUN_E_INVALID, "not an IPv4 or IPv6 socket address of that length"))?,
+        );
         Ok(STUN_OK)
     };
     status_of(catch_unwind(AssertUnwindSafe(convert)).unwrap_or(Ok(STUN_E_PANIC)))
@@ -35,8 +41,10 @@ pub unsafe extern "C" fn stun_addr_to_sockaddr(
 ) -> stun_status {
     let convert = || -> Answer {
         // SAFETY: the caller's pointers are NULL or valid for their types and lengths.
-        let (address, room, len) = unsafe { (reference(address)?, buffer(sockaddr.cast(), cap)?, Slot::new(len)?) };
-        let (image, size) = encode(address).ok_or(Misuse(STUN_E_INVALID, "an address of family 0, 4 or 6 was expected"))?;
+        let (address, room, len) =
+            unsafe { (reference(address)?, buffer(sockaddr.cast(), cap)?, Slot::new(len)?) };
+        let (image, size) =
+            encode(address).ok_or(Misuse(STUN_E_INVALID, "an address of family 0, 4 or 6 was expected"))?;
         len.put(size);
         let Some(room) = room.get_mut(..size) else {
             return Err(Misuse(STUN_E_BUFFER, "the socket address does not fit"));
@@ -57,7 +65,12 @@ fn decode(raw: &[u8]) -> Option<stun_addr> {
         libc::AF_INET if raw.len() >= IN4 => {
             let [a, b, c, d] = field(raw, offset_of!(libc::sockaddr_in, sin_addr))?;
             let port = u16::from_be_bytes(field(raw, offset_of!(libc::sockaddr_in, sin_port))?);
-            Some(stun_addr { family: 4, port, ip: [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], ..stun_addr::NONE })
+            Some(stun_addr {
+                family: 4,
+                port,
+                ip: [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+                ..stun_addr::NONE
+            })
         }
         libc::AF_INET6 if raw.len() >= IN6 => Some(stun_addr {
             family: 6,
@@ -103,7 +116,13 @@ fn family_of(raw: &[u8]) -> Option<u16> {
 }
 
 fn put_family(image: &mut [u8], family: i32, _size: usize) -> Option<()> {
-    #[cfg(any(target_vendor = "apple", target_os = "freebsd", target_os = "netbsd", target_os = "openbsd", target_os = "dragonfly"))]
+    #[cfg(any(
+        target_vendor = "apple",
+        target_os = "freebsd",
+        target_os = "netbsd",
+        target_os = "openbsd",
+        target_os = "dragonfly"
+    ))]
     put(image, 0, [u8::try_from(_size).ok()?])?;
     match FAMILY_SIZE {
         1 => put(image, FAMILY_AT, [u8::try_from(family).ok()?]),

@@ -205,8 +205,10 @@ pub(crate) fn send_error(kind: u32) -> Result<SendError, Misuse> {
 pub(crate) fn drop_reason(code: u32) -> Result<Option<DropReason>, Misuse> {
     match (code as usize).checked_sub(1) {
         None => Ok(None),
-        Some(index) => {
-            DropReason::ALL.get(index).copied().map(Some).ok_or(Misuse(STUN_E_INVALID, "reason is no stun_drop_code"))
-        }
+        Some(index) => DropReason::ALL
+            .get(index)
+            .copied()
+            .map(Some)
+            .ok_or(Misuse(STUN_E_INVALID, "reason is no stun_drop_code")),
     }
 }

@@ -61,10 +61,18 @@ pub enum stun_transport_code {
 const _: () = {
     use core::mem::{align_of, offset_of, size_of};
     assert!(size_of::<stun_addr>() == 24 && align_of::<stun_addr>() == 4);
-    assert!(offset_of!(stun_addr, port) == 2 && offset_of!(stun_addr, scope_id) == 4 && offset_of!(stun_addr, ip) == 8);
+    assert!(
+        offset_of!(stun_addr, port) == 2
+            && offset_of!(stun_addr, scope_id) == 4
+            && offset_of!(stun_addr, ip) == 8
+    );
     assert!(offset_of!(stun_packet, remote) == 24 && offset_of!(stun_packet, data) == 48);
     #[cfg(target_pointer_width = "64")]
-    assert!(size_of::<stun_packet>() == 72 && offset_of!(stun_packet, transport) == 64 && offset_of!(stun_packet, socket_id) == 68);
+    assert!(
+        size_of::<stun_packet>() == 72
+            && offset_of!(stun_packet, transport) == 64
+            && offset_of!(stun_packet, socket_id) == 68
+    );
 };
 
 impl stun_addr {
@@ -77,7 +85,12 @@ impl stun_addr {
         match self.family {
             0 => Ok(None),
             4 => Ok(Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(a, b, c, d)), self.port))),
-            6 => Ok(Some(SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::from(self.ip), self.port, 0, self.scope_id)))),
+            6 => Ok(Some(SocketAddr::V6(SocketAddrV6::new(
+                Ipv6Addr::from(self.ip),
+                self.port,
+                0,
+                self.scope_id,
+            )))),
             _ => Err(Misuse(STUN_E_INVALID, "an address has a family other than 0, 4 and 6")),
         }
     }
@@ -93,11 +106,20 @@ impl From<SocketAddr> for stun_addr {
         match address {
             SocketAddr::V4(v4) => {
                 let [a, b, c, d] = v4.ip().octets();
-                Self { family: 4, port: v4.port(), ip: [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], ..Self::NONE }
+                Self {
+                    family: 4,
+                    port: v4.port(),
+                    ip: [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+                    ..Self::NONE
+                }
             }
-            SocketAddr::V6(v6) => {
-                Self { family: 6, port: v6.port(), scope_id: v6.scope_id(), ip: v6.ip().octets(), ..Self::NONE }
-            }
+            SocketAddr::V6(v6) => Self {
+                family: 6,
+                port: v6.port(),
+                scope_id: v6.scope_id(),
+                ip: v6.ip().octets(),
+                ..Self::NONE
+            },
         }
     }
 }

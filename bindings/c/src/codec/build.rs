@@ -1,8 +1,8 @@
 //! Writing messages.
 
 use libstun::wire::attribute::{
-    AlternateServer, Attribute, AttributeType, ErrorCode, MappedAddress, OtherAddress, ResponseOrigin, XorMappedAddress,
-    XorPeerAddress, XorRelayedAddress,
+    AlternateServer, Attribute, AttributeType, ErrorCode, MappedAddress, OtherAddress, ResponseOrigin,
+    XorMappedAddress, XorPeerAddress, XorRelayedAddress,
 };
 use libstun::wire::{BuildError, Class, IntegrityAlgorithm, MessageBuilder, Method, TransactionId};
 
@@ -50,7 +50,8 @@ pub unsafe extern "C" fn stun_wire_begin(
             _ => return Err(Misuse(STUN_E_INVALID, "message_class is no stun_wire_class")),
         };
         let method = Method::new(method).ok_or(Misuse(STUN_E_INVALID, "a method has 12 bits"))?;
-        let len = MessageBuilder::new(room, class, method, TransactionId::new(id)).map_err(misuse)?.finish().len();
+        let len =
+            MessageBuilder::new(room, class, method, TransactionId::new(id)).map_err(misuse)?.finish().len();
         slot.put(stun_wire_builder { buf, cap, len, needed: len });
         Ok(STUN_OK)
     })
@@ -111,7 +112,8 @@ pub unsafe extern "C" fn stun_wire_add_error(
     unsafe {
         extend(builder, |message| {
             let reason = bytes(reason, reason_len)?;
-            let code = u16::try_from(code).map_err(|_| Misuse(STUN_E_INVALID, "an error code is 300 to 699"))?;
+            let code =
+                u16::try_from(code).map_err(|_| Misuse(STUN_E_INVALID, "an error code is 300 to 699"))?;
             add(message, &ErrorCode { code, reason })
         })
     }

@@ -4,8 +4,8 @@ use core::ffi::c_char;
 use core::net::SocketAddr;
 
 use libstun::wire::attribute::{
-    AlternateServer, Attribute, AttributeType, ErrorCode, MappedAddress, OtherAddress, RawAttribute, ResponseOrigin,
-    XorMappedAddress, XorPeerAddress, XorRelayedAddress,
+    AlternateServer, Attribute, AttributeType, ErrorCode, MappedAddress, OtherAddress, RawAttribute,
+    ResponseOrigin, XorMappedAddress, XorPeerAddress, XorRelayedAddress,
 };
 use libstun::wire::{Class, Integrity, IntegrityAlgorithm, Message, Method, ParseError, TransactionId};
 
@@ -91,13 +91,19 @@ pub struct stun_wire_attribute {
 /// Reads a whole message: one datagram, or one frame of a stream. STUN_IGNORED if the bytes are not STUN at
 /// all (too short, other first bits, no magic cookie), STUN_E_INVALID if they are STUN and malformed.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn stun_wire_parse(data: *const u8, len: usize, out: *mut stun_wire_message) -> stun_status {
+pub unsafe extern "C" fn stun_wire_parse(
+    data: *const u8,
+    len: usize,
+    out: *mut stun_wire_message,
+) -> stun_status {
     guarded(|| {
         // SAFETY: the caller's pointers are NULL or valid for their types and lengths.
         let (out, bytes) = unsafe { (Slot::new(out)?, bytes(data, len)?) };
         let message = match Message::parse(bytes) {
             Ok(message) => message,
-            Err(ParseError::TooShort | ParseError::NotStun | ParseError::WrongCookie) => return Ok(STUN_IGNORED),
+            Err(ParseError::TooShort | ParseError::NotStun | ParseError::WrongCookie) => {
+                return Ok(STUN_IGNORED);
+            }
             Err(_) => return Err(Misuse(STUN_E_INVALID, "malformed STUN")),
         };
         out.put(view(&message));
@@ -134,7 +140,8 @@ pub unsafe extern "C" fn stun_wire_find(
 ) -> stun_status {
     guarded(|| {
         // SAFETY: the caller's pointers are NULL or valid for their types; the message's bytes are readable.
-        let (parsed, end, out) = unsafe { (parsed(message)?, reference(message)?.covered_end, Slot::new(out)?) };
+        let (parsed, end, out) =
+            unsafe { (parsed(message)?, reference(message)?.covered_end, Slot::new(out)?) };
         let Some(raw) = parsed.find(AttributeType::new(attribute_type)) else { return Ok(STUN_EMPTY) };
         out.put(attribute(&raw, end));
         Ok(STUN_OK)
@@ -151,11 +158,13 @@ pub unsafe extern "C" fn stun_wire_address(
 ) -> stun_status {
     guarded(|| {
         // SAFETY: the caller's pointers are NULL or valid for their types; their bytes are readable.
-        let (message, attribute, out) = unsafe { (reference(message)?, reference(attribute)?, Slot::new(out)?) };
+        let (message, attribute, out) =
+            unsafe { (reference(message)?, reference(attribute)?, Slot::new(out)?) };
         // SAFETY: as above.
         let value = unsafe { bytes(attribute.value, usize::from(attribute.len))? };
         let ty = AttributeType::new(attribute.attribute_type);
-        let address = address(ty, value, &TransactionId::new(message.id)).ok_or(Misuse(STUN_E_INVALID, "no address"))?;
+        let address = address(ty, value, &TransactionId::new(message.id))
+            .ok_or(Misuse(STUN_E_INVALID, "no address"))?;
         out.put(address.into());
         Ok(STUN_OK)
     })
@@ -178,9 +187,14 @@ pub unsafe extern "C" fn stun_wire_error(
         if attribute.attribute_type != AttributeType::ERROR_CODE.number() {
             return Err(Misuse(STUN_E_INVALID, "not ERROR-CODE"));
         }
-        let error = ErrorCode::decode(value, &TransactionId::new([0; 12])).map_err(|_| Misuse(STUN_E_INVALID, "bad ERROR-CODE"))?;
+        let error = ErrorCode::decode(value, &TransactionId::new([0; 12]))
+            .map_err(|_| Misuse(STUN_E_INVALID, "bad ERROR-CODE"))?;
         // SAFETY: as above; both or neither is given.
-        let places = if reason.is_null() { None } else { unsafe { Some((Slot::new(reason)?, Slot::new(reason_len)?)) } };
+        let places = if reason.is_null() {
+            None
+        } else {
+            unsafe { Some((Slot::new(reason)?, Slot::new(reason_len)?)) }
+        };
         code.put(u32::from(error.code));
         if let Some((reason, length)) = places {
             reason.put(error.reason.as_ptr());
@@ -232,7 +246,12 @@ pub unsafe extern "C" fn stun_wire_attribute_name(
 
 /// The RFC's name of a method, such as "Binding"; like stun_wire_attribute_name().
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn stun_wire_method_name(method: u16, buf: *mut c_char, cap: usize, len: *mut usize) -> stun_status {
+pub unsafe extern "C" fn stun_wire_method_name(
+    method: u16,
+    buf: *mut c_char,
+    cap: usize,
+    len: *mut usize,
+) -> stun_status {
     guarded(|| {
         // SAFETY: the caller's pointers are NULL or valid for their types and lengths.
         unsafe { name(Method::new(method).and_then(Method::name), buf, cap, len) }

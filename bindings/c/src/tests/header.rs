@@ -13,7 +13,10 @@ fn the_committed_header_is_what_the_source_generates() {
         fs::write(&path, &generated).unwrap();
     }
     let committed = fs::read_to_string(&path).unwrap_or_default();
-    assert!(committed == generated, "include/stun.h differs from the source: run `make header` and commit it");
+    assert!(
+        committed == generated,
+        "include/stun.h differs from the source: run `make header` and commit it"
+    );
 }
 
 #[test]

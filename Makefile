@@ -1,0 +1,47 @@
+# make demo                        find your public address through the C ABI
+# make test                        everything that CI runs; installs what it needs on Debian as root
+# make install PREFIX=/x           library, headers, pkg-config and CMake files
+.POSIX:
+PREFIX  = /usr/local
+DESTDIR =
+SERVER  =
+CC      = cc
+TARGET  = $${CARGO_TARGET_DIR:-target}
+
+.PHONY: all demo test check header install uninstall msrv clean
+
+all:
+	cargo build --release --locked -p libstun-c
+
+demo: all
+	@mkdir -p $(TARGET)/demo
+	@ln -sf libstun.so $(TARGET)/release/libstun.so.0
+	$(CC) -std=c99 -O2 -Wall -Wextra -Iinclude examples/c/binding_poll.c -o $(TARGET)/demo/binding_poll \
+		-L$(TARGET)/release -Wl,-rpath,"$$(cd $(TARGET)/release && pwd)" -lstun
+	$(TARGET)/demo/binding_poll $(SERVER)
+
+test:
+	tests/tools/deps.sh
+	tests/tools/all.sh
+
+# Fast feedback: no C, no real servers.
+check:
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo test --locked --workspace
+
+header:
+	STUN_UPDATE_HEADER=1 cargo test --quiet -p libstun-c --lib header
+
+install: all
+	DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" bindings/c/install.sh
+
+uninstall:
+	DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" bindings/c/install.sh --uninstall
+
+# The oldest Rust that the core and the C ABI promise, from rustup if it is there, else from Debian 13.
+msrv:
+	tests/tools/msrv.sh
+
+clean:
+	cargo clean

@@ -1,0 +1,62 @@
+//! What users get with the library: few dependencies, all under licences that they can live with.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// One of the alternatives of every dependency's licence must be here.
+const ALLOWED: [&str; 4] = ["MIT", "Apache-2.0", "BSD-3-Clause", "Unlicense"];
+
+/// Direct dependencies of the core with all features. A new one needs a reason in its commit.
+const CORE: [&str; 12] = [
+    "chacha20", "crc32fast", "getrandom", "hashbrown", "hmac", "md-5", "rand_core", "sha1", "sha2", "slab", "subtle",
+    "zeroize",
+];
+
+#[test]
+fn the_core_has_the_dependencies_it_is_known_to_have() {
+    let metadata = metadata();
+    let names: BTreeSet<&str> = normal_dependencies(package(&metadata, "libstun")).collect();
+    assert_eq!(names, BTreeSet::from(CORE));
+}
+
+#[test]
+fn every_dependency_that_reaches_users_has_an_allowed_licence() {
+    let metadata = metadata();
+    let by_name: BTreeMap<&str, &Value> =
+        array(&metadata["packages"]).iter().map(|package| (package["name"].as_str().unwrap(), package)).collect();
+    let mut pending = vec!["libstun", "libstun-c"];
+    let mut seen = BTreeSet::new();
+    while let Some(name) = pending.pop() {
+        // Packages of other platforms are in the metadata too, and count.
+        let Some(package) = by_name.get(name).filter(|_| seen.insert(name)) else { continue };
+        let license = package["license"].as_str().unwrap_or("none");
+        let is_allowed = license.split(" OR ").any(|one| ALLOWED.contains(&one.trim_matches(['(', ')'])));
+        assert!(is_allowed, "{name} is under {license}");
+        pending.extend(normal_dependencies(package));
+    }
+    assert!(seen.len() > CORE.len(), "the walk found the dependencies of dependencies");
+}
+
+fn metadata() -> Value {
+    let output = Command::new(env!("CARGO")).args(["metadata", "--format-version", "1", "--locked"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn package<'a>(metadata: &'a Value, name: &str) -> &'a Value {
+    array(&metadata["packages"]).iter().find(|package| package["name"] == name).unwrap()
+}
+
+/// Names of dependencies that are neither for tests nor for build scripts.
+fn normal_dependencies(package: &Value) -> impl Iterator<Item = &str> {
+    array(&package["dependencies"])
+        .iter()
+        .filter(|dependency| dependency["kind"].is_null() && dependency["optional"] != true || dependency["name"] == "getrandom")
+        .map(|dependency| dependency["name"].as_str().unwrap())
+}
+
+fn array(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}

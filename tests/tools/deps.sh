@@ -1,0 +1,28 @@
+#!/bin/sh
+# Installs what the tests need beyond Rust: root on Debian or Ubuntu does it, everybody else is told how.
+set -eu
+packages="cmake clang coturn g++ gcc make pkg-config python3 stun-client valgrind binutils"
+# The sanitizers' runtime of clang goes by version, so ask for the default clang's.
+commands="cmake clang turnserver g++ gcc pkg-config python3 stun valgrind nm"
+
+missing=""
+for command in $commands; do
+    command -v "$command" >/dev/null 2>&1 || missing="$missing $command"
+done
+[ -z "$missing" ] && exit 0
+
+if command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
+    echo "installing what is missing:$missing"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    # shellcheck disable=SC2086
+    apt-get install -y -qq --no-install-recommends $packages >/dev/null
+    # coturn's package starts a server on every address; the tests start their own, on loopback.
+    if [ -d /run/systemd/system ]; then
+        systemctl disable --now coturn >/dev/null 2>&1 || true
+    fi
+else
+    echo "missing:$missing" >&2
+    echo "run: sudo apt-get update && sudo apt-get install -y --no-install-recommends $packages" >&2
+    exit 1
+fi
