@@ -11,13 +11,13 @@ TARGET  = $${CARGO_TARGET_DIR:-target}
 .PHONY: all demo test check header install uninstall msrv clean
 
 all:
-	cargo build --release --locked -p libstun-c
+	cargo build --profile dist --locked -p libstun-c
 
 demo: all
 	@mkdir -p $(TARGET)/demo
-	@ln -sf libstun.so $(TARGET)/release/libstun.so.0
+	@ln -sf libstun.so $(TARGET)/dist/libstun.so.0
 	$(CC) -std=c99 -O2 -Wall -Wextra -Iinclude examples/c/binding_poll.c -o $(TARGET)/demo/binding_poll \
-		-L$(TARGET)/release -Wl,-rpath,"$$(cd $(TARGET)/release && pwd)" -lstun
+		-L$(TARGET)/dist -Wl,-rpath,"$$(cd $(TARGET)/dist && pwd)" -lstun
 	$(TARGET)/demo/binding_poll $(SERVER)
 
 test:

@@ -4,7 +4,7 @@
 set -u
 cd "$(dirname "$0")/../.."
 export BUILD=${BUILD:-$PWD/target/checks}
-export LIBDIR=${LIBDIR:-${CARGO_TARGET_DIR:-$PWD/target}/release}
+export LIBDIR=${LIBDIR:-${CARGO_TARGET_DIR:-$PWD/target}/dist}
 logs=$BUILD/logs
 mkdir -p "$logs"
 failed_steps=()
@@ -32,7 +32,7 @@ step lint cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
 step docs env RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps --workspace
 step rust cargo test --quiet --locked --workspace
 step no-std no_std
-step library cargo build --quiet --locked --release -p libstun-c
+step library cargo build --quiet --locked --profile dist -p libstun-c
 step abi tests/abi/check.sh
 step c tests/c/run.sh
 step cpp tests/cpp/run.sh
