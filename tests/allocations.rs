@@ -1,0 +1,168 @@
+//! Machines in their steady state never touch the heap, and nobody's silence makes them grow.
+
+#![allow(missing_docs)]
+#![allow(clippy::arithmetic_side_effects, clippy::expect_used, clippy::indexing_slicing)]
+#![allow(clippy::panic, clippy::unwrap_used)]
+
+mod support;
+
+use std::time::Duration;
+
+use libstun::auth::ShortTerm;
+use libstun::stun::{Binding, BindingConfig, Server, ServerConfig};
+use libstun::transaction::{Request, RetransmissionConfig, Transactions};
+use libstun::wire::TransactionId;
+use libstun::{Agent, Datagram, Entropy, FiveTuple, Instant, Machine};
+use support::heap::{self, Counting};
+use support::{PASSWORD, USER, asked, request};
+
+#[global_allocator]
+static HEAP: Counting = Counting;
+
+const WARM_UP: u32 = 3000;
+const ROUNDS: u32 = 1000;
+
+/// What `round` allocates once it has run a while.
+fn allocations(name: &str, mut round: impl FnMut()) {
+    (0..WARM_UP).for_each(|_| round());
+    let before = heap::allocations();
+    (0..ROUNDS).for_each(|_| round());
+    let count = heap::allocations() - before;
+    println!("{name}: {count} allocations in {ROUNDS} rounds");
+    assert_eq!(count, 0, "{name}");
+}
+
+fn server(credentials: Option<ShortTerm>) -> Server {
+    Server::new(ServerConfig { local: None, credentials }, Instant::ZERO)
+}
+
+/// Carries every request of a client to a server and every reply back, through a buffer on the stack.
+fn exchange<C: Machine>(client: &mut C, server: &mut Server, now: Instant) -> u32 {
+    let (mut buffer, mut count) = ([0; 1024], 0);
+    while let Some(transmit) = client.poll_transmit() {
+        let (path, length) = (transmit.path, transmit.payload.len());
+        buffer[..length].copy_from_slice(transmit.payload);
+        let back = FiveTuple { local: path.remote, remote: path.local, ..path };
+        let _ = server.handle_input(&Datagram::new(back, &buffer[..length]), now);
+        let Some(reply) = server.poll_transmit() else { continue };
+        let length = reply.payload.len();
+        buffer[..length].copy_from_slice(reply.payload);
+        let _ = client.handle_input(&Datagram::new(path, &buffer[..length]), now);
+        count += 1;
+    }
+    while client.poll_event().is_some() {}
+    count
+}
+
+/// One wake-up at the deadline, and what follows from it.
+fn refresh<C: Machine>(client: &mut C, server: &mut Server) -> u32 {
+    let now = client.poll_timeout().unwrap();
+    client.handle_timeout(now);
+    exchange(client, server, now)
+}
+
+#[test]
+fn the_steady_state_of_every_machine_allocates_nothing() {
+    let credentials = || ShortTerm::new(USER, PASSWORD).ok();
+    for (name, credentials) in [("binding that refreshes", None), ("the same, signed", credentials())] {
+        let config = BindingConfig { credentials: credentials.clone(), ..BindingConfig::new(asked()) };
+        let mut binding = Binding::new(config, Entropy::from_seed([7; 32]), Instant::ZERO).unwrap();
+        let mut server = server(credentials);
+        allocations(name, || {
+            refresh(&mut binding, &mut server);
+        });
+        assert!(server.answered() >= u64::from(ROUNDS));
+    }
+    silent_binding();
+    servers();
+    agent_with_a_hundred_bindings();
+    transactions();
+    hoarding();
+}
+
+fn silent_binding() {
+    let mut binding =
+        Binding::new(BindingConfig::new(asked()), Entropy::from_seed([7; 32]), Instant::ZERO).unwrap();
+    allocations("binding that nobody answers", || {
+        let now = binding.poll_timeout().unwrap();
+        binding.handle_timeout(now);
+        while binding.poll_transmit().is_some() {}
+        while binding.poll_event().is_some() {}
+    });
+}
+
+fn servers() {
+    let id = TransactionId::new([7; 12]);
+    let key = libstun::wire::Key::short_term(PASSWORD);
+    let sealed = request(id, |builder| builder.add_fingerprint().unwrap());
+    let signed = request(id, |builder| {
+        builder.add(&libstun::wire::attribute::Username(USER)).unwrap();
+        builder.sign(&key).unwrap();
+        builder.sign_sha256(&key).unwrap();
+        builder.add_fingerprint().unwrap();
+    });
+    let guarded = ShortTerm::new(USER, PASSWORD).ok();
+    for (name, bytes, credentials) in [
+        ("server, plain", request(id, |_| ()), None),
+        ("server, FINGERPRINT", sealed, None),
+        ("server, credentials", signed, guarded.clone()),
+        ("server, refusing", request(id, |_| ()), guarded),
+    ] {
+        let mut server = server(credentials);
+        allocations(name, || {
+            let _ = server.handle_input(&Datagram::new(support::served(), &bytes), Instant::ZERO);
+            assert!(server.poll_transmit().is_some());
+        });
+    }
+}
+
+fn agent_with_a_hundred_bindings() {
+    let mut agent = Agent::new(Entropy::from_seed([7; 32]), Instant::ZERO);
+    for second in 0..100 {
+        let config = BindingConfig {
+            refresh: Some(Duration::from_secs(5 + second % 7)),
+            ..BindingConfig::new(asked())
+        };
+        agent.start_binding(config, Instant::ZERO).unwrap();
+    }
+    let mut server = server(None);
+    assert_eq!(exchange(&mut agent, &mut server, Instant::ZERO), 100);
+    allocations("agent with 100 bindings", || {
+        assert!(refresh(&mut agent, &mut server) > 0);
+    });
+}
+
+fn transactions() {
+    let mut table: Transactions<u32> = Transactions::new(100);
+    let (config, mut entropy, mut now) =
+        (RetransmissionConfig::default(), Entropy::from_seed([7; 32]), Instant::ZERO);
+    let mut ids = [TransactionId::new([0; 12]); 50];
+    allocations("50 transactions, started, sent, resent and ended", || {
+        for id in &mut ids {
+            *id = TransactionId::new(entropy.bytes());
+            let request = Request { id: *id, bytes: &[0; 64], path: asked(), socket_id: 0, tag: 1 };
+            table.start(&request, &config, Duration::ZERO, now).unwrap();
+        }
+        while table.poll_transmit().is_some() {}
+        now = now.saturating_add(Duration::from_millis(500));
+        table.handle_timeout(now);
+        for id in &ids {
+            assert!(table.take(*id, now).is_some());
+        }
+    });
+}
+
+/// A host that feeds and never drains (C7): the heap stands still once the queues are full.
+fn hoarding() {
+    let (mut agent, mut now) = (Agent::new(Entropy::from_seed([7; 32]), Instant::ZERO), Instant::ZERO);
+    agent.start_binding(BindingConfig::new(asked()), now).unwrap();
+    agent.start_server(ServerConfig::default(), now).unwrap();
+    let bytes = request(TransactionId::new([7; 12]), |_| ());
+    allocations("agent that nobody drains, 500 inputs a round", || {
+        for _ in 0..500 {
+            let _ = agent.handle_input(&Datagram::new(support::served(), &bytes), now);
+        }
+        now = now.saturating_add(Duration::from_secs(20));
+        agent.handle_timeout(now);
+    });
+}

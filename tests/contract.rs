@@ -1,0 +1,250 @@
+//! Every machine under the contract C1 to C10 of [`libstun::Machine`], and machines that break it under the
+//! harness.
+
+#![allow(missing_docs)]
+#![allow(clippy::arithmetic_side_effects, clippy::expect_used, clippy::indexing_slicing)]
+#![allow(clippy::panic, clippy::unwrap_used)]
+
+mod support;
+
+use std::time::Duration;
+
+use libstun::auth::ShortTerm;
+use libstun::stun::{Binding, BindingConfig, Server, ServerConfig};
+use libstun::{
+    Agent, AgentEvent, Datagram, Entropy, FiveTuple, Instant, Machine, OperationId, Outcome, Receipt,
+    SendError, Transmit, Transport, WakeReason,
+};
+use support::broken::{Fault, Ticker};
+use support::contract::{self, Subject};
+use support::{PASSWORD, USER, addr, asked, udp};
+
+impl Subject for Binding {}
+impl Subject for Server {}
+
+/// An agent, with the ids that its host would keep.
+struct Host {
+    agent: Agent,
+    ids: Vec<OperationId>,
+}
+
+impl Host {
+    fn new() -> Self {
+        let mut host = Self { agent: agent(), ids: Vec::new() };
+        for choice in [0, 1, 2, 6] {
+            host.command(choice, Instant::ZERO);
+        }
+        host
+    }
+}
+
+impl Subject for Host {
+    fn command(&mut self, choice: u8, now: Instant) -> bool {
+        let remote = addr(["192.0.2.1:3478", "192.0.2.2:3478"][usize::from(choice / 16 % 2)]);
+        let path = FiveTuple { remote, ..asked() };
+        let refresh = Some(Duration::from_secs(5));
+        let started = match choice % 8 {
+            0 => self.agent.start_binding(BindingConfig::new(path), now),
+            1 => self.agent.start_binding(BindingConfig::once(path), now),
+            2 => self.agent.start_binding(BindingConfig { refresh, ..BindingConfig::new(path) }, now),
+            3 => {
+                let path = FiveTuple { transport: Transport::Tcp, ..path };
+                self.agent.start_binding(BindingConfig::new(path), now)
+            }
+            4 => self.agent.start_binding(BindingConfig::new(udp("[::]:0", "192.0.2.1:3478")), now),
+            5 => self.agent.start_server(at("192.0.2.1:3478"), now),
+            6 => self.agent.start_server(ServerConfig::default(), now),
+            _ => {
+                let index = usize::from(choice / 8) % self.ids.len().max(1);
+                return self.ids.get(index).is_some_and(|id| {
+                    let _ = self.agent.cancel(*id, now);
+                    true
+                });
+            }
+        };
+        self.ids.extend(started.ok());
+        true
+    }
+}
+
+impl Machine for Host {
+    type Event = AgentEvent;
+
+    fn handle_input<'a>(&mut self, datagram: &Datagram<'a>, now: Instant) -> Outcome<'a> {
+        self.agent.handle_input(datagram, now)
+    }
+
+    fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
+        self.agent.poll_transmit()
+    }
+
+    fn poll_event(&mut self) -> Option<AgentEvent> {
+        self.agent.poll_event()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.agent.poll_timeout()
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.agent.handle_timeout(now);
+    }
+
+    fn handle_send_error(&mut self, failed: &Receipt, error: SendError, now: Instant) {
+        self.agent.handle_send_error(failed, error, now);
+    }
+
+    fn wake_reason(&self) -> Option<WakeReason> {
+        self.agent.wake_reason()
+    }
+}
+
+fn agent() -> Agent {
+    Agent::new(Entropy::from_seed([7; 32]), Instant::ZERO)
+}
+
+fn binding(config: BindingConfig) -> Binding {
+    Binding::new(config, Entropy::from_seed([7; 32]), Instant::ZERO).unwrap()
+}
+
+fn credentials() -> Option<ShortTerm> {
+    ShortTerm::new(USER, PASSWORD).ok()
+}
+
+fn at(local: &str) -> ServerConfig {
+    ServerConfig { local: Some(addr(local)), ..ServerConfig::default() }
+}
+
+#[test]
+fn a_binding_that_asks_once_keeps_the_contract() {
+    contract::hold(None, || binding(BindingConfig::once(asked())));
+}
+
+#[test]
+fn a_binding_that_refreshes_keeps_the_contract() {
+    contract::hold(None, || binding(BindingConfig::new(asked())));
+}
+
+#[test]
+fn a_binding_with_credentials_keeps_the_contract() {
+    contract::hold(Some(PASSWORD), || {
+        binding(BindingConfig { credentials: credentials(), ..BindingConfig::new(asked()) })
+    });
+}
+
+#[test]
+fn a_binding_over_a_stream_keeps_the_contract() {
+    let path = FiveTuple { transport: Transport::Tcp, ..asked() };
+    contract::hold(Some(PASSWORD), || {
+        binding(BindingConfig { credentials: credentials(), ..BindingConfig::new(path) })
+    });
+}
+
+#[test]
+fn a_server_keeps_the_contract() {
+    contract::hold(None, || Server::new(ServerConfig::default(), Instant::ZERO));
+}
+
+#[test]
+fn a_server_with_credentials_keeps_the_contract() {
+    let config = ServerConfig { local: None, credentials: credentials() };
+    contract::hold(Some(PASSWORD), || Server::new(config.clone(), Instant::ZERO));
+}
+
+#[test]
+fn an_agent_keeps_the_contract() {
+    contract::hold(None, Host::new);
+}
+
+#[test]
+fn no_machine_hoards_what_nobody_takes() {
+    const INPUTS: u32 = 100_000;
+    contract::c7_queues_are_bounded(|| binding(BindingConfig::new(asked())), INPUTS, Binding::MAX_EVENTS + 1);
+    contract::c7_queues_are_bounded(
+        || Server::new(ServerConfig::default(), Instant::ZERO),
+        INPUTS,
+        Server::MAX_QUEUED_REPLIES,
+    );
+    let operations = 3 * (Binding::MAX_EVENTS + 1);
+    contract::c7_queues_are_bounded(Host::new, INPUTS, operations + Server::MAX_QUEUED_REPLIES);
+}
+
+mod the_harness {
+    use super::*;
+
+    fn hold(fault: Fault) {
+        contract::hold(None, || Ticker::new(fault));
+        contract::c7_queues_are_bounded(|| Ticker::new(fault), 1000, 17);
+    }
+
+    #[test]
+    fn accepts_a_sound_machine() {
+        hold(Fault::Nothing);
+    }
+
+    #[test]
+    #[should_panic(expected = "C1: a poll that gave nothing")]
+    fn notices_polls_that_make_progress() {
+        hold(Fault::PollsMakeProgress);
+    }
+
+    #[test]
+    #[should_panic(expected = "C2: output was queued")]
+    fn notices_a_machine_that_sleeps_through_its_output() {
+        hold(Fault::SleepsThroughOutput);
+    }
+
+    #[test]
+    #[should_panic(expected = "C3: ")]
+    fn notices_a_machine_that_spins_at_its_deadline() {
+        hold(Fault::SpinsAtItsDeadline);
+    }
+
+    #[test]
+    #[should_panic(expected = "C4: an early or repeated")]
+    fn notices_a_machine_that_acts_early() {
+        hold(Fault::ActsEarly);
+    }
+
+    #[test]
+    #[should_panic(expected = "C4: a request was sent more than once")]
+    fn notices_a_machine_that_catches_up_seven_times() {
+        hold(Fault::CatchesUpSevenTimes);
+    }
+
+    #[test]
+    #[should_panic(expected = "C5: ")]
+    fn notices_a_machine_that_follows_the_clock_back() {
+        hold(Fault::FollowsTheClockBack);
+    }
+
+    #[test]
+    #[should_panic(expected = "C6: ")]
+    fn notices_a_machine_that_wakes_from_never() {
+        hold(Fault::WakesFromNever);
+    }
+
+    #[test]
+    #[should_panic(expected = "C7: ")]
+    fn notices_a_machine_that_hoards() {
+        hold(Fault::HoardsReplies);
+    }
+
+    #[test]
+    #[should_panic(expected = "C8: ")]
+    fn notices_a_machine_that_is_random() {
+        hold(Fault::IsRandom);
+    }
+
+    #[test]
+    #[should_panic(expected = "C9: ")]
+    fn notices_a_machine_that_listens_to_garbage() {
+        hold(Fault::ListensToGarbage);
+    }
+
+    #[test]
+    #[should_panic(expected = "C10: ")]
+    fn notices_a_machine_without_reasons() {
+        hold(Fault::HasNoReason);
+    }
+}
