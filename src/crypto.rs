@@ -10,7 +10,6 @@ use subtle::ConstantTimeEq;
 ///
 /// Made once per credential; signing or checking a message then costs only the blocks of the message and
 /// one more. The material is erased when dropped, and never printed.
-#[derive(Clone)]
 pub(crate) struct HmacKey {
     sha1: Hmac<Sha1>,
     sha256: Hmac<Sha256>,

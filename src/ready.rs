@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 /// Joining at the end, taking the first and leaving from the middle cost O(1): an operation that ends while
 /// it waits must not cost a search through a hundred thousand others. Memory grows with the largest key ever
 /// used and is kept.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct ReadyQueue {
     /// For each key, its neighbours, or `None` outside the queue.
     links: Vec<Option<Link>>,
@@ -23,8 +23,9 @@ struct Link {
 }
 
 impl ReadyQueue {
-    pub(crate) const fn new() -> Self {
-        Self { links: Vec::new(), first: None, last: None, length: 0 }
+    /// A queue with room for that many keys, counted from 0.
+    pub(crate) fn with_capacity(keys: usize) -> Self {
+        Self { links: Vec::with_capacity(keys), ..Self::default() }
     }
 
     pub(crate) const fn first(&self) -> Option<u32> {
@@ -98,7 +99,7 @@ mod tests {
     proptest! {
         #[test]
         fn agrees_with_a_queue_that_is_searched(steps in proptest::collection::vec((0u8..3, 0u32..12), 0..300)) {
-            let mut queue = ReadyQueue::new();
+            let mut queue = ReadyQueue::default();
             let mut model: VecDeque<u32> = VecDeque::new();
             for (what, key) in steps {
                 match what {

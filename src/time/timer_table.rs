@@ -27,6 +27,11 @@ struct Timer {
 const ABSENT: u32 = u32::MAX;
 
 impl TimerTable {
+    /// A table with room for that many keys, counted from 0.
+    pub(crate) fn with_capacity(keys: usize) -> Self {
+        Self { heap: Vec::with_capacity(keys), place: Vec::with_capacity(keys), set_count: 0 }
+    }
+
     /// The earliest deadline and its key.
     pub(crate) fn earliest(&self) -> Option<(Instant, u32)> {
         self.heap.first().map(|timer| (timer.at, timer.key))

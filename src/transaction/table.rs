@@ -98,13 +98,16 @@ impl<Tag: Copy> Transactions<Tag> {
     /// An empty table for at most `limit` requests at a time.
     #[must_use]
     pub fn new(limit: usize) -> Self {
+        // Most usages have one request outstanding, and there may be a hundred thousand of them: room for
+        // one is what they get, where a vector's first growth would make room for four.
+        let first = limit.min(1);
         Self {
-            entries: Slab::new(),
+            entries: Slab::with_capacity(first),
             by_id: HashTable::new(),
-            timers: TimerTable::default(),
-            outbox: ReadyQueue::new(),
-            expired: ReadyQueue::new(),
-            spare_buffers: Vec::new(),
+            timers: TimerTable::with_capacity(first),
+            outbox: ReadyQueue::with_capacity(first),
+            expired: ReadyQueue::default(),
+            spare_buffers: Vec::with_capacity(first),
             limit,
         }
     }

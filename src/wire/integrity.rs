@@ -8,6 +8,8 @@
 //!  |<------------------------ hashed ------------------------------->|
 //! ```
 
+use alloc::sync::Arc;
+
 use zeroize::Zeroize;
 
 use super::{HEADER_LENGTH, attribute::ATTRIBUTE_HEADER_LENGTH};
@@ -56,14 +58,16 @@ pub enum Integrity {
 /// assert_eq!(format!("{short_term:?}"), "Key(..)");
 /// # let _ = long_term;
 /// ```
+///
+/// Clones share the prepared key.
 #[derive(Clone)]
-pub struct Key(HmacKey);
+pub struct Key(Arc<HmacKey>);
 
 impl Key {
     /// From the raw bytes of an HMAC key.
     #[must_use]
     pub fn from_bytes(key: &[u8]) -> Self {
-        Self(HmacKey::new(key))
+        Self(Arc::new(HmacKey::new(key)))
     }
 
     /// The key of a short-term credential: the password, already prepared as an OpaqueString

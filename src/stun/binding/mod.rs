@@ -108,7 +108,7 @@ impl Binding {
             mapped: None,
             failures: 0,
             unsigned: None,
-            events: VecDeque::new(),
+            events: VecDeque::with_capacity(1),
             dropped_events: 0,
             counters: Counters::default(),
             now: Now::new(now),
