@@ -106,3 +106,8 @@ pub use net::{Datagram, FiveTuple, Outcome, SendError, Transmit, Transport};
 #[cfg(feature = "std")]
 pub use time::Clock;
 pub use time::Instant;
+
+/// The README's Rust program compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -38,6 +38,8 @@ step c tests/c/run.sh
 step cpp tests/cpp/run.sh
 step install tests/install/run.sh
 step interop tests/interop/run.sh
+step msrv tests/tools/msrv.sh
+step readme tests/tools/readme.sh
 
 python3 tests/tools/count.py "$logs" "${failed_steps[@]+"${failed_steps[@]}"}"
 status=$?

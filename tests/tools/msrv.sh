@@ -26,7 +26,7 @@ fi
 if [ ! -x "$root/usr/bin/cargo" ]; then
     command -v debootstrap >/dev/null 2>&1 || { apt-get update -qq; apt-get install -y -qq debootstrap >/dev/null; }
     # The host's own mirror and its settings serve the new release as well.
-    mirror=$(apt-cache policy | sed -n 's/^ *[0-9]* \(http[^ ]*\) [^ ]*\/main .*/\1/p' | head -n 1)
+    mirror=$(apt-cache policy | grep -v -e -security -e -updates -e -backports | sed -n 's/^ *[0-9]* \(http[^ ]*\) [^ ]*\/main .*/\1/p' | head -n 1)
     debootstrap --variant=minbase trixie "$root" "$mirror" >/dev/null
     cp /etc/apt/apt.conf.d/* "$root/etc/apt/apt.conf.d/" 2>/dev/null || true
     chroot "$root" apt-get update -qq
@@ -35,7 +35,7 @@ fi
 
 rm -rf "$work/src" && mkdir -p "$work/src/.cargo"
 git ls-files -z | xargs -0 cp --parents -t "$work/src"
-(cd "$work/src" && cargo vendor --locked --quiet vendor >.cargo/config.toml)
+(cd "$work/src" && cargo vendor --locked vendor 2>/dev/null >.cargo/config.toml)
 rm -rf "$root/work" && cp -r "$work/src" "$root/work"
 mount -t proc proc "$root/proc"
 mount --bind /dev "$root/dev"
