@@ -11,7 +11,9 @@ use std::time::Instant as Wall;
 use libstun::auth::ShortTerm;
 use libstun::stun::{Binding, BindingConfig, Server, ServerConfig};
 use libstun::wire::attribute::{Username, XorMappedAddress};
-use libstun::wire::{Class, Integrity, IntegrityAlgorithm, Key, Message, MessageBuilder, Method, TransactionId};
+use libstun::wire::{
+    Class, Integrity, IntegrityAlgorithm, Key, Message, MessageBuilder, Method, TransactionId,
+};
 use libstun::{Datagram, Entropy, FiveTuple, Instant, Machine};
 
 const RUNS: u32 = 7;
@@ -45,13 +47,19 @@ fn main() {
     });
 
     exchange("a Binding's refresh against a Server, both ends", None);
-    exchange("the same, signed with a short-term credential", Some(ShortTerm::new(b"user", b"password").unwrap()));
+    exchange(
+        "the same, signed with a short-term credential",
+        Some(ShortTerm::new(b"user", b"password").unwrap()),
+    );
 }
 
 /// One refresh through a whole client and a whole server in memory.
 fn exchange(name: &str, credentials: Option<ShortTerm>) {
     let (ours, theirs) = ("203.0.113.7:50000".parse().unwrap(), "192.0.2.1:3478".parse().unwrap());
-    let config = BindingConfig { credentials: credentials.clone(), ..BindingConfig::new(FiveTuple::udp(ours, theirs)) };
+    let config = BindingConfig {
+        credentials: credentials.clone(),
+        ..BindingConfig::new(FiveTuple::udp(ours, theirs))
+    };
     let mut binding = Binding::new(config, Entropy::from_seed([1; 32]), Instant::ZERO).unwrap();
     let mut server = Server::new(ServerConfig { local: None, credentials }, Instant::ZERO);
     time(name, || {

@@ -435,7 +435,7 @@ typedef struct stun_wire_builder {
 } stun_wire_builder;
 
 /* A parsed message: a view of your own bytes, which must stay as they are while you use it. Plain data,
- * nothing to free. 48 bytes on 64-bit systems, frozen. */
+ * nothing to free. 40 bytes on 64-bit systems, frozen. */
 typedef struct stun_wire_message {
     /* The bytes it was parsed from. */
     const uint8_t *data;
@@ -527,7 +527,8 @@ stun_status stun_server_start(struct stun_agent *agent,
 /* Ends an operation at once and without an event. STUN_E_NOT_FOUND if it has ended already. */
 STUN_API stun_status stun_cancel(struct stun_agent *agent, uint64_t id, stun_time now);
 
-/* A datagram arrived, or one frame of a stream. `in` is only read during the call.
+/* A datagram arrived, or one frame of a stream. `in` is only read during the call; its bytes must not be
+ * those that this agent has lent in a poll, so copy them if you loop them back.
  *
  * STUN_OK: it was ours. STUN_IGNORED: offer it to your next protocol. STUN_APP_DATA: application data was
  * inside, and `*app` is the slice of your own buffer that it is; `app` may be NULL if you want none.

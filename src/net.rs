@@ -159,12 +159,16 @@ impl From<&std::io::Error> for SendError {
         /// `EMSGSIZE` has no `ErrorKind`: Linux, Apple and BSD, Windows.
         const MESSAGE_TOO_LARGE: [i32; 3] = [90, 40, 10_040];
         match error.kind() {
-            ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable | ErrorKind::NetworkDown => Self::NoRoute,
+            ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable | ErrorKind::NetworkDown => {
+                Self::NoRoute
+            }
             ErrorKind::AddrNotAvailable | ErrorKind::Unsupported => Self::FamilyUnavailable,
             ErrorKind::PermissionDenied => Self::PermissionDenied,
             ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => Self::Refused,
             ErrorKind::NotConnected | ErrorKind::BrokenPipe => Self::SocketClosed,
-            _ if error.raw_os_error().is_some_and(|code| MESSAGE_TOO_LARGE.contains(&code)) => Self::MessageTooLarge,
+            _ if error.raw_os_error().is_some_and(|code| MESSAGE_TOO_LARGE.contains(&code)) => {
+                Self::MessageTooLarge
+            }
             _ => Self::Transient,
         }
     }

@@ -1,5 +1,7 @@
 //! What users get with the library: few dependencies, all under licences that they can live with.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
@@ -10,7 +12,17 @@ const ALLOWED: [&str; 4] = ["MIT", "Apache-2.0", "BSD-3-Clause", "Unlicense"];
 
 /// Direct dependencies of the core with all features. A new one needs a reason in its commit.
 const CORE: [&str; 12] = [
-    "chacha20", "crc32fast", "getrandom", "hashbrown", "hmac", "md-5", "rand_core", "sha1", "sha2", "slab", "subtle",
+    "chacha20",
+    "crc32fast",
+    "getrandom",
+    "hashbrown",
+    "hmac",
+    "md-5",
+    "rand_core",
+    "sha1",
+    "sha2",
+    "slab",
+    "subtle",
     "zeroize",
 ];
 
@@ -24,8 +36,10 @@ fn the_core_has_the_dependencies_it_is_known_to_have() {
 #[test]
 fn every_dependency_that_reaches_users_has_an_allowed_licence() {
     let metadata = metadata();
-    let by_name: BTreeMap<&str, &Value> =
-        array(&metadata["packages"]).iter().map(|package| (package["name"].as_str().unwrap(), package)).collect();
+    let by_name: BTreeMap<&str, &Value> = array(&metadata["packages"])
+        .iter()
+        .map(|package| (package["name"].as_str().unwrap(), package))
+        .collect();
     let mut pending = vec!["libstun", "libstun-c"];
     let mut seen = BTreeSet::new();
     while let Some(name) = pending.pop() {
@@ -40,7 +54,8 @@ fn every_dependency_that_reaches_users_has_an_allowed_licence() {
 }
 
 fn metadata() -> Value {
-    let output = Command::new(env!("CARGO")).args(["metadata", "--format-version", "1", "--locked"]).output().unwrap();
+    let output =
+        Command::new(env!("CARGO")).args(["metadata", "--format-version", "1", "--locked"]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
@@ -53,7 +68,10 @@ fn package<'a>(metadata: &'a Value, name: &str) -> &'a Value {
 fn normal_dependencies(package: &Value) -> impl Iterator<Item = &str> {
     array(&package["dependencies"])
         .iter()
-        .filter(|dependency| dependency["kind"].is_null() && dependency["optional"] != true || dependency["name"] == "getrandom")
+        .filter(|dependency| {
+            dependency["kind"].is_null() && dependency["optional"] != true
+                || dependency["name"] == "getrandom"
+        })
         .map(|dependency| dependency["name"].as_str().unwrap())
 }
 

@@ -230,7 +230,9 @@ impl Agent {
     }
 
     fn operation(&self, id: OperationId) -> Option<&Operation> {
-        self.operations.get(id.slot() as usize).filter(|operation| operation.id == id && !operation.is_in_ended)
+        self.operations
+            .get(id.slot() as usize)
+            .filter(|operation| operation.id == id && !operation.is_in_ended)
     }
 
     fn house(&mut self, machine: Housed) -> OperationId {

@@ -20,7 +20,12 @@ impl Routes {
     }
 
     /// Moves an operation's entry from the id it waited under to the one it waits under now.
-    pub(super) fn set_response(&mut self, slot: u32, before: Option<TransactionId>, now: Option<TransactionId>) {
+    pub(super) fn set_response(
+        &mut self,
+        slot: u32,
+        before: Option<TransactionId>,
+        now: Option<TransactionId>,
+    ) {
         if before == now {
             return;
         }
@@ -40,9 +45,14 @@ impl Routes {
             IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
-        [*local, SocketAddr::new(any_ip(local.ip()), local.port()), SocketAddr::new(local.ip(), 0), EVERYWHERE]
-            .iter()
-            .find_map(|address| self.requests_at(address))
+        [
+            *local,
+            SocketAddr::new(any_ip(local.ip()), local.port()),
+            SocketAddr::new(local.ip(), 0),
+            EVERYWHERE,
+        ]
+        .iter()
+        .find_map(|address| self.requests_at(address))
     }
 
     /// Whether requests at exactly that address have an operation.

@@ -107,7 +107,11 @@ impl ShortTerm {
     }
 
     /// Signs a response with the algorithm of its request (RFC 8489 s9.1.3).
-    pub(crate) fn sign_response(&self, algorithm: IntegrityAlgorithm, builder: &mut MessageBuilder<'_>) -> Result<(), BuildError> {
+    pub(crate) fn sign_response(
+        &self,
+        algorithm: IntegrityAlgorithm,
+        builder: &mut MessageBuilder<'_>,
+    ) -> Result<(), BuildError> {
         match algorithm {
             IntegrityAlgorithm::Sha1 => builder.sign(&self.key),
             IntegrityAlgorithm::Sha256 => builder.sign_sha256(&self.key),
@@ -151,7 +155,9 @@ impl core::fmt::Debug for ShortTerm {
 }
 
 fn strongest(message: &Message<'_>) -> Option<IntegrityAlgorithm> {
-    [IntegrityAlgorithm::Sha256, IntegrityAlgorithm::Sha1].into_iter().find(|algorithm| message.has_integrity(*algorithm))
+    [IntegrityAlgorithm::Sha256, IntegrityAlgorithm::Sha1]
+        .into_iter()
+        .find(|algorithm| message.has_integrity(*algorithm))
 }
 
 #[cfg(test)]
@@ -175,7 +181,10 @@ mod tests {
         let server = client.clone();
         let first = request(&client);
         let message = Message::parse(&first).unwrap();
-        assert!(message.has_integrity(IntegrityAlgorithm::Sha1) && message.has_integrity(IntegrityAlgorithm::Sha256));
+        assert!(
+            message.has_integrity(IntegrityAlgorithm::Sha1)
+                && message.has_integrity(IntegrityAlgorithm::Sha256)
+        );
         assert_eq!(server.check_request(&message), Ok(IntegrityAlgorithm::Sha256));
         client.settle_on(IntegrityAlgorithm::Sha1);
         let next = request(&client);
@@ -197,11 +206,15 @@ mod tests {
     fn an_algorithm_that_was_not_sent_is_not_accepted_in_the_response() {
         let both = ShortTerm::new(b"alice", b"s3cret").unwrap();
         let mut buffer = [0; 128];
-        let mut builder = MessageBuilder::new(&mut buffer, Class::SuccessResponse, Method::BINDING, ID).unwrap();
+        let mut builder =
+            MessageBuilder::new(&mut buffer, Class::SuccessResponse, Method::BINDING, ID).unwrap();
         both.sign_response(IntegrityAlgorithm::Sha1, &mut builder).unwrap();
         let response = Message::parse(builder.finish()).unwrap();
         assert_eq!(both.check_response(&response), ResponseCheck::Authentic(IntegrityAlgorithm::Sha1));
-        assert_eq!(both.clone().only(IntegrityAlgorithm::Sha256).check_response(&response), ResponseCheck::Discard);
+        assert_eq!(
+            both.clone().only(IntegrityAlgorithm::Sha256).check_response(&response),
+            ResponseCheck::Discard
+        );
     }
 
     #[test]

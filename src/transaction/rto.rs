@@ -185,7 +185,12 @@ mod tests {
         let zero = RetransmissionConfig { initial_rto: Duration::ZERO, rc: 0, rm: 0, ti: Duration::ZERO };
         assert_eq!(sends(&zero, Transport::Udp, 0), (alloc::vec![0], 1));
         assert_eq!(sends(&zero, Transport::Tcp, 0), (alloc::vec![0], 1));
-        let huge = RetransmissionConfig { initial_rto: Duration::MAX, rc: u32::MAX, rm: u32::MAX, ti: Duration::MAX };
+        let huge = RetransmissionConfig {
+            initial_rto: Duration::MAX,
+            rc: u32::MAX,
+            rm: u32::MAX,
+            ti: Duration::MAX,
+        };
         let mut schedule = Schedule::new(&huge, Transport::Udp, Duration::MAX);
         let count = core::iter::from_fn(|| schedule.has_sends_left().then(|| schedule.note_send())).count();
         assert_eq!(count, MAX_RC as usize);

@@ -6,10 +6,10 @@ use core::time::Duration;
 use hashbrown::HashTable;
 use slab::Slab;
 
-use crate::ready::ReadyQueue;
 use super::rto::{RetransmissionConfig, Schedule};
 use crate::machine::{Receipt, WakeReason};
 use crate::net::{FiveTuple, Transmit};
+use crate::ready::ReadyQueue;
 use crate::time::{Instant, TimerTable};
 use crate::wire::TransactionId;
 
@@ -179,7 +179,11 @@ impl<Tag: Copy> Transactions<Tag> {
     pub fn take_failed(&mut self, failed: &Receipt) -> Option<Tag> {
         let id = match failed.transaction_id {
             Some(id) => self.key_of(id).and_then(|key| self.entries.get(key as usize)),
-            None => self.entries.iter().map(|(_, entry)| entry).find(|entry| failed.concerns(&entry.path, entry.id)),
+            None => self
+                .entries
+                .iter()
+                .map(|(_, entry)| entry)
+                .find(|entry| failed.concerns(&entry.path, entry.id)),
         }
         .filter(|entry| failed.concerns(&entry.path, entry.id))?
         .id;
@@ -260,7 +264,9 @@ impl<Tag: Copy> Transactions<Tag> {
     }
 
     fn key_of(&self, id: TransactionId) -> Option<u32> {
-        self.by_id.find(id.hash(), |key| self.entries.get(*key as usize).is_some_and(|entry| entry.id == id)).copied()
+        self.by_id
+            .find(id.hash(), |key| self.entries.get(*key as usize).is_some_and(|entry| entry.id == id))
+            .copied()
     }
 
     fn remove(&mut self, key: u32) -> Option<Entry<Tag>> {

@@ -23,7 +23,7 @@ step() {
 }
 
 no_std() {
-    cargo test --quiet --locked --lib --no-default-features
+    cargo test --quiet --locked -p libstun --lib --no-default-features
 }
 
 rm -f "$logs"/*.log

@@ -7,7 +7,7 @@ use std::panic::catch_unwind;
 use libstun::{Agent, Entropy, Instant};
 use zeroize::Zeroize;
 
-use crate::config::{Logger, stun_config};
+use crate::config::{Logger, stun_config, stun_log_level};
 use crate::handle::{self, Handle, stun_agent};
 use crate::pointer::{Growable, Slot, buffer, bytes, read_growable};
 use crate::status::{Answer, Misuse, drop_reason, status_of, stun_status, stun_status_code::*, stun_time};
@@ -32,8 +32,8 @@ unsafe fn new_agent(cfg: *const stun_config, now: stun_time, out: *mut *mut stun
     let out = unsafe { Slot::new(out)? };
     // SAFETY: passed on from the caller.
     let config = if cfg.is_null() { stun_config::defaults() } else { unsafe { read_growable(cfg)? } };
-    if config.reserved != 0 {
-        return Err(Misuse(STUN_E_INVALID, "reserved is not 0"));
+    if config.reserved != 0 || config.log_level > stun_log_level::STUN_LOG_DEBUG as u32 {
+        return Err(Misuse(STUN_E_INVALID, "log_level is no stun_log_level, or reserved is not 0"));
     }
     let entropy = if config.seed.is_null() {
         Entropy::from_os().map_err(|_| Misuse(STUN_E_ENTROPY, "the operating system gave no random bytes"))?

@@ -8,7 +8,8 @@ use crate::pointer::{Slot, bytes, reference};
 use crate::status::{Answer, Misuse, send_error, stun_status, stun_status_code::*, stun_time};
 use crate::types::{path, stun_packet};
 
-/// A datagram arrived, or one frame of a stream. `in` is only read during the call.
+/// A datagram arrived, or one frame of a stream. `in` is only read during the call; its bytes must not be
+/// those that this agent has lent in a poll, so copy them if you loop them back.
 ///
 /// STUN_OK: it was ours. STUN_IGNORED: offer it to your next protocol. STUN_APP_DATA: application data was
 /// inside, and `*app` is the slice of your own buffer that it is; `app` may be NULL if you want none.

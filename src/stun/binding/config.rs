@@ -146,7 +146,9 @@ mod tests {
 
     #[test]
     fn contradictions_are_named() {
-        let udp = |local: &str, remote: &str| BindingConfig::new(FiveTuple::udp(local.parse().unwrap(), remote.parse().unwrap()));
+        let udp = |local: &str, remote: &str| {
+            BindingConfig::new(FiveTuple::udp(local.parse().unwrap(), remote.parse().unwrap()))
+        };
         let good = udp("0.0.0.0:0", "192.0.2.1:3478");
         assert_eq!(good.check(), Ok(()));
         for remote in ["192.0.2.1:0", "0.0.0.0:3478", "224.0.0.1:3478"] {

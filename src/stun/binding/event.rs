@@ -55,7 +55,9 @@ impl fmt::Display for BindingEvent {
         match self {
             Self::Mapped { address, .. } => write!(f, "mapped address {address}"),
             Self::Refreshed { address, .. } => write!(f, "mapped address {address}, as before"),
-            Self::AddressChanged { previous, address, .. } => write!(f, "mapped address {address}, no longer {previous}"),
+            Self::AddressChanged { previous, address, .. } => {
+                write!(f, "mapped address {address}, no longer {previous}")
+            }
             Self::Retrying { reason, .. } => write!(f, "{reason}; trying again"),
             Self::Failed { reason } => reason.fmt(f),
         }
@@ -107,11 +109,17 @@ impl fmt::Display for FailureReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Timeout => f.write_str("nobody answered"),
-            Self::IntegrityViolated { code: 0, count } => write!(f, "integrity violated: saw {count} unsigned responses"),
-            Self::IntegrityViolated { code, count } => write!(f, "integrity violated: saw {code} x{count} unsigned"),
+            Self::IntegrityViolated { code: 0, count } => {
+                write!(f, "integrity violated: saw {count} unsigned responses")
+            }
+            Self::IntegrityViolated { code, count } => {
+                write!(f, "integrity violated: saw {code} x{count} unsigned")
+            }
             Self::ErrorResponse { code } => write!(f, "the server answered {code}"),
             Self::MalformedError => f.write_str("the server answered an error without a code"),
-            Self::UnknownAttribute { attribute } => write!(f, "the response demands to understand {attribute:?}"),
+            Self::UnknownAttribute { attribute } => {
+                write!(f, "the response demands to understand {attribute:?}")
+            }
             Self::NoMappedAddress => f.write_str("the response has no usable mapped address"),
             Self::SendFailed { error } => write!(f, "sending failed: {error}"),
         }

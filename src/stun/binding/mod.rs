@@ -277,7 +277,9 @@ impl Binding {
     fn succeed(&mut self, address: SocketAddr, rtt: Option<Duration>, last_sent: Instant, now: Instant) {
         self.failures = 0;
         self.state = match self.config.refresh {
-            Some(interval) => State::Waiting { until: next_refresh(last_sent, interval, now), reason: WakeReason::Refresh },
+            Some(interval) => {
+                State::Waiting { until: next_refresh(last_sent, interval, now), reason: WakeReason::Refresh }
+            }
             None => State::Ended,
         };
         let event = match self.mapped.replace(address) {
@@ -395,7 +397,9 @@ impl Machine for Binding {
                 if !self.request(now) {
                     // It fitted when the binding was made, and signatures only become fewer.
                     self.state = State::Ended;
-                    self.push(BindingEvent::Failed { reason: FailureReason::SendFailed { error: SendError::MessageTooLarge } });
+                    self.push(BindingEvent::Failed {
+                        reason: FailureReason::SendFailed { error: SendError::MessageTooLarge },
+                    });
                 }
             }
             State::Waiting { .. } | State::Ended => {}

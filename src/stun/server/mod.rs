@@ -7,7 +7,9 @@ use crate::auth::{Refusal, ShortTerm};
 use crate::machine::{Counters, Disposition, DropReason, Machine, Receipt, WakeReason};
 use crate::net::{self, Datagram, FiveTuple, Outcome, SendError, Transmit};
 use crate::time::{Instant, Now};
-use crate::wire::attribute::{AttributeType, AttributeValue, ErrorCode, UnknownAttributes, XorMappedAddress, default_reason};
+use crate::wire::attribute::{
+    AttributeType, AttributeValue, ErrorCode, UnknownAttributes, XorMappedAddress, default_reason,
+};
 use crate::wire::{BuildError, Class, Integrity, IntegrityAlgorithm, Message, MessageBuilder, Method};
 
 /// How a [`Server`] answers. The fields are public: change what you need before you pass it on.
@@ -144,7 +146,12 @@ impl Server {
         Ok(())
     }
 
-    fn write_reply(&self, request: &Message<'_>, datagram: &Datagram<'_>, buffer: &mut [u8]) -> Result<usize, BuildError> {
+    fn write_reply(
+        &self,
+        request: &Message<'_>,
+        datagram: &Datagram<'_>,
+        buffer: &mut [u8],
+    ) -> Result<usize, BuildError> {
         let checked = self.config.credentials.as_ref().map(|credentials| credentials.check_request(request));
         let signature = match (&self.config.credentials, checked) {
             (Some(credentials), Some(Ok(algorithm))) => Some((credentials, algorithm)),
@@ -164,7 +171,8 @@ impl Server {
 
     fn listens_on(&self, local: &SocketAddr) -> bool {
         self.config.local.is_none_or(|own| {
-            (own.port() == 0 || own.port() == local.port()) && (own.ip().is_unspecified() || own.ip() == local.ip())
+            (own.port() == 0 || own.port() == local.port())
+                && (own.ip().is_unspecified() || own.ip() == local.ip())
         })
     }
 
@@ -226,7 +234,8 @@ fn reply_to_accepted<'b>(
     buffer: &'b mut [u8],
 ) -> Result<MessageBuilder<'b>, BuildError> {
     let mut unknown = [AttributeType::new(0); Server::MAX_LISTED_ATTRIBUTES];
-    let not_understood = request.covered().filter(|raw| raw.ty.is_comprehension_required() && !UNDERSTOOD.contains(&raw.ty));
+    let not_understood =
+        request.covered().filter(|raw| raw.ty.is_comprehension_required() && !UNDERSTOOD.contains(&raw.ty));
     let count = not_understood.zip(unknown.iter_mut()).map(|(raw, slot)| *slot = raw.ty).count();
     if count > 0 {
         let mut builder = error(request, 420, buffer)?;
@@ -239,13 +248,21 @@ fn reply_to_accepted<'b>(
     Ok(builder)
 }
 
-fn error<'b>(request: &Message<'_>, code: u16, buffer: &'b mut [u8]) -> Result<MessageBuilder<'b>, BuildError> {
-    let mut builder = MessageBuilder::new(buffer, Class::ErrorResponse, Method::BINDING, request.transaction_id())?;
+fn error<'b>(
+    request: &Message<'_>,
+    code: u16,
+    buffer: &'b mut [u8],
+) -> Result<MessageBuilder<'b>, BuildError> {
+    let mut builder =
+        MessageBuilder::new(buffer, Class::ErrorResponse, Method::BINDING, request.transaction_id())?;
     builder.add(&ErrorCode { code, reason: default_reason(code).as_bytes() })?;
     Ok(builder)
 }
 
-fn sign(signature: Option<(&ShortTerm, IntegrityAlgorithm)>, builder: &mut MessageBuilder<'_>) -> Result<(), BuildError> {
+fn sign(
+    signature: Option<(&ShortTerm, IntegrityAlgorithm)>,
+    builder: &mut MessageBuilder<'_>,
+) -> Result<(), BuildError> {
     signature.map_or(Ok(()), |(credentials, algorithm)| credentials.sign_response(algorithm, builder))
 }
 

@@ -43,7 +43,7 @@ pub enum stun_check_code {
 }
 
 /// A parsed message: a view of your own bytes, which must stay as they are while you use it. Plain data,
-/// nothing to free. 48 bytes on 64-bit systems, frozen.
+/// nothing to free. 40 bytes on 64-bit systems, frozen.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct stun_wire_message {
@@ -189,10 +189,10 @@ pub unsafe extern "C" fn stun_wire_error(
         }
         let error = ErrorCode::decode(value, &TransactionId::new([0; 12]))
             .map_err(|_| Misuse(STUN_E_INVALID, "bad ERROR-CODE"))?;
-        // SAFETY: as above; both or neither is given.
         let places = if reason.is_null() {
             None
         } else {
+            // SAFETY: as above.
             unsafe { Some((Slot::new(reason)?, Slot::new(reason_len)?)) }
         };
         code.put(u32::from(error.code));

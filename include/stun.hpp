@@ -1,0 +1,848 @@
+// stun.hpp - libstun for C++17 and later: RAII over stun.h, header only. SPDX-License-Identifier: MIT OR Apache-2.0
+//
+//     auto agent = stun::Agent::create(stun::now());                        // Result<Agent>
+//     auto id = agent->start_binding(stun::BindingConfig(server).once(), stun::now());
+//     for (const stun::Packet &packet : agent->transmits()) send(packet);   // drain both ...
+//     for (const stun::Event &event : agent->events())                      // ... until empty
+//         if (auto *mapped = event.as<stun::Mapped>()) use(mapped->address);
+//     sleep_until(agent->poll_timeout());                                   // stun::never: no deadline
+//     agent->handle_input(packet, stun::now());                             // or handle_timeout(stun::now())
+//
+// Ownership: Agent and Key own a handle and move, but do not copy; one that was moved from answers
+// STUN_E_NULL to everything. Builder writes into your buffer. Packet, Message, Attribute and Bytes are views:
+// they own nothing, and each says how long its bytes last. Event owns its text.
+//
+// Nothing here throws, and -fno-exceptions is fine, except unwrap(), which is there for those who like it;
+// memory that runs out is the standard library's business.
+
+#ifndef STUN_HPP
+#define STUN_HPP
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <functional>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#if defined(__linux__)
+#  include <time.h>
+#endif
+#if defined(__has_include)
+#  if __has_include(<version>)
+#    include <version>
+#  endif
+#endif
+#if defined(__cpp_lib_span)
+#  include <span>
+#endif
+#if defined(__cpp_exceptions)
+#  include <stdexcept>
+#endif
+
+#include "stun.h"
+
+namespace stun {
+// Where std::span is missing the types differ, so that objects of both kinds may be linked into one program.
+#if defined(__cpp_lib_span)
+inline namespace with_std_span {
+template <class T> using Span = std::span<T>;
+#else
+inline namespace with_own_span {
+/// A pointer and a length, as much of std::span as is needed here.
+template <class T> class Span {
+public:
+    constexpr Span() noexcept = default;
+    constexpr Span(T *data, std::size_t size) noexcept : data_(data), size_(size) {}
+    /// Any container with data() and size(): std::vector, std::array, std::string_view of the right type.
+    template <class C, class = decltype(static_cast<T *>(std::declval<C &>().data()))>
+    constexpr Span(C &&container) noexcept : data_(container.data()), size_(container.size()) {}
+    template <std::size_t N> constexpr Span(T (&array)[N]) noexcept : data_(array), size_(N) {}
+    [[nodiscard]] constexpr T *data() const noexcept { return data_; }
+    [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }
+    [[nodiscard]] constexpr bool empty() const noexcept { return size_ == 0; }
+    [[nodiscard]] constexpr T *begin() const noexcept { return data_; }
+    [[nodiscard]] constexpr T *end() const noexcept { return data_ + size_; }
+    [[nodiscard]] constexpr T &operator[](std::size_t index) const noexcept { return data_[index]; }
+
+private:
+    T *data_ = nullptr;
+    std::size_t size_ = 0;
+};
+#endif
+
+/// Bytes that somebody else owns.
+using Bytes = Span<const std::uint8_t>;
+
+/// The bytes of a text, as long as the text lives.
+[[nodiscard]] inline Bytes bytes(std::string_view text) noexcept {
+    return Bytes(reinterpret_cast<const std::uint8_t *>(text.data()), text.size());
+}
+
+// --- Answers ------------------------------------------------------------------------------------------------
+
+/// The answer of a call. True if it was done; compare it with STUN_IGNORED and the like for the rest.
+class [[nodiscard]] Status {
+public:
+    constexpr Status(stun_status code = STUN_OK) noexcept : code_(code) {}
+    [[nodiscard]] constexpr stun_status code() const noexcept { return code_; }
+    /// Below zero: the caller is wrong, and nothing has changed. See Agent::last_error().
+    [[nodiscard]] constexpr bool is_misuse() const noexcept { return code_ < 0; }
+    [[nodiscard]] const char *name() const noexcept { return stun_status_name(code_); }
+    constexpr explicit operator bool() const noexcept { return code_ == STUN_OK; }
+    friend constexpr bool operator==(Status a, Status b) noexcept { return a.code_ == b.code_; }
+    friend constexpr bool operator!=(Status a, Status b) noexcept { return a.code_ != b.code_; }
+
+private:
+    stun_status code_;
+};
+
+/// A value, or the status that says why there is none. Look before you take: * and -> want a value.
+template <class T> class [[nodiscard]] Result {
+public:
+    Result(T value) noexcept : value_(std::move(value)) {}
+    Result(Status status) noexcept : status_(status) {}
+    [[nodiscard]] Status status() const noexcept { return status_; }
+    explicit operator bool() const noexcept { return value_.has_value(); }
+    T &operator*() & noexcept { return *value_; }
+    T &&operator*() && noexcept { return *std::move(value_); }
+    const T &operator*() const & noexcept { return *value_; }
+    T *operator->() noexcept { return &*value_; }
+    const T *operator->() const noexcept { return &*value_; }
+
+private:
+    Status status_;
+    std::optional<T> value_;
+};
+
+#if defined(__cpp_exceptions)
+/// What unwrap() throws.
+class Error : public std::runtime_error {
+public:
+    explicit Error(Status status) : std::runtime_error(status.name()), status_(status) {}
+    [[nodiscard]] Status status() const noexcept { return status_; }
+
+private:
+    Status status_;
+};
+
+/// The value, or an exception.
+template <class T> [[nodiscard]] T unwrap(Result<T> result) {
+    if (!result) throw Error(result.status());
+    return *std::move(result);
+}
+#endif
+
+// --- Time ---------------------------------------------------------------------------------------------------
+
+using Duration = std::chrono::nanoseconds;
+
+/// The clock that now() reads. It runs through suspend on Linux (CLOCK_BOOTTIME), because NATs do not sleep
+/// either; elsewhere it is std::chrono::steady_clock. Simulations make TimePoints of their own.
+struct Clock {
+    using duration = Duration;
+    using rep = duration::rep;
+    using period = duration::period;
+    using time_point = std::chrono::time_point<Clock>;
+    static constexpr bool is_steady = true;
+    [[nodiscard]] static time_point now() noexcept {
+#if defined(__linux__)
+        timespec t{};
+        if (clock_gettime(CLOCK_BOOTTIME, &t) == 0)
+            return time_point(std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec));
+#endif
+        return time_point(std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
+    }
+};
+using TimePoint = Clock::time_point;
+
+[[nodiscard]] inline TimePoint now() noexcept { return Clock::now(); }
+
+/// No deadline.
+inline constexpr TimePoint never = TimePoint::max();
+
+[[nodiscard]] constexpr stun_time to_c(TimePoint at) noexcept {
+    const auto count = at.time_since_epoch().count();
+    return at == never ? STUN_NEVER : count < 0 ? 0 : static_cast<stun_time>(count);
+}
+[[nodiscard]] constexpr TimePoint from_c(stun_time at) noexcept {
+    return at >= static_cast<stun_time>(Duration::max().count()) ? never
+                                                                : TimePoint(Duration(static_cast<Duration::rep>(at)));
+}
+
+/// For poll(2): whole milliseconds, rounded up so that the loop does not spin; -1 for never.
+[[nodiscard]] constexpr int poll_milliseconds(TimePoint deadline, TimePoint at) noexcept {
+    constexpr std::int64_t most = 0x7fffffff;
+    if (deadline == never) return -1;
+    if (deadline <= at) return 0;
+    const std::uint64_t wait = to_c(deadline) - to_c(at);
+    const auto rounded = static_cast<std::int64_t>(wait / 1000000 + (wait % 1000000 != 0));
+    return static_cast<int>(rounded > most ? most : rounded);
+}
+
+// --- Addresses and packets ----------------------------------------------------------------------------------
+
+/// A transport address, or none. A value: copy it.
+class Address {
+public:
+    constexpr Address() noexcept = default;
+    constexpr Address(const stun_addr &address) noexcept : raw_(address) {}
+    [[nodiscard]] static constexpr Address v4(std::array<std::uint8_t, 4> ip, std::uint16_t port) noexcept {
+        return stun_addr{4, 0, port, 0, {ip[0], ip[1], ip[2], ip[3]}};
+    }
+    [[nodiscard]] static constexpr Address v6(std::array<std::uint8_t, 16> ip, std::uint16_t port,
+                                              std::uint32_t scope = 0) noexcept {
+        stun_addr raw{6, 0, port, scope, {}};
+        for (std::size_t i = 0; i < 16; ++i) raw.ip[i] = ip[i];
+        return raw;
+    }
+    /// From a `struct sockaddr_in` or `sockaddr_in6`.
+    [[nodiscard]] static std::optional<Address> from_sockaddr(const void *sockaddr, std::size_t len) noexcept {
+        stun_addr raw{};
+        if (stun_addr_from_sockaddr(sockaddr, len, &raw) != STUN_OK) return std::nullopt;
+        return Address(raw);
+    }
+    /// Into a `struct sockaddr_storage` of yours; the length to pass with it.
+    [[nodiscard]] std::optional<std::size_t> to_sockaddr(void *out, std::size_t cap) const noexcept {
+        std::size_t len = 0;
+        if (stun_addr_to_sockaddr(&raw_, out, cap, &len) != STUN_OK) return std::nullopt;
+        return len;
+    }
+    [[nodiscard]] constexpr bool is_v4() const noexcept { return raw_.family == 4; }
+    [[nodiscard]] constexpr bool is_v6() const noexcept { return raw_.family == 6; }
+    [[nodiscard]] constexpr std::uint16_t port() const noexcept { return raw_.port; }
+    [[nodiscard]] constexpr std::uint32_t scope_id() const noexcept { return raw_.scope_id; }
+    /// 4, 16 or no bytes, as long as this address lives.
+    [[nodiscard]] Bytes ip() const noexcept { return Bytes(raw_.ip, is_v4() ? 4u : is_v6() ? 16u : 0u); }
+    [[nodiscard]] constexpr const stun_addr &c() const noexcept { return raw_; }
+    /// Whether there is one.
+    constexpr explicit operator bool() const noexcept { return raw_.family != 0; }
+    /// "192.0.2.1:3478", "[2001:db8::1]:3478", "[fe80::1%3]:3478", "none".
+    [[nodiscard]] std::string to_string() const;
+
+    friend constexpr bool operator==(const Address &a, const Address &b) noexcept {
+        for (std::size_t i = 0; i < 16; ++i)
+            if (a.raw_.ip[i] != b.raw_.ip[i]) return false;
+        return a.raw_.family == b.raw_.family && a.raw_.port == b.raw_.port && a.raw_.scope_id == b.raw_.scope_id;
+    }
+    friend constexpr bool operator!=(const Address &a, const Address &b) noexcept { return !(a == b); }
+
+private:
+    stun_addr raw_{};
+};
+
+enum class Transport : std::uint8_t { udp = STUN_UDP, tcp = STUN_TCP, tls = STUN_TLS };
+
+/// One datagram, or one frame of a stream, in either direction. `data` is a view: of your buffer on the way
+/// in, of the agent's on the way out.
+struct Packet {
+    Address local{};
+    Address remote{};
+    Bytes data{};
+    Transport transport = Transport::udp;
+    std::uint8_t ecn = 0;
+    std::uint32_t socket_id = 0;
+
+    [[nodiscard]] stun_packet c() const noexcept {
+        return {local.c(), remote.c(), data.data(), data.size(), static_cast<std::uint8_t>(transport), ecn, 0, socket_id};
+    }
+    [[nodiscard]] static Packet from_c(const stun_packet &raw) noexcept {
+        return {raw.local, raw.remote, Bytes(raw.data, raw.len), static_cast<Transport>(raw.transport), raw.ecn,
+                raw.socket_id};
+    }
+};
+
+// --- Events -------------------------------------------------------------------------------------------------
+
+using OperationId = std::uint64_t;
+
+/// Why an attempt has failed; `code` and `count` as stun_failure_code says.
+struct Failure {
+    stun_failure_code reason = STUN_FAIL_NONE;
+    std::uint32_t code = 0;
+    std::uint32_t count = 0;
+};
+/// The first mapped address. `rtt` is empty where a retransmission makes it unknowable.
+struct Mapped { Address address; std::optional<Duration> rtt; };
+/// The mapped address is the same as before.
+struct Refreshed { Address address; std::optional<Duration> rtt; };
+/// The mapped address is another.
+struct AddressChanged { Address address; Address previous; std::optional<Duration> rtt; };
+/// An attempt has failed, and another follows.
+struct Retrying { Failure failure; TimePoint at; };
+/// The operation has failed for good.
+struct Failed { Failure failure; };
+/// A kind that is newer than this header. Skip it.
+struct Unknown { std::uint32_t kind; };
+
+/// What happened to an operation. Owns everything that it says.
+struct Event {
+    OperationId id = 0;
+    std::variant<Unknown, Mapped, Refreshed, AddressChanged, Retrying, Failed> what{};
+    /// One line for people.
+    std::string text{};
+
+    /// The event as a kind of event, or nullptr.
+    template <class Kind> [[nodiscard]] const Kind *as() const noexcept { return std::get_if<Kind>(&what); }
+    [[nodiscard]] static Event from_c(const stun_event &raw);
+};
+
+// --- Configurations -----------------------------------------------------------------------------------------
+
+enum class Integrity : std::uint32_t { both = STUN_INTEGRITY_BOTH, sha1 = STUN_INTEGRITY_SHA1, sha256 = STUN_INTEGRITY_SHA256 };
+
+/// A short-term credential: UTF-8, prepared as an OpaqueString. The strings are not erased: keep it short.
+struct Credential {
+    std::string username;
+    std::string password;
+    Integrity integrity = Integrity::both;
+};
+
+/// How to ask a server. What is not set has stun.h's default; a duration of zero or less is not a default but
+/// a mistake, and is refused or rounded up as one nanosecond would be.
+class BindingConfig {
+public:
+    explicit BindingConfig(Address server, Transport transport = Transport::udp) noexcept {
+        raw_.struct_size = sizeof raw_;
+        raw_.server = server.c();
+        raw_.transport = static_cast<std::uint32_t>(transport);
+    }
+    /// What your socket is bound to.
+    BindingConfig &local(Address address) noexcept { return raw_.local = address.c(), *this; }
+    /// Your number for the socket, handed back in each packet.
+    BindingConfig &socket_id(std::uint32_t id) noexcept { return raw_.socket_id = id, *this; }
+    /// Ask again this long after the last request.
+    BindingConfig &refresh(Duration interval) noexcept { return raw_.refresh = given(interval), *this; }
+    /// Ask once: the first event is the last.
+    BindingConfig &once() noexcept { return raw_.refresh = STUN_NEVER, *this; }
+    BindingConfig &initial_rto(Duration rto) noexcept { return raw_.initial_rto = given(rto), *this; }
+    /// How long to wait for an answer over TCP or TLS.
+    BindingConfig &stream_timeout(Duration ti) noexcept { return raw_.ti = given(ti), *this; }
+    /// How often a request is sent in all (Rc), and how many RTOs to wait after the last (Rm).
+    BindingConfig &retransmissions(std::uint32_t rc, std::uint32_t rm) noexcept { return raw_.rc = rc, raw_.rm = rm, *this; }
+    /// The first and the longest wait after a failure while refreshing.
+    BindingConfig &backoff(Duration first, Duration longest) noexcept {
+        return raw_.backoff_first = given(first), raw_.backoff_max = given(longest), *this;
+    }
+    BindingConfig &credential(Credential credential) { return credential_ = std::move(credential), *this; }
+    BindingConfig &without_fingerprint() noexcept { return raw_.flags |= STUN_BINDING_NO_FINGERPRINT, *this; }
+    BindingConfig &accept_mapped_address() noexcept { return raw_.flags |= STUN_BINDING_ACCEPT_MAPPED_ADDRESS, *this; }
+    /// For C: its strings point into this object.
+    [[nodiscard]] stun_binding_config c() const noexcept;
+
+private:
+    static constexpr stun_time given(Duration d) noexcept { return d.count() <= 0 ? 1 : static_cast<stun_time>(d.count()); }
+    stun_binding_config raw_{};
+    std::optional<Credential> credential_{};
+};
+
+/// How to serve. Without any setting, whatever arrives anywhere is answered.
+class ServerConfig {
+public:
+    /// Answer only what arrives here.
+    ServerConfig &local(Address address) noexcept { return local_ = address, *this; }
+    /// Answer only requests that are signed with this.
+    ServerConfig &credential(Credential credential) { return credential_ = std::move(credential), *this; }
+    /// For C: its strings point into this object.
+    [[nodiscard]] stun_server_config c() const noexcept;
+
+private:
+    Address local_{};
+    std::optional<Credential> credential_{};
+};
+
+/// Receives log lines. It must not call the agent that it logs for.
+using Log = std::function<void(stun_log_level level, std::string_view text)>;
+
+/// An agent's configuration.
+struct AgentConfig {
+    /// All randomness comes from here; never the same seed twice outside tests. Empty asks the system.
+    std::optional<std::array<std::uint8_t, 32>> seed{};
+    /// Operations at a time; 0 is the most there can be.
+    std::uint32_t max_operations = 0;
+    stun_log_level log_level = STUN_LOG_OFF;
+    Log log{};
+};
+
+// --- The agent ----------------------------------------------------------------------------------------------
+
+/// Walks what a function yields until it yields nothing: for range-for, once.
+template <class T, class Owner, std::optional<T> (Owner::*next)()> class Drain {
+public:
+    class iterator {
+    public:
+        using iterator_category = std::input_iterator_tag;
+        using value_type = T;
+        using difference_type = std::ptrdiff_t;
+        using pointer = const T *;
+        using reference = const T &;
+        iterator() = default;
+        explicit iterator(Owner *owner) : owner_(owner) { ++*this; }
+        reference operator*() const noexcept { return *item_; }
+        pointer operator->() const noexcept { return &*item_; }
+        iterator &operator++() { return item_ = (owner_->*next)(), *this; }
+        void operator++(int) { ++*this; }
+        friend bool operator==(const iterator &a, const iterator &b) noexcept { return !a.item_ && !b.item_; }
+        friend bool operator!=(const iterator &a, const iterator &b) noexcept { return !(a == b); }
+
+    private:
+        Owner *owner_ = nullptr;
+        std::optional<T> item_{};
+    };
+    explicit Drain(Owner &owner) noexcept : owner_(&owner) {}
+    [[nodiscard]] iterator begin() const { return iterator(owner_); }
+    [[nodiscard]] iterator end() const { return {}; }
+
+private:
+    Owner *owner_;
+};
+
+/// An agent: houses operations, owns no socket and no thread. It may move between threads and must not be
+/// used by two at once.
+class Agent {
+public:
+    [[nodiscard]] static Result<Agent> create(TimePoint at, AgentConfig config = {});
+
+    /// Starts asking; the id names it in events. The configuration is copied.
+    [[nodiscard]] Result<OperationId> start_binding(const BindingConfig &config, TimePoint at) noexcept {
+        const auto raw = config.c();
+        OperationId id = 0;
+        const Status status = stun_binding_start(handle_.get(), &raw, to_c(at), &id);
+        return status ? Result<OperationId>(id) : status;
+    }
+    [[nodiscard]] Result<OperationId> start_server(const ServerConfig &config, TimePoint at) noexcept {
+        const auto raw = config.c();
+        OperationId id = 0;
+        const Status status = stun_server_start(handle_.get(), &raw, to_c(at), &id);
+        return status ? Result<OperationId>(id) : status;
+    }
+    /// Ends an operation at once and without an event.
+    Status cancel(OperationId id, TimePoint at) noexcept { return stun_cancel(handle_.get(), id, to_c(at)); }
+
+    /// A datagram arrived; it is only read during the call. STUN_OK: it was ours. STUN_IGNORED: offer it to
+    /// your next protocol. STUN_APP_DATA: application data was inside, and `*app` is that slice of your bytes.
+    Status handle_input(const Packet &packet, TimePoint at, Packet *app = nullptr) noexcept {
+        const auto raw = packet.c();
+        stun_packet inner{};
+        const Status status = stun_handle_input(handle_.get(), &raw, to_c(at), &inner);
+        if (app != nullptr && status == STUN_APP_DATA) *app = Packet::from_c(inner);
+        return status;
+    }
+    /// Time has come. An early call changes nothing.
+    Status handle_timeout(TimePoint at) noexcept { return stun_handle_timeout(handle_.get(), to_c(at)); }
+    /// A datagram could not be sent. With empty data it concerns all requests between the two addresses.
+    Status handle_send_error(const Packet &failed, stun_send_error_code error, TimePoint at) noexcept {
+        const auto raw = failed.c();
+        return stun_handle_send_error(handle_.get(), &raw, static_cast<std::uint32_t>(error), to_c(at));
+    }
+
+    /// The next datagram to send. Its bytes last until the next call here that is not a poll.
+    [[nodiscard]] std::optional<Packet> poll_transmit() noexcept {
+        stun_packet raw{};
+        if (stun_poll_transmit(handle_.get(), &raw) != STUN_OK) return std::nullopt;
+        return Packet::from_c(raw);
+    }
+    /// Fills as many packets as there are, and says how many: their bytes stay valid together.
+    [[nodiscard]] std::size_t poll_transmits(Span<stun_packet> out) noexcept {
+        std::size_t count = 0;
+        const Status status = stun_poll_transmit_batch(handle_.get(), out.data(), out.size(), sizeof(stun_packet), &count);
+        return status ? count : 0;
+    }
+    /// The next event.
+    [[nodiscard]] std::optional<Event> poll_event() {
+        stun_event raw{};
+        raw.struct_size = sizeof raw;
+        if (stun_poll_event(handle_.get(), &raw) != STUN_OK) return std::nullopt;
+        return Event::from_c(raw);
+    }
+    /// All datagrams, taken one by one. A packet lasts for its turn of the loop, if that only polls and sends.
+    [[nodiscard]] auto transmits() noexcept { return Drain<Packet, Agent, &Agent::poll_transmit>(*this); }
+    /// All events, taken one by one.
+    [[nodiscard]] auto events() noexcept { return Drain<Event, Agent, &Agent::poll_event>(*this); }
+
+    /// When to call handle_timeout() next, or never. Read it after draining.
+    [[nodiscard]] TimePoint poll_timeout() const noexcept { return from_c(stun_poll_timeout(handle_.get())); }
+    [[nodiscard]] stun_wake_code wake_reason() const noexcept {
+        return static_cast<stun_wake_code>(stun_wake_reason(handle_.get()));
+    }
+    /// How many messages were dropped for a reason.
+    [[nodiscard]] std::uint32_t dropped(stun_drop_code reason = STUN_DROP_ANY) const noexcept {
+        std::uint32_t count = 0;
+        return stun_dropped(handle_.get(), static_cast<std::uint32_t>(reason), &count) == STUN_OK ? count : 0;
+    }
+    /// What the last refused call got wrong, as a sentence.
+    [[nodiscard]] std::string last_error() const;
+    /// For C. Still owned here.
+    [[nodiscard]] stun_agent *c() noexcept { return handle_.get(); }
+
+private:
+    struct Free { void operator()(stun_agent *agent) const noexcept { stun_agent_free(agent); } };
+    static void forward_log(void *user, std::uint32_t level, const char *text, std::size_t len) noexcept;
+    Agent() noexcept = default;
+    std::unique_ptr<Log> log_{}; // at a fixed address, for C to hold; freed after the agent that calls it
+    std::unique_ptr<stun_agent, Free> handle_{};
+};
+
+// --- Codec --------------------------------------------------------------------------------------------------
+
+/// What a datagram looks like.
+[[nodiscard]] inline stun_protocol_code classify(Bytes datagram) noexcept {
+    std::uint32_t code = STUN_PROTOCOL_UNKNOWN;
+    const Status status = stun_classify(datagram.data(), datagram.size(), &code);
+    return status ? static_cast<stun_protocol_code>(code) : STUN_PROTOCOL_UNKNOWN;
+}
+
+/// How long the frame is that a stream's next bytes begin.
+struct FrameLength {
+    /// STUN_OK: `length` is the frame's. STUN_EMPTY: `length` bytes are needed to tell. STUN_E_INVALID: the
+    /// stream is out of step and has to be closed.
+    Status status;
+    std::size_t length = 0;
+    /// Whether a buffer holds the whole frame.
+    [[nodiscard]] bool is_in(Bytes buffer) const noexcept { return status && length <= buffer.size(); }
+};
+[[nodiscard]] inline FrameLength frame_length(Bytes prefix) noexcept {
+    std::size_t length = 0;
+    const Status status = stun_frame_length(prefix.data(), prefix.size(), &length);
+    return {status, length};
+}
+
+/// A TURN ChannelData message: a view of your bytes.
+struct ChannelData {
+    std::uint16_t channel = 0;
+    Bytes payload{};
+
+    [[nodiscard]] static std::optional<ChannelData> parse(Bytes bytes, bool is_stream = false) noexcept {
+        std::uint16_t channel = 0;
+        const std::uint8_t *payload = nullptr;
+        std::size_t len = 0;
+        if (stun_channel_data_parse(bytes.data(), bytes.size(), is_stream, &channel, &payload, &len) != STUN_OK)
+            return std::nullopt;
+        return ChannelData{channel, Bytes(payload, len)};
+    }
+    /// Writes it into a buffer; how many bytes it has become.
+    [[nodiscard]] Result<std::size_t> write(Span<std::uint8_t> out, bool is_stream = false) const noexcept {
+        std::size_t written = 0;
+        const Status status = stun_channel_data_write(out.data(), out.size(), channel, payload.data(), payload.size(),
+                                                      is_stream, &written);
+        return status ? Result<std::size_t>(written) : status;
+    }
+};
+
+/// A prepared key, erased when it goes. It never changes: any number of threads may use it at once.
+class Key {
+public:
+    [[nodiscard]] static Result<Key> short_term(std::string_view password) noexcept {
+        return create(STUN_KEY_SHORT_TERM, {}, {}, password);
+    }
+    [[nodiscard]] static Result<Key> long_term_md5(std::string_view username, std::string_view realm,
+                                                   std::string_view password) noexcept {
+        return create(STUN_KEY_LONG_TERM_MD5, username, realm, password);
+    }
+    [[nodiscard]] static Result<Key> long_term_sha256(std::string_view username, std::string_view realm,
+                                                      std::string_view password) noexcept {
+        return create(STUN_KEY_LONG_TERM_SHA256, username, realm, password);
+    }
+    [[nodiscard]] const stun_key *c() const noexcept { return handle_.get(); }
+
+private:
+    struct Free { void operator()(stun_key *key) const noexcept { stun_key_free(key); } };
+    explicit Key(stun_key *raw) noexcept : handle_(raw) {}
+    [[nodiscard]] static Result<Key> create(stun_key_kind kind, std::string_view username, std::string_view realm,
+                                            std::string_view password) noexcept {
+        const Bytes u = bytes(username), r = bytes(realm), p = bytes(password);
+        stun_key *raw = nullptr;
+        const Status status = stun_key_new(static_cast<std::uint32_t>(kind), u.data(), u.size(), r.data(), r.size(),
+                                           p.data(), p.size(), &raw);
+        return status ? Result<Key>(Key(raw)) : status;
+    }
+    std::unique_ptr<stun_key, Free> handle_;
+};
+
+using TransactionId = std::array<std::uint8_t, 12>;
+
+/// The RFC's name of an attribute, such as "XOR-MAPPED-ADDRESS"; empty if it has none.
+[[nodiscard]] inline std::string attribute_name(std::uint16_t type) {
+    char name[64];
+    std::size_t len = 0;
+    return stun_wire_attribute_name(type, name, sizeof name, &len) == STUN_OK ? std::string(name, len) : std::string();
+}
+/// The RFC's name of a method, such as "Binding"; empty if it has none.
+[[nodiscard]] inline std::string method_name(std::uint16_t method) {
+    char name[64];
+    std::size_t len = 0;
+    return stun_wire_method_name(method, name, sizeof name, &len) == STUN_OK ? std::string(name, len) : std::string();
+}
+
+/// An attribute: a view of the bytes that its message was parsed from.
+class Attribute {
+public:
+    explicit Attribute(const stun_wire_attribute &raw) noexcept : raw_(raw) {}
+    [[nodiscard]] std::uint16_t type() const noexcept { return raw_.attribute_type; }
+    [[nodiscard]] Bytes value() const noexcept { return Bytes(raw_.value, raw_.len); }
+    [[nodiscard]] std::string_view text() const noexcept {
+        return {reinterpret_cast<const char *>(raw_.value), raw_.len};
+    }
+    [[nodiscard]] std::size_t offset() const noexcept { return raw_.offset; }
+    /// False behind the integrity attribute, where anybody may have appended it.
+    [[nodiscard]] bool is_covered() const noexcept { return raw_.is_covered != 0; }
+    [[nodiscard]] std::string name() const { return attribute_name(type()); }
+    [[nodiscard]] const stun_wire_attribute &c() const noexcept { return raw_; }
+
+private:
+    stun_wire_attribute raw_;
+};
+
+/// What ERROR-CODE says. `reason` is a view of the message's bytes, not checked to be UTF-8.
+struct ErrorCode { std::uint32_t code = 0; std::string_view reason{}; };
+
+/// The attributes of a message in their order, for range-for. It may outlive its Message, not the bytes.
+class Attributes {
+public:
+    class iterator {
+    public:
+        using iterator_category = std::input_iterator_tag;
+        using value_type = Attribute;
+        using difference_type = std::ptrdiff_t;
+        using pointer = const Attribute *;
+        using reference = const Attribute &;
+        iterator() = default;
+        explicit iterator(const stun_wire_message &message) noexcept : message_(message) { ++*this; }
+        reference operator*() const noexcept { return *item_; }
+        pointer operator->() const noexcept { return &*item_; }
+        iterator &operator++() noexcept {
+            stun_wire_attribute raw{};
+            item_.reset();
+            if (stun_wire_next(&message_, &cursor_, &raw) == STUN_OK) item_.emplace(raw);
+            return *this;
+        }
+        iterator operator++(int) noexcept { iterator before = *this; ++*this; return before; }
+        friend bool operator==(const iterator &a, const iterator &b) noexcept {
+            return a.item_.has_value() == b.item_.has_value() && (!a.item_ || a.item_->c().value == b.item_->c().value);
+        }
+        friend bool operator!=(const iterator &a, const iterator &b) noexcept { return !(a == b); }
+
+    private:
+        stun_wire_message message_{};
+        std::uint32_t cursor_ = 0;
+        std::optional<Attribute> item_{};
+    };
+    explicit Attributes(const stun_wire_message &message) noexcept : message_(message) {}
+    [[nodiscard]] iterator begin() const noexcept { return iterator(message_); }
+    [[nodiscard]] iterator end() const noexcept { return {}; }
+
+private:
+    stun_wire_message message_;
+};
+
+/// A parsed message: a view of your bytes, which must stay as they are while you use it. Copy it freely.
+class Message {
+public:
+    /// STUN_IGNORED if the bytes are not STUN at all, STUN_E_INVALID if they are and malformed.
+    [[nodiscard]] static Result<Message> parse(Bytes bytes) noexcept {
+        Message message;
+        const Status status = stun_wire_parse(bytes.data(), bytes.size(), &message.raw_);
+        return status ? Result<Message>(message) : status;
+    }
+    [[nodiscard]] stun_wire_class message_class() const noexcept { return static_cast<stun_wire_class>(raw_.message_class); }
+    [[nodiscard]] std::uint16_t method() const noexcept { return raw_.method; }
+    [[nodiscard]] TransactionId id() const noexcept {
+        TransactionId id{};
+        for (std::size_t i = 0; i < id.size(); ++i) id[i] = raw_.id[i];
+        return id;
+    }
+    [[nodiscard]] stun_check_code fingerprint() const noexcept { return static_cast<stun_check_code>(raw_.fingerprint); }
+    [[nodiscard]] bool has_sha1() const noexcept { return raw_.has_sha1 != 0; }
+    [[nodiscard]] bool has_sha256() const noexcept { return raw_.has_sha256 != 0; }
+    [[nodiscard]] Attributes attributes() const noexcept { return Attributes(raw_); }
+    /// The first attribute of a type that may be acted on.
+    [[nodiscard]] std::optional<Attribute> find(std::uint16_t type) const noexcept {
+        stun_wire_attribute raw{};
+        if (stun_wire_find(&raw_, type, &raw) != STUN_OK) return std::nullopt;
+        return Attribute(raw);
+    }
+    /// The address in an attribute of this message.
+    [[nodiscard]] std::optional<Address> address(const Attribute &attribute) const noexcept {
+        stun_addr raw{};
+        if (stun_wire_address(&raw_, &attribute.c(), &raw) != STUN_OK) return std::nullopt;
+        return Address(raw);
+    }
+    [[nodiscard]] std::optional<Address> address(std::uint16_t type) const noexcept {
+        const auto attribute = find(type);
+        return attribute ? address(*attribute) : std::nullopt;
+    }
+    [[nodiscard]] std::optional<ErrorCode> error() const noexcept {
+        const auto attribute = find(0x0009);
+        std::uint32_t code = 0;
+        const std::uint8_t *reason = nullptr;
+        std::size_t len = 0;
+        if (!attribute || stun_wire_error(&attribute->c(), &code, &reason, &len) != STUN_OK) return std::nullopt;
+        return ErrorCode{code, {reinterpret_cast<const char *>(reason), len}};
+    }
+    /// Checks a signature. `shortest` is 0, or the shortest truncated SHA-256 that your usage accepts.
+    [[nodiscard]] Result<stun_check_code> check(Integrity integrity, const Key &key, std::size_t shortest = 0) const noexcept {
+        std::uint32_t code = STUN_CHECK_ABSENT;
+        const Status status = stun_wire_check(&raw_, static_cast<std::uint32_t>(integrity), key.c(), shortest, &code);
+        return status ? Result<stun_check_code>(static_cast<stun_check_code>(code)) : status;
+    }
+    [[nodiscard]] const stun_wire_message &c() const noexcept { return raw_; }
+
+private:
+    Message() noexcept = default;
+    stun_wire_message raw_{};
+};
+
+/// Writes a message into a buffer of yours, which must outlive it. A call that fails leaves the message as it
+/// was. It moves and does not copy: two writers in one buffer would be a mistake.
+class Builder {
+public:
+    [[nodiscard]] static Result<Builder> begin(Span<std::uint8_t> buffer, stun_wire_class message_class,
+                                               std::uint16_t method, const TransactionId &id) noexcept {
+        Builder builder;
+        const Status status = stun_wire_begin(&builder.raw_, buffer.data(), buffer.size(),
+                                              static_cast<std::uint32_t>(message_class), method, id.data());
+        return status ? Result<Builder>(std::move(builder)) : status;
+    }
+    Builder(Builder &&other) noexcept : raw_(std::exchange(other.raw_, {})) {}
+    Builder &operator=(Builder &&other) noexcept { return raw_ = std::exchange(other.raw_, {}), *this; }
+
+    Status add(std::uint16_t type, Bytes value) noexcept { return stun_wire_add(&raw_, type, value.data(), value.size()); }
+    Status add_text(std::uint16_t type, std::string_view value) noexcept { return add(type, bytes(value)); }
+    Status add_address(std::uint16_t type, const Address &address) noexcept {
+        return stun_wire_add_address(&raw_, type, &address.c());
+    }
+    Status add_error(std::uint32_t code, std::string_view reason) noexcept {
+        return stun_wire_add_error(&raw_, code, bytes(reason).data(), reason.size());
+    }
+    /// `len` is 0 for the full length.
+    Status sign(Integrity integrity, const Key &key, std::size_t len = 0) noexcept {
+        return stun_wire_sign(&raw_, static_cast<std::uint32_t>(integrity), key.c(), len);
+    }
+    Status add_fingerprint() noexcept { return stun_wire_add_fingerprint(&raw_); }
+    /// The message so far, which is complete after every call: a view of your buffer.
+    [[nodiscard]] Bytes message() const noexcept { return Bytes(raw_.buf, raw_.len); }
+    /// After STUN_E_BUFFER: the size that the message would have had.
+    [[nodiscard]] std::size_t needed() const noexcept { return raw_.needed; }
+
+private:
+    Builder() noexcept = default;
+    stun_wire_builder raw_{};
+};
+
+/// The library's version, such as "0.1.0".
+[[nodiscard]] inline std::string_view version() noexcept { return stun_version(); }
+/// Whether the library at hand is one that this header was made for.
+[[nodiscard]] inline bool is_compatible() noexcept { return stun_abi_version() == STUN_ABI_VERSION; }
+
+// --- Longer bodies ------------------------------------------------------------------------------------------
+
+inline std::string Address::to_string() const {
+    char text[32];
+    if (is_v4()) {
+        std::snprintf(text, sizeof text, "%u.%u.%u.%u:%u", unsigned{raw_.ip[0]}, unsigned{raw_.ip[1]},
+                      unsigned{raw_.ip[2]}, unsigned{raw_.ip[3]}, unsigned{raw_.port});
+        return text;
+    }
+    if (!is_v6()) return "none";
+    // RFC 5952: the longest run of at least two zero groups, and the first of equals, becomes "::".
+    const auto group = [this](std::size_t i) { return unsigned{raw_.ip[2 * i]} << 8 | raw_.ip[2 * i + 1]; };
+    std::size_t run_at = 8, run = 1;
+    for (std::size_t i = 0; i < 8; ++i) {
+        std::size_t zeros = 0;
+        while (i + zeros < 8 && group(i + zeros) == 0) ++zeros;
+        if (zeros > run) run_at = i, run = zeros;
+    }
+    std::string out = "[";
+    for (std::size_t i = 0; i < 8; ++i) {
+        if (i == run_at) {
+            out += "::";
+            i += run - 1;
+            continue;
+        }
+        std::snprintf(text, sizeof text, "%s%x", out.back() == ':' || i == 0 ? "" : ":", group(i));
+        out += text;
+    }
+    if (raw_.scope_id != 0) out += '%' + std::to_string(raw_.scope_id);
+    return out + "]:" + std::to_string(raw_.port);
+}
+
+inline Event Event::from_c(const stun_event &raw) {
+    const auto rtt = raw.rtt == STUN_NEVER ? std::optional<Duration>() : Duration(static_cast<Duration::rep>(raw.rtt));
+    const Failure failure{static_cast<stun_failure_code>(raw.reason), raw.code, raw.count};
+    Event event;
+    event.id = raw.id;
+    if (raw.text != nullptr) event.text.assign(raw.text, raw.text_len);
+    switch (raw.kind) {
+    case STUN_EV_MAPPED: event.what = Mapped{raw.addr, rtt}; break;
+    case STUN_EV_REFRESHED: event.what = Refreshed{raw.addr, rtt}; break;
+    case STUN_EV_ADDRESS_CHANGED: event.what = AddressChanged{raw.addr, raw.previous, rtt}; break;
+    case STUN_EV_RETRYING: event.what = Retrying{failure, stun::from_c(raw.at)}; break;
+    case STUN_EV_FAILED: event.what = Failed{failure}; break;
+    default: event.what = Unknown{raw.kind}; break;
+    }
+    return event;
+}
+
+/// Points a C configuration at a credential.
+template <class Raw> void lend(const std::optional<Credential> &from, Raw &to) noexcept {
+    if (!from) return;
+    to.username = bytes(from->username).data();
+    to.username_len = from->username.size();
+    to.password = bytes(from->password).data();
+    to.password_len = from->password.size();
+    to.integrity = static_cast<std::uint32_t>(from->integrity);
+}
+
+inline stun_binding_config BindingConfig::c() const noexcept {
+    stun_binding_config raw = raw_;
+    lend(credential_, raw);
+    return raw;
+}
+
+inline stun_server_config ServerConfig::c() const noexcept {
+    stun_server_config raw{};
+    raw.struct_size = sizeof raw;
+    raw.local = local_.c();
+    lend(credential_, raw);
+    return raw;
+}
+
+inline void Agent::forward_log(void *user, std::uint32_t level, const char *text, std::size_t len) noexcept {
+    (*static_cast<Log *>(user))(static_cast<stun_log_level>(level), std::string_view(text, len));
+}
+
+inline Result<Agent> Agent::create(TimePoint at, AgentConfig config) {
+    Agent agent;
+    stun_config raw{};
+    raw.struct_size = sizeof raw;
+    raw.max_operations = config.max_operations;
+    raw.seed = config.seed ? config.seed->data() : nullptr;
+    if (config.log) {
+        agent.log_ = std::make_unique<Log>(std::move(config.log));
+        raw.log = &forward_log; // noexcept: an exception must not travel through the library, so it ends here
+        raw.log_user = agent.log_.get();
+        raw.log_level = static_cast<std::uint32_t>(config.log_level);
+    }
+    stun_agent *handle = nullptr;
+    const Status status = stun_agent_new(&raw, to_c(at), &handle);
+    agent.handle_.reset(handle);
+    return status ? Result<Agent>(std::move(agent)) : status;
+}
+
+inline std::string Agent::last_error() const {
+    char text[256];
+    std::size_t len = 0;
+    if (stun_last_error(handle_.get(), text, sizeof text, &len) != STUN_OK) return {};
+    return std::string(text, len < sizeof text ? len : sizeof text - 1);
+}
+
+} // inline namespace
+} // namespace stun
+
+#endif // STUN_HPP
