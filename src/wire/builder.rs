@@ -1,10 +1,12 @@
 //! Writes a message into the caller's buffer. Nothing is allocated, and every padding or reserved byte is
 //! zero whatever the buffer held before.
 
-use super::attribute::{ATTRIBUTE_HEADER_LENGTH, Attribute, AttributeType, padded_length};
-use super::header::{Class, HEADER_LENGTH, MAGIC_COOKIE, Method, TransactionId, message_type};
+use super::attribute::{Attribute, AttributeType};
+use super::header::{ATTRIBUTE_HEADER_LENGTH, Class, HEADER_LENGTH, MAGIC_COOKIE, Method, TransactionId};
+use super::header::{message_type, padded_length};
 use super::integrity::{self, IntegrityAlgorithm, Key, MESSAGE_INTEGRITY_LENGTH};
 use super::integrity::{MESSAGE_INTEGRITY_SHA256_LENGTH, MESSAGE_INTEGRITY_SHA256_MIN_LENGTH};
+use super::writer::{BuildError, ValueWriter};
 
 /// A message under construction.
 ///
@@ -30,37 +32,6 @@ pub struct MessageBuilder<'b> {
     id: TransactionId,
     stage: Stage,
 }
-
-/// Why a message, or a part of it, could not be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum BuildError {
-    /// The buffer is too small; the message would be `needed` bytes so far.
-    BufferTooSmall {
-        /// Bytes that the message would have after this call.
-        needed: usize,
-    },
-    /// A value is longer than its RFC allows, or the message longer than its Length field can say.
-    ValueTooLong,
-    /// A value cannot stand in that attribute (an error code of 99, a channel number of 0).
-    InvalidValue,
-    /// The attribute may not follow what is already there.
-    OutOfOrder,
-}
-
-impl core::fmt::Display for BuildError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::BufferTooSmall { needed } => {
-                write!(f, "the buffer is too small: {needed} bytes are needed")
-            }
-            Self::ValueTooLong => f.write_str("a value is longer than its RFC allows"),
-            Self::InvalidValue => f.write_str("a value cannot stand in that attribute"),
-            Self::OutOfOrder => f.write_str("the attribute may not follow what is already in the message"),
-        }
-    }
-}
-
-impl core::error::Error for BuildError {}
 
 /// ```text
 ///  Open --MESSAGE-INTEGRITY--> Signed --…-SHA256--> SignedSha256 --FINGERPRINT--> Sealed
@@ -238,9 +209,9 @@ impl<'b> MessageBuilder<'b> {
         let capacity = self.buffer.len();
         let room = self.buffer.get_mut(self.length..).unwrap_or_default();
         let (header, room) = room.split_at_mut_checked(ATTRIBUTE_HEADER_LENGTH).unwrap_or_default();
-        let mut writer = ValueWriter { room, written: 0 };
+        let mut writer = ValueWriter::new(room);
         encode(&mut writer)?;
-        let value_length = writer.written;
+        let value_length = writer.written();
         let length = u16::try_from(value_length).map_err(|_| BuildError::ValueTooLong)?;
         let total =
             self.length.saturating_add(ATTRIBUTE_HEADER_LENGTH).saturating_add(padded_length(value_length));
@@ -259,42 +230,5 @@ impl<'b> MessageBuilder<'b> {
         self.length = total;
         self.stage = next;
         Ok(())
-    }
-}
-
-/// Where an attribute writes its value. Writing past the end of the buffer only counts, so that the error
-/// can say how much is needed.
-#[derive(Debug)]
-pub struct ValueWriter<'w> {
-    room: &'w mut [u8],
-    written: usize,
-}
-
-impl ValueWriter<'_> {
-    /// Appends bytes.
-    pub fn put(&mut self, bytes: &[u8]) {
-        let room = self.room.get_mut(self.written..).unwrap_or_default();
-        room.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
-        self.written = self.written.saturating_add(bytes.len());
-    }
-
-    /// Appends a byte.
-    pub fn put_u8(&mut self, value: u8) {
-        self.put(&[value]);
-    }
-
-    /// Appends two bytes in network order.
-    pub fn put_u16(&mut self, value: u16) {
-        self.put(&value.to_be_bytes());
-    }
-
-    /// Appends four bytes in network order.
-    pub fn put_u32(&mut self, value: u32) {
-        self.put(&value.to_be_bytes());
-    }
-
-    /// Appends eight bytes in network order.
-    pub fn put_u64(&mut self, value: u64) {
-        self.put(&value.to_be_bytes());
     }
 }

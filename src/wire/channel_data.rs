@@ -11,8 +11,8 @@
 //!
 //! RFC 8656 s12.4. Length counts the data alone: neither the header nor the padding that streams need.
 
-use super::attribute::padded_length;
-use super::builder::BuildError;
+use super::header::padded_length;
+use super::writer::BuildError;
 
 /// Length of the header in bytes.
 pub(crate) const CHANNEL_HEADER_LENGTH: usize = 4;

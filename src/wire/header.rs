@@ -19,6 +19,9 @@
 /// Length of a STUN header in bytes.
 pub const HEADER_LENGTH: usize = 20;
 
+/// Length of an attribute's type and length fields in bytes.
+pub const ATTRIBUTE_HEADER_LENGTH: usize = 4;
+
 /// The fixed value of bytes 4 to 8, which tells STUN from its neighbours and from RFC 3489.
 pub const MAGIC_COOKIE: u32 = 0x2112_A442;
 
@@ -160,6 +163,12 @@ pub(crate) const fn split_message_type(bits: u16) -> (Class, Method) {
         _ => Class::ErrorResponse,
     };
     (class, Method((bits & 0x000F) | (bits & 0x00E0) >> 1 | (bits & 0x3E00) >> 2))
+}
+
+/// The length of a value with its padding to a multiple of four (RFC 8489 s14). Cannot wrap: a value is at
+/// most 65 535 bytes where this is called, and the sum is a `usize`.
+pub(crate) const fn padded_length(length: usize) -> usize {
+    length.saturating_add(3) & !3
 }
 
 #[cfg(test)]

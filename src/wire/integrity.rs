@@ -12,7 +12,7 @@ use alloc::sync::Arc;
 
 use zeroize::Zeroize;
 
-use super::{HEADER_LENGTH, attribute::ATTRIBUTE_HEADER_LENGTH};
+use super::header::{ATTRIBUTE_HEADER_LENGTH, HEADER_LENGTH};
 use crate::crypto::{self, HmacKey};
 
 /// Full length of a MESSAGE-INTEGRITY value in bytes.

@@ -3,10 +3,9 @@
 //! Parsing walks the attributes once, so that nothing afterwards can run off the end. It reports and never
 //! judges: whether an invalid FINGERPRINT or a missing signature matters is the usage's business.
 
-use super::attribute::{
-    ATTRIBUTE_HEADER_LENGTH, Attribute, AttributeError, AttributeType, RawAttribute, padded_length,
-};
-use super::header::{Class, HEADER_LENGTH, MAGIC_COOKIE, Method, TransactionId, split_message_type};
+use super::attribute::{Attribute, AttributeError, AttributeType, RawAttribute};
+use super::header::{ATTRIBUTE_HEADER_LENGTH, Class, HEADER_LENGTH, MAGIC_COOKIE, Method, TransactionId};
+use super::header::{padded_length, split_message_type};
 use super::integrity::{self, Integrity, IntegrityAlgorithm, Key, MESSAGE_INTEGRITY_LENGTH};
 use super::integrity::{MESSAGE_INTEGRITY_SHA256_LENGTH, MESSAGE_INTEGRITY_SHA256_MIN_LENGTH};
 

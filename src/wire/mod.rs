@@ -11,13 +11,15 @@ mod header;
 mod integrity;
 mod message;
 pub mod stream;
+mod writer;
 
-pub use builder::{BuildError, MessageBuilder, ValueWriter};
+pub use builder::MessageBuilder;
 pub use channel_data::{ChannelData, ChannelDataError, ChannelNumber};
 pub use classify::{Classification, classify};
-pub use header::{Class, HEADER_LENGTH, MAGIC_COOKIE, Method, TransactionId};
+pub use header::{ATTRIBUTE_HEADER_LENGTH, Class, HEADER_LENGTH, MAGIC_COOKIE, Method, TransactionId};
 pub use integrity::{
     Integrity, IntegrityAlgorithm, Key, MESSAGE_INTEGRITY_LENGTH, MESSAGE_INTEGRITY_SHA256_LENGTH,
     MESSAGE_INTEGRITY_SHA256_MIN_LENGTH, userhash,
 };
 pub use message::{Attributes, Message, ParseError};
+pub use writer::{BuildError, ValueWriter};

@@ -6,8 +6,8 @@
 
 use alloc::vec::Vec;
 
-use super::attribute::padded_length;
 use super::channel_data::CHANNEL_HEADER_LENGTH;
+use super::header::padded_length;
 use super::header::{HEADER_LENGTH, MAGIC_COOKIE};
 
 /// Length in bytes of the longest frame that a prefix can announce: a STUN header and 65 532 bytes.

@@ -14,8 +14,8 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::super::builder::{BuildError, ValueWriter};
 use super::super::header::{MAGIC_COOKIE, TransactionId};
+use super::super::writer::{BuildError, ValueWriter};
 use super::{Attribute, AttributeError, AttributeType};
 
 /// The family of an address (RFC 8489 s14.1).

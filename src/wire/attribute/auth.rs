@@ -2,12 +2,13 @@
 //! be read here but are neither checked nor made: [`crate::wire::Message`] checks them, and
 //! [`crate::wire::MessageBuilder`] makes them and refuses ready-made ones.
 
-use super::super::builder::{BuildError, ValueWriter};
 use super::super::header::TransactionId;
+use super::super::header::padded_length;
 use super::super::integrity::{
     MESSAGE_INTEGRITY_LENGTH, MESSAGE_INTEGRITY_SHA256_LENGTH, MESSAGE_INTEGRITY_SHA256_MIN_LENGTH,
 };
-use super::{Attribute, AttributeError, AttributeType, exactly, padded_length};
+use super::super::writer::{BuildError, ValueWriter};
+use super::{Attribute, AttributeError, AttributeType, exactly};
 
 /// MESSAGE-INTEGRITY as it stands in a message (RFC 8489 s14.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

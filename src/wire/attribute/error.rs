@@ -13,8 +13,8 @@
 //! RFC 8489 s14.8; RFC 8656 s18.12 puts a family of eight bits in front. Class is the hundreds digit of the
 //! code, Number the rest.
 
-use super::super::builder::{BuildError, ValueWriter};
 use super::super::header::TransactionId;
+use super::super::writer::{BuildError, ValueWriter};
 use super::text::under_128_characters;
 use super::{AddressFamily, Attribute, AttributeError, AttributeType, Escaped};
 

@@ -1,7 +1,7 @@
 //! Attributes of ICE's connectivity checks (RFC 8445 s16.1).
 
-use super::super::builder::{BuildError, ValueWriter};
 use super::super::header::TransactionId;
+use super::super::writer::{BuildError, ValueWriter};
 use super::{Attribute, AttributeError, AttributeType, empty, exactly};
 
 /// PRIORITY: of the peer-reflexive candidate that the check may find (RFC 8445 s7.1.1).

@@ -21,11 +21,8 @@ pub use registry::{AttributeType, AttributeValue};
 pub use text::*;
 pub use turn::*;
 
-use super::builder::{BuildError, ValueWriter};
 use super::header::TransactionId;
-
-/// Length of an attribute's type and length fields in bytes.
-pub const ATTRIBUTE_HEADER_LENGTH: usize = 4;
+use super::writer::{BuildError, ValueWriter};
 
 /// A typed attribute: what its value means, in both directions.
 pub trait Attribute<'a>: Sized {
@@ -79,12 +76,6 @@ impl core::fmt::Display for AttributeError {
 }
 
 impl core::error::Error for AttributeError {}
-
-/// The length of a value with its padding to a multiple of four (RFC 8489 s14). Cannot wrap: a value is at
-/// most 65 535 bytes where this is called, and the sum is a `usize`.
-pub(crate) const fn padded_length(length: usize) -> usize {
-    length.saturating_add(3) & !3
-}
 
 /// Seconds as the wire carries them.
 fn seconds(duration: core::time::Duration) -> Result<u32, BuildError> {

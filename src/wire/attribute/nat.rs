@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
-use super::super::builder::{BuildError, ValueWriter};
 use super::super::header::TransactionId;
+use super::super::writer::{BuildError, ValueWriter};
 use super::{Attribute, AttributeError, AttributeType, exactly, seconds};
 
 /// CHANGE-REQUEST: answer from elsewhere (RFC 5780 s7.2).

@@ -1,8 +1,8 @@
 //! Attributes that hold text. The bytes are kept as they came: a NONCE must be echoed exactly, and some
 //! peers send what is not UTF-8. Displaying them escapes whatever could harm a log or a terminal.
 
-use super::super::builder::{BuildError, ValueWriter};
 use super::super::header::TransactionId;
+use super::super::writer::{BuildError, ValueWriter};
 use super::{Attribute, AttributeError, AttributeType};
 
 macro_rules! text_attributes {

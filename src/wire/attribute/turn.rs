@@ -2,9 +2,9 @@
 
 use core::time::Duration;
 
-use super::super::builder::{BuildError, ValueWriter};
 use super::super::channel_data::ChannelNumber;
 use super::super::header::TransactionId;
+use super::super::writer::{BuildError, ValueWriter};
 use super::{AddressFamily, Attribute, AttributeError, AttributeType, empty, exactly, seconds};
 
 /// CHANNEL-NUMBER (RFC 8656 s18.1). A number outside the channels' range is refused when read.
