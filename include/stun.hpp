@@ -330,7 +330,9 @@ public:
     BindingConfig &backoff(Duration first, Duration longest) noexcept {
         return raw_.backoff_first = given(first), raw_.backoff_max = given(longest), *this;
     }
-    BindingConfig &credential(Credential credential) { return credential_ = std::move(credential), *this; }
+    BindingConfig &credential(Credential credential) {
+        return credential_ = std::move(credential), has_credential_ = true, *this;
+    }
     BindingConfig &without_fingerprint() noexcept { return raw_.flags |= STUN_BINDING_NO_FINGERPRINT, *this; }
     BindingConfig &accept_mapped_address() noexcept { return raw_.flags |= STUN_BINDING_ACCEPT_MAPPED_ADDRESS, *this; }
     /// For C: its strings point into this object.
@@ -339,7 +341,8 @@ public:
 private:
     static constexpr stun_time given(Duration d) noexcept { return d.count() <= 0 ? 1 : static_cast<stun_time>(d.count()); }
     stun_binding_config raw_{};
-    std::optional<Credential> credential_{};
+    Credential credential_{};
+    bool has_credential_ = false;
 };
 
 /// How to serve. Without any setting, whatever arrives anywhere is answered.
@@ -348,13 +351,16 @@ public:
     /// Answer only what arrives here.
     ServerConfig &local(Address address) noexcept { return local_ = address, *this; }
     /// Answer only requests that are signed with this.
-    ServerConfig &credential(Credential credential) { return credential_ = std::move(credential), *this; }
+    ServerConfig &credential(Credential credential) {
+        return credential_ = std::move(credential), has_credential_ = true, *this;
+    }
     /// For C: its strings point into this object.
     [[nodiscard]] stun_server_config c() const noexcept;
 
 private:
     Address local_{};
-    std::optional<Credential> credential_{};
+    Credential credential_{};
+    bool has_credential_ = false;
 };
 
 /// Receives log lines. It must not call the agent that it logs for.
@@ -408,6 +414,13 @@ private:
 class Agent {
 public:
     [[nodiscard]] static Result<Agent> create(TimePoint at, AgentConfig config = {});
+    Agent(Agent &&other) noexcept = default;
+    /// Frees what was here before, and then the log that it may still have written to.
+    Agent &operator=(Agent &&other) noexcept {
+        handle_ = std::move(other.handle_);
+        log_ = std::move(other.log_);
+        return *this;
+    }
 
     /// Starts asking; the id names it in events. The configuration is copied.
     [[nodiscard]] Result<OperationId> start_binding(const BindingConfig &config, TimePoint at) noexcept {
@@ -790,18 +803,17 @@ inline Event Event::from_c(const stun_event &raw) {
 }
 
 /// Points a C configuration at a credential.
-template <class Raw> void lend(const std::optional<Credential> &from, Raw &to) noexcept {
-    if (!from) return;
-    to.username = bytes(from->username).data();
-    to.username_len = from->username.size();
-    to.password = bytes(from->password).data();
-    to.password_len = from->password.size();
-    to.integrity = static_cast<std::uint32_t>(from->integrity);
+template <class Raw> void lend(const Credential &from, Raw &to) noexcept {
+    to.username = bytes(from.username).data();
+    to.username_len = from.username.size();
+    to.password = bytes(from.password).data();
+    to.password_len = from.password.size();
+    to.integrity = static_cast<std::uint32_t>(from.integrity);
 }
 
 inline stun_binding_config BindingConfig::c() const noexcept {
     stun_binding_config raw = raw_;
-    lend(credential_, raw);
+    if (has_credential_) lend(credential_, raw);
     return raw;
 }
 
@@ -809,7 +821,7 @@ inline stun_server_config ServerConfig::c() const noexcept {
     stun_server_config raw{};
     raw.struct_size = sizeof raw;
     raw.local = local_.c();
-    lend(credential_, raw);
+    if (has_credential_) lend(credential_, raw);
     return raw;
 }
 

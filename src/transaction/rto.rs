@@ -145,6 +145,7 @@ impl RtoCache {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)] // a test may
 mod tests {
     use core::net::Ipv4Addr;
 
