@@ -9,13 +9,12 @@ mkdir -p "$build"
 cat >"$build/host.h" <<'HOST'
 #include "stun.h"
 #ifdef __cplusplus
-extern "C" {
-#endif
+void my_send(int fd, const stun_packet &packet);
+bool my_receive(int fd, stun_packet &packet);
+#else
 stun_time my_clock(void);
 void my_send(int fd, const stun_packet *packet);
 int my_receive(int fd, stun_packet *packet);
-#ifdef __cplusplus
-}
 #endif
 HOST
 snippet() { sed -n "/^\`\`\`$1\$/,/^\`\`\`\$/p" README.md | sed '/^```/d' >"$2"; }
