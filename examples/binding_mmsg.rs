@@ -28,11 +28,13 @@ mod linux {
     use std::net::{SocketAddr, UdpSocket};
 
     use libstun::stun::BindingConfig;
-    use libstun::{Agent, Clock, Datagram, Event, FiveTuple, Machine, Receipt};
+    use libstun::{Agent, Clock, Datagram, Event, FiveTuple, Machine, SendError, Transmit};
 
-    use crate::mmsg::{Inbox, Outbox};
+    use crate::mmsg::{self, Inbox};
     use crate::support::{self, Options, Result};
 
+    /// Datagrams in one system call at most.
+    const BATCH: usize = 32;
     const USAGE: &str = "binding_mmsg [server[:port]]... [--seed N] [--rto MILLISECONDS]";
 
     pub(crate) fn run() -> Result<()> {
@@ -50,14 +52,9 @@ mod linux {
         }
 
         let mut is_answered = false;
-        let (mut outbox, mut inbox) = (Outbox::default(), Inbox::default());
+        let mut inbox = Inbox::default();
         loop {
-            // The payload of a transmit is lent until the next poll, and a batch outlives many polls: the
-            // outbox copies. A request is a few dozen bytes; the system calls saved cost far more.
-            while let Some(transmit) = agent.poll_transmit() {
-                outbox.push(transmit.payload, transmit.path.remote, transmit.receipt());
-            }
-            flush(&mut outbox, &socket, &mut agent, &clock);
+            flush(&socket, &mut agent, &clock);
 
             while let Some(happened) = agent.poll_event() {
                 let (Event::Binding(event), Some(server)) = (happened.event, asked.get(&happened.id)) else {
@@ -79,13 +76,18 @@ mod linux {
         }
     }
 
-    /// Sends the batch. `sendmmsg` stops at the first datagram that fails: tell the agent which one that
-    /// was, and go on behind it.
-    fn flush(outbox: &mut Outbox<Receipt>, socket: &UdpSocket, agent: &mut Agent, clock: &Clock) {
-        while !outbox.is_empty() {
-            let Err(error) = outbox.send(socket) else { continue };
-            if let Some(receipt) = outbox.take_first() {
-                agent.handle_send_error(&receipt, support::send_error(&error), clock.now());
+    /// Sends what is queued, a batch a call, straight out of the agent's memory. `sendmmsg` stops at the
+    /// first datagram that fails: tell the agent which one that was, and go on behind it.
+    fn flush(socket: &UdpSocket, agent: &mut Agent, clock: &Clock) {
+        loop {
+            let batch: Vec<_> = agent.transmits().take(BATCH).collect();
+            let Some(first) = batch.first().map(Transmit::receipt) else { return };
+            match mmsg::send(socket, &batch) {
+                Ok(sent) => agent.forget_transmits(sent),
+                Err(error) => {
+                    agent.forget_transmits(1);
+                    agent.handle_send_error(&first, SendError::from(&error), clock.now());
+                }
             }
         }
     }

@@ -309,7 +309,7 @@ typedef struct stun_addr {
     uint16_t port;
     /* The zone of a link-local IPv6 address, else 0. */
     uint32_t scope_id;
-    /* In network order; IPv4 in the first four bytes, the rest 0. */
+    /* In network order; IPv4 in the first four bytes, the rest not looked at, and 0 in results. */
     uint8_t ip[16];
 } stun_addr;
 
@@ -421,7 +421,8 @@ typedef struct stun_event {
     const char *text;
 } stun_event;
 
-/* A message under construction in your own buffer. Plain data, nothing to free. After every call the first
+/* A message under construction in your own buffer. Plain data, nothing to free; each call reads again what
+ * is there, so that nothing but the bytes is trusted. After every call the first
  * `len` bytes are a complete message; a call that fails leaves them as they were. */
 typedef struct stun_wire_builder {
     /* Your buffer. */
@@ -430,7 +431,7 @@ typedef struct stun_wire_builder {
     size_t cap;
     /* Bytes written so far. */
     size_t len;
-    /* After STUN_E_BUFFER: the size that the message would have had. */
+    /* After STUN_E_BUFFER of a call that adds: the size that the message would have had. */
     size_t needed;
 } stun_wire_builder;
 
@@ -589,7 +590,7 @@ STUN_API const char *stun_version(void);
 /* STUN_ABI_VERSION as the library was built. Compare it with your header's when you bind at run time. */
 STUN_API uint32_t stun_abi_version(void);
 
-/* Begins a message with its header: `message_class` is an `enum stun_wire_class`, `id` 12 random bytes, or
+/* Begins a message with its header, 20 bytes: `message_class` is an `enum stun_wire_class`, `id` 12 random bytes, or
  * those of the request that you answer. */
 STUN_API
 stun_status stun_wire_begin(struct stun_wire_builder *builder,

@@ -227,7 +227,7 @@ public:
     [[nodiscard]] std::string to_string() const;
 
     friend constexpr bool operator==(const Address &a, const Address &b) noexcept {
-        for (std::size_t i = 0; i < 16; ++i)
+        for (std::size_t i = 0; i < (a.is_v4() ? 4u : 16u); ++i) // behind an IPv4 address may be anything
             if (a.raw_.ip[i] != b.raw_.ip[i]) return false;
         return a.raw_.family == b.raw_.family && a.raw_.port == b.raw_.port && a.raw_.scope_id == b.raw_.scope_id;
     }

@@ -40,6 +40,11 @@ impl ReadyQueue {
         self.length == 0
     }
 
+    /// From the first to the last.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
+        core::iter::successors(self.first, |key| self.links.get(*key as usize)?.as_ref()?.after)
+    }
+
     /// Joins at the end; a key that is in the queue keeps its place.
     pub(crate) fn push(&mut self, key: u32) {
         let wanted = (key as usize).saturating_add(1);
@@ -116,6 +121,7 @@ mod tests {
                     _ => prop_assert_eq!(queue.pop(), model.pop_front()),
                 }
                 prop_assert_eq!(queue.first(), model.front().copied());
+                prop_assert!(queue.iter().eq(model.iter().copied()));
                 prop_assert_eq!(queue.len(), model.len());
                 prop_assert_eq!(queue.is_empty(), model.is_empty());
             }

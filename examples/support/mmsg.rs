@@ -1,76 +1,37 @@
-//! `sendmmsg` and `recvmmsg` of Linux behind two safe types: an [`Outbox`] and an [`Inbox`].
+//! `sendmmsg` and `recvmmsg` of Linux behind something safe: [`send`] and an [`Inbox`].
 
 #![allow(unreachable_pub)] // a module of a program: its `pub` says what the program may use
 
-use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::ptr;
 
-/// Datagrams to send in one call, each with a note of the caller's for when it fails.
-pub struct Outbox<Note> {
-    /// All payloads, one behind the other.
-    bytes: Vec<u8>,
-    entries: VecDeque<Entry<Note>>,
-}
+use libstun::Transmit;
 
-struct Entry<Note> {
-    length: usize,
-    remote: SocketAddr,
-    note: Note,
-}
+/// Sends as many as the system takes in one call, at least one, and says how many. An error concerns the
+/// first.
+pub fn send(socket: &UdpSocket, batch: &[Transmit<'_>]) -> io::Result<usize> {
+    // Names and vectors are complete, and do not move again, before any header points at them.
+    let mut names: Vec<_> = batch.iter().map(|transmit| to_sockaddr(&transmit.path.remote)).collect();
+    let vector = |transmit: &Transmit<'_>| libc::iovec {
+        iov_base: transmit.payload.as_ptr().cast_mut().cast(), // sendmmsg only reads
+        iov_len: transmit.payload.len(),
+    };
+    let mut vectors: Vec<_> = batch.iter().map(vector).collect();
+    let mut headers: Vec<_> = names
+        .iter_mut()
+        .zip(&mut vectors)
+        .map(|((name, length), vector)| header(name, *length, vector))
+        .collect();
 
-impl<Note> Default for Outbox<Note> {
-    fn default() -> Self {
-        Self { bytes: Vec::new(), entries: VecDeque::new() }
-    }
-}
-
-impl<Note> Outbox<Note> {
-    pub fn push(&mut self, payload: &[u8], remote: SocketAddr, note: Note) {
-        self.bytes.extend_from_slice(payload);
-        self.entries.push_back(Entry { length: payload.len(), remote, note });
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// Removes the first datagram, unsent.
-    pub fn take_first(&mut self) -> Option<Note> {
-        let entry = self.entries.pop_front()?;
-        self.bytes.drain(..entry.length);
-        Some(entry.note)
-    }
-
-    /// Sends and removes as many as the system takes in one call: at least one. An error concerns the first.
-    pub fn send(&mut self, socket: &UdpSocket) -> io::Result<()> {
-        // Names and vectors are complete, and do not move again, before any header points at them.
-        let mut names: Vec<_> = self.entries.iter().map(|entry| to_sockaddr(&entry.remote)).collect();
-        let mut vectors: Vec<_> = Vec::with_capacity(self.entries.len());
-        let mut room = self.bytes.as_mut_slice();
-        for entry in &self.entries {
-            let (payload, rest) = room.split_at_mut_checked(entry.length).unwrap_or_default();
-            vectors.push(libc::iovec { iov_base: payload.as_mut_ptr().cast(), iov_len: payload.len() });
-            room = rest;
-        }
-        let mut headers: Vec<_> = names
-            .iter_mut()
-            .zip(&mut vectors)
-            .map(|((name, length), vector)| header(name, *length, vector))
-            .collect();
-
-        let count = u32::try_from(headers.len()).unwrap_or(u32::MAX);
-        // SAFETY: `headers` holds `count` headers, and each points at a name in `names`, at a vector in
-        // `vectors` and through that into `self.bytes`: all alive, and untouched by others, during the call.
-        let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count, 0) };
-        let sent = usize::try_from(sent).map_err(|_| io::Error::last_os_error())?;
-        let length: usize = self.entries.drain(..sent).map(|entry| entry.length).sum();
-        self.bytes.drain(..length);
-        Ok(())
-    }
+    let count = u32::try_from(headers.len()).unwrap_or(u32::MAX);
+    // SAFETY: `headers` holds `count` headers, and each points at a name in `names`, at a vector in `vectors`
+    // and through that at a payload that `batch` borrows: all alive during the call, which writes only into
+    // the headers.
+    let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count, 0) };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
 /// Room for the datagrams that one call receives. Made once: receiving allocates a few headers, no buffers.

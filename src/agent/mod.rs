@@ -210,19 +210,45 @@ impl Agent {
         &self.counters
     }
 
-    /// The next datagram to send, leaving it queued, for hosts that must know its length first.
-    #[must_use]
-    pub fn peek_transmit(&self) -> Option<Transmit<'_>> {
-        let slot = self.with_transmits.first()?;
-        self.operations.get(slot as usize)?.peek_transmit()
+    /// The datagrams to send, in the order of [`Machine::poll_transmit`], all lent at once: for `sendmmsg`
+    /// and its like. They stay queued until [`Agent::forget_transmits`] says how many were sent.
+    ///
+    /// ```
+    /// # use libstun::{Agent, Entropy, FiveTuple, Instant, Machine, stun::BindingConfig};
+    /// # let mut agent = Agent::new(Entropy::from_seed([7; 32]), Instant::ZERO);
+    /// # let path = FiveTuple::udp("0.0.0.0:5000".parse()?, "192.0.2.1:3478".parse()?);
+    /// # agent.start_binding(BindingConfig::new(path), Instant::ZERO)?;
+    /// let sent = agent.transmits().take(32).map(|transmit| { /* one system call for all */ }).count();
+    /// agent.forget_transmits(sent);
+    /// assert_eq!(agent.poll_transmit(), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn transmits(&self) -> impl Iterator<Item = Transmit<'_>> {
+        self.with_transmits
+            .iter()
+            .filter_map(|slot| self.operations.get(slot as usize))
+            .flat_map(Operation::transmits)
+    }
+
+    /// Drains the next `count` datagrams, which the host has sent out of [`Agent::transmits`].
+    pub fn forget_transmits(&mut self, count: usize) {
+        for _ in 0..count {
+            if self.poll_transmit().is_none() {
+                return;
+            }
+        }
     }
 
     /// Brings a command or input to the latest time, and lets go of what the host can no longer hold.
     fn begin(&mut self, now: Instant) -> Instant {
+        self.let_go();
+        self.now.advance(now)
+    }
+
+    fn let_go(&mut self) {
         while let Some(slot) = self.ended.pop() {
             self.remove(slot);
         }
-        self.now.advance(now)
     }
 
     fn check_room(&self) -> Result<(), StartError> {
@@ -314,7 +340,7 @@ impl Machine for Agent {
     type Event = AgentEvent;
 
     fn handle_input<'a>(&mut self, datagram: &Datagram<'a>, now: Instant) -> Outcome<'a> {
-        let now = self.begin(now);
+        let now = self.now.advance(now);
         let Ok(message) = Message::parse(datagram.payload) else {
             return self.counters.settle(Disposition::Unclaimed);
         };
@@ -327,6 +353,7 @@ impl Machine for Agent {
             Disposition::Unclaimed => Disposition::Dropped(DropReason::Unexpected),
             other => other,
         };
+        self.let_go(); // last: behind a C ABI the datagram may be one that this agent has lent
         self.counters.settle(disposition)
     }
 

@@ -86,11 +86,13 @@ impl Operation {
         }
     }
 
-    pub(super) fn peek_transmit(&self) -> Option<Transmit<'_>> {
-        match &self.machine {
-            Housed::Binding(binding) => binding.peek_transmit(),
-            Housed::Server(server) => server.peek_transmit(),
-        }
+    pub(super) fn transmits(&self) -> impl Iterator<Item = Transmit<'_>> {
+        let (binding, server) = match &self.machine {
+            Housed::Binding(binding) => (Some(binding), None),
+            Housed::Server(server) => (None, Some(server)),
+        };
+        let of_binding = binding.into_iter().flat_map(|binding| binding.transmits());
+        of_binding.chain(server.into_iter().flat_map(|server| server.transmits()))
     }
 
     pub(super) fn poll_event(&mut self) -> Option<AgentEvent> {

@@ -217,10 +217,9 @@ impl<Tag: Copy> Transactions<Tag> {
         self.entries.get(key as usize).map(Entry::lend)
     }
 
-    /// The same, leaving it queued.
-    #[must_use]
-    pub fn peek_transmit(&self) -> Option<Transmit<'_>> {
-        self.entries.get(self.outbox.first()? as usize).map(Entry::lend)
+    /// What [`Transactions::poll_transmit`] will give, in its order, leaving it queued.
+    pub fn transmits(&self) -> impl Iterator<Item = Transmit<'_>> {
+        self.outbox.iter().filter_map(|key| self.entries.get(key as usize)).map(Entry::lend)
     }
 
     /// How many requests wait to be sent.

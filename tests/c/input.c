@@ -64,6 +64,8 @@ static void strays_are_dropped_and_counted(void)
     is_dropped(server, packet_of(server_addr(), mapped_addr(), bytes, 20), STUN_DROP_INDICATION);
     bytes[1] = 0x03;
     is_dropped(server, packet_of(server_addr(), mapped_addr(), bytes, 20), STUN_DROP_UNSUPPORTED_METHOD);
+    bytes[1] = 0x01, bytes[3] = 4, bytes[20] = 0, bytes[21] = 0x20, bytes[22] = 0, bytes[23] = 0; /* no address in it */
+    is_dropped(server, packet_of(server_addr(), mapped_addr(), bytes, 24), STUN_DROP_MALFORMED_ATTRIBUTE);
     CHECK_EQ(drain(server), 0);
     CHECK_EQ(stun_poll_timeout(client), 500 * MS); /* nothing of that ended the request */
     stun_agent_free(client);

@@ -22,6 +22,7 @@ pub struct stun_agent {
 }
 
 /// The memory that a `stun_agent` pointer really points to.
+#[repr(C)] // the number first, so that looking at it needs no more than eight bytes
 pub(crate) struct Handle {
     /// [`LIVE`] from `new` to `free`.
     magic: AtomicU64,
@@ -74,8 +75,7 @@ impl Handle {
             return Err(Misuse(STUN_E_HANDLE, "not an agent"));
         }
         // SAFETY: aligned, not NULL and readable for the length of the first field, whose atomicity makes
-        // the read sound even while another thread uses the handle. `repr(C)` is not needed: the offset is
-        // taken by name.
+        // the read sound even while another thread uses the handle.
         let magic = unsafe { (*core::ptr::addr_of!((*handle).magic)).load(Ordering::Relaxed) };
         if magic != LIVE {
             return Err(Misuse(STUN_E_HANDLE, "not an agent, or one that was freed"));

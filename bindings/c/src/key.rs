@@ -1,6 +1,7 @@
 //! Prepared keys for the codec.
 
 use core::panic::AssertUnwindSafe;
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::panic::catch_unwind;
 
 use libstun::wire::Key;
@@ -56,7 +57,7 @@ pub unsafe extern "C" fn stun_key_new(
             2 => Key::long_term_sha256(username, realm, password),
             _ => return Err(Misuse(STUN_E_INVALID, "kind is no stun_key_kind")),
         };
-        out.put(Box::into_raw(Box::new(key)).cast());
+        out.put(Box::into_raw(Box::new(Prepared { magic: AtomicU64::new(LIVE), key })).cast());
         Ok(STUN_OK)
     };
     status_of(catch_unwind(AssertUnwindSafe(make)).unwrap_or(Ok(STUN_E_PANIC)))
@@ -65,17 +66,50 @@ pub unsafe extern "C" fn stun_key_new(
 /// Erases and frees a key. NULL is a no-op.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stun_key_free(key: *mut stun_key) {
-    if !key.is_null() {
-        // SAFETY: not NULL, so by the caller's word it came from `stun_key_new` and is freed once.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(unsafe { Box::from_raw(key.cast::<Key>()) })));
+    // SAFETY: the caller's key is NULL or live.
+    let Ok(live) = (unsafe { Prepared::of(key) }) else { return };
+    live.magic.store(FREED, Ordering::Relaxed);
+    // SAFETY: `stun_key_new` made it from a box; the magic number is taken away first, so it happens once.
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(unsafe { Box::from_raw(key.cast::<Prepared>()) })));
+}
+
+/// The memory that a `stun_key` pointer really points to.
+#[repr(C)] // the number first, so that looking at it needs no more than eight bytes
+struct Prepared {
+    /// [`LIVE`] from `new` to `free`.
+    magic: AtomicU64,
+    key: Key,
+}
+
+const LIVE: u64 = u64::from_be_bytes(*b"stun_ke\x01");
+const FREED: u64 = u64::from_be_bytes(*b"stun_ke\x00");
+
+impl Prepared {
+    /// # Safety
+    /// `key` must be NULL, or point to at least eight readable bytes: a key, or something mistaken for one.
+    unsafe fn of<'a>(key: *const stun_key) -> Result<&'a Self, Misuse> {
+        if key.is_null() {
+            return Err(Misuse(STUN_E_NULL, "the key is NULL"));
+        }
+        let prepared = key.cast::<Self>();
+        if !prepared.is_aligned() {
+            return Err(Misuse(STUN_E_HANDLE, "not a key"));
+        }
+        // SAFETY: aligned, not NULL and readable for the length of the number.
+        let magic = unsafe { (*core::ptr::addr_of!((*prepared).magic)).load(Ordering::Relaxed) };
+        if magic != LIVE {
+            return Err(Misuse(STUN_E_HANDLE, "not a key, or one that was freed"));
+        }
+        // SAFETY: only `stun_key_new` writes that number, into a `Prepared`.
+        Ok(unsafe { &*prepared })
     }
 }
 
 /// The core's key behind a pointer of C's.
 ///
 /// # Safety
-/// `key` must be NULL or live.
+/// `key` must be NULL, or point to at least eight readable bytes.
 pub(crate) unsafe fn prepared<'a>(key: *const stun_key) -> Result<&'a Key, Misuse> {
-    // SAFETY: passed on from the caller; a `stun_key` is a boxed `Key`.
-    unsafe { crate::pointer::reference(key.cast::<Key>()) }
+    // SAFETY: passed on from the caller.
+    unsafe { Prepared::of(key) }.map(|prepared| &prepared.key)
 }

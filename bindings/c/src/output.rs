@@ -95,7 +95,7 @@ unsafe fn copy(
 ) -> Answer {
     // SAFETY: passed on from the caller.
     let (buf, meta, len) = unsafe { (buffer(buf, cap)?, Slot::new(meta)?, Slot::new(len)?) };
-    let Some(transmit) = guarded.agent.peek_transmit() else { return Ok(STUN_EMPTY) };
+    let Some(transmit) = guarded.agent.transmits().next() else { return Ok(STUN_EMPTY) };
     let needed = transmit.payload.len();
     let Some(room) = buf.get_mut(..needed) else {
         len.put(needed);

@@ -19,7 +19,7 @@ pub struct stun_addr {
     pub port: u16,
     /// The zone of a link-local IPv6 address, else 0.
     pub scope_id: u32,
-    /// In network order; IPv4 in the first four bytes, the rest 0.
+    /// In network order; IPv4 in the first four bytes, the rest not looked at, and 0 in results.
     pub ip: [u8; 16],
 }
 
@@ -81,6 +81,9 @@ impl stun_addr {
 
     /// An address, or `None` for family 0.
     pub(crate) fn to_optional(self) -> Result<Option<SocketAddr>, Misuse> {
+        if self.reserved != 0 {
+            return Err(Misuse(STUN_E_INVALID, "reserved in an address is not 0"));
+        }
         let [a, b, c, d, ..] = self.ip;
         match self.family {
             0 => Ok(None),
@@ -152,6 +155,9 @@ impl stun_packet {
     pub(crate) unsafe fn to_datagram<'a>(self) -> Result<Datagram<'a>, Misuse> {
         if self.flags != 0 {
             return Err(Misuse(STUN_E_INVALID, "packet flags must be 0"));
+        }
+        if self.ecn > 3 {
+            return Err(Misuse(STUN_E_INVALID, "ecn has two bits"));
         }
         // SAFETY: passed on from the caller.
         let payload = unsafe { bytes(self.data, self.len)? };

@@ -168,8 +168,8 @@ impl Binding {
         self.last_round_trip
     }
 
-    pub(crate) fn peek_transmit(&self) -> Option<Transmit<'_>> {
-        self.transactions.peek_transmit()
+    pub(crate) fn transmits(&self) -> impl Iterator<Item = Transmit<'_>> {
+        self.transactions.transmits()
     }
 
     pub(crate) fn queued_transmits(&self) -> usize {

@@ -94,8 +94,8 @@ impl Server {
         &self.counters
     }
 
-    pub(crate) fn peek_transmit(&self) -> Option<Transmit<'_>> {
-        self.replies.get(self.polled).map(Reply::lend)
+    pub(crate) fn transmits(&self) -> impl Iterator<Item = Transmit<'_>> {
+        self.replies.iter().skip(self.polled).map(Reply::lend)
     }
 
     pub(crate) fn queued_transmits(&self) -> usize {

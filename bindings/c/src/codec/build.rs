@@ -12,7 +12,8 @@ use crate::pointer::{Slot, buffer, bytes, reference};
 use crate::status::{Answer, Misuse, stun_status, stun_status_code::*};
 use crate::types::stun_addr;
 
-/// A message under construction in your own buffer. Plain data, nothing to free. After every call the first
+/// A message under construction in your own buffer. Plain data, nothing to free; each call reads again what
+/// is there, so that nothing but the bytes is trusted. After every call the first
 /// `len` bytes are a complete message; a call that fails leaves them as they were.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -23,11 +24,11 @@ pub struct stun_wire_builder {
     pub cap: usize,
     /// Bytes written so far.
     pub len: usize,
-    /// After STUN_E_BUFFER: the size that the message would have had.
+    /// After STUN_E_BUFFER of a call that adds: the size that the message would have had.
     pub needed: usize,
 }
 
-/// Begins a message with its header: `message_class` is an `enum stun_wire_class`, `id` 12 random bytes, or
+/// Begins a message with its header, 20 bytes: `message_class` is an `enum stun_wire_class`, `id` 12 random bytes, or
 /// those of the request that you answer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stun_wire_begin(
