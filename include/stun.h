@@ -395,7 +395,7 @@ typedef struct stun_packet {
 
 /* What happened to an operation. Fields that a kind does not name are zero. */
 typedef struct stun_event {
-    /* Set it to sizeof(stun_event) before the call; afterwards, how many bytes were filled. */
+    /* Set it to sizeof(stun_event) before each call; afterwards, how many bytes were filled. */
     uint32_t struct_size;
     /* `enum stun_event_code`. */
     uint32_t kind;
@@ -419,6 +419,10 @@ typedef struct stun_event {
     uint32_t text_len;
     /* One line for people: UTF-8, not NUL-terminated, valid until the next call on this agent. */
     const char *text;
+    /* 1 if it is the operation's last event, and its id unknown from now on; else 0. */
+    uint32_t is_last;
+    /* Zero. */
+    uint32_t reserved;
 } stun_event;
 
 /* A message under construction in your own buffer. Plain data, nothing to free; each call reads again what
@@ -511,7 +515,8 @@ STUN_API stun_status stun_test_panic(struct stun_agent *agent);
 #endif
 
 /* Asks a STUN server for your public address, and goes on asking so that the NAT keeps the binding. The
- * first request is queued at once. `*out_id` names it in events; it is written on success only. */
+ * first request is queued at once. Over TCP or TLS the connection is yours to open, before this call.
+ * `*out_id` names it in events; it is written on success only. */
 STUN_API
 stun_status stun_binding_start(struct stun_agent *agent,
                                const struct stun_binding_config *cfg,
@@ -544,8 +549,9 @@ stun_status stun_handle_input(struct stun_agent *agent,
 STUN_API stun_status stun_handle_timeout(struct stun_agent *agent, stun_time now);
 
 /* A datagram could not be sent, or ICMP said later that it did not arrive. `kind` is an
- * `enum stun_send_error_code`. Where `failed->data` is known it concerns that request, with length 0
- * everything outstanding between the two addresses. */
+ * `enum stun_send_error_code`. Where `failed->data` is known, or its first 20 bytes are, it concerns
+ * that request, with length 0 everything outstanding between the two addresses. The call ends the loan of
+ * polled bytes: keep those 20 of each packet of a batch of which several may fail. */
 STUN_API
 stun_status stun_handle_send_error(struct stun_agent *agent,
                                    const struct stun_packet *failed,
@@ -575,7 +581,7 @@ stun_status stun_poll_transmit_into(struct stun_agent *agent,
                                     struct stun_packet *meta,
                                     size_t *len);
 
-/* The next event, or STUN_EMPTY. `out->struct_size` must be set. */
+/* The next event, or STUN_EMPTY. `out->struct_size` must be set before each call. */
 STUN_API stun_status stun_poll_event(struct stun_agent *agent, struct stun_event *out);
 
 /* The name of an event kind, such as "STUN_EV_MAPPED". Static, never NULL. */

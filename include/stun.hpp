@@ -287,6 +287,8 @@ struct Event {
     std::variant<Unknown, Mapped, Refreshed, AddressChanged, Retrying, Failed> what{};
     /// One line for people.
     std::string text{};
+    /// Whether it is the operation's last: its id is unknown from now on.
+    bool is_last = false;
 
     /// The event as a kind of event, or nullptr.
     template <class Kind> [[nodiscard]] const Kind *as() const noexcept { return std::get_if<Kind>(&what); }
@@ -790,6 +792,7 @@ inline Event Event::from_c(const stun_event &raw) {
     const Failure failure{static_cast<stun_failure_code>(raw.reason), raw.code, raw.count};
     Event event;
     event.id = raw.id;
+    event.is_last = raw.is_last != 0;
     if (raw.text != nullptr) event.text.assign(raw.text, raw.text_len);
     switch (raw.kind) {
     case STUN_EV_MAPPED: event.what = Mapped{raw.addr, rtt}; break;

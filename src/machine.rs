@@ -4,7 +4,7 @@ use core::fmt::Debug;
 
 use crate::net::{Datagram, FiveTuple, Outcome, SendError, Transmit};
 use crate::time::Instant;
-use crate::wire::{Message, TransactionId};
+use crate::wire::TransactionId;
 
 /// A sans-IO state machine: a [`crate::stun::Binding`], a [`crate::stun::Server`], a whole
 /// [`crate::Agent`], and everything added later.
@@ -84,10 +84,11 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// For a datagram with those bytes; an empty `payload` stands for bytes that are not known any more.
+    /// For a datagram with those bytes. A STUN header is enough; an empty `payload` stands for bytes that are
+    /// not known any more.
     #[must_use]
     pub fn new(path: FiveTuple, payload: &[u8]) -> Self {
-        Self { path, transaction_id: Message::parse(payload).ok().map(|message| message.transaction_id()) }
+        Self { path, transaction_id: TransactionId::of_message(payload) }
     }
 
     /// Whether it may stand for a request that was sent on `path` under `id`.

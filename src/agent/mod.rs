@@ -68,6 +68,8 @@ pub struct AgentEvent {
     pub id: OperationId,
     /// What happened to it.
     pub event: Event,
+    /// Whether it is the operation's last: its id is unknown from now on.
+    pub is_last: bool,
 }
 
 /// What an operation tells its host.
@@ -369,14 +371,17 @@ impl Machine for Agent {
     fn poll_event(&mut self) -> Option<AgentEvent> {
         let slot = self.with_events.first()?;
         let operation = self.operations.get_mut(slot as usize)?;
+        let mut is_last = false;
         if operation.queued_events() <= 1 {
             self.with_events.remove(slot);
             if operation.is_ended() {
+                is_last = true;
                 operation.is_in_ended = true;
                 self.ended.push(slot);
             }
         }
-        operation.poll_event()
+        let event = operation.poll_event()?;
+        Some(AgentEvent { id: operation.id, event, is_last })
     }
 
     fn poll_timeout(&self) -> Option<Instant> {

@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use super::{AgentEvent, Event};
+use super::Event;
 use crate::machine::{Disposition, Machine, Receipt, WakeReason};
 use crate::net::{Datagram, SendError, Transmit};
 use crate::stun::{Binding, Server};
@@ -95,12 +95,11 @@ impl Operation {
         of_binding.chain(server.into_iter().flat_map(|server| server.transmits()))
     }
 
-    pub(super) fn poll_event(&mut self) -> Option<AgentEvent> {
-        let event = match &mut self.machine {
-            Housed::Binding(binding) => Event::Binding(binding.poll_event()?),
-            Housed::Server(server) => match server.poll_event()? {},
-        };
-        Some(AgentEvent { id: self.id, event })
+    pub(super) fn poll_event(&mut self) -> Option<Event> {
+        match &mut self.machine {
+            Housed::Binding(binding) => binding.poll_event().map(Event::Binding),
+            Housed::Server(server) => server.poll_event().map(|never| match never {}),
+        }
     }
 
     pub(super) fn queued_transmits(&self) -> usize {

@@ -80,7 +80,7 @@ fn silence_is_asked_on_schedule_and_fails_at_39_500() {
         let told = events(&mut agent);
         if !told.is_empty() {
             let event = Event::Binding(BindingEvent::Failed { reason: FailureReason::Timeout });
-            assert_eq!(told, [AgentEvent { id, event }]);
+            assert_eq!(told, [AgentEvent { id, event, is_last: true }]);
             break;
         }
         now = agent.poll_timeout().unwrap();

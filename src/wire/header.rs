@@ -124,6 +124,14 @@ impl TransactionId {
         Self(bytes)
     }
 
+    /// The id in the header of a STUN message; `None` if the bytes do not begin with one.
+    #[must_use]
+    pub fn of_message(bytes: &[u8]) -> Option<Self> {
+        let [t0, _, _, _, c0, c1, c2, c3, id @ ..] = *bytes.first_chunk::<HEADER_LENGTH>()?;
+        let is_stun = t0 & 0xC0 == 0 && u32::from_be_bytes([c0, c1, c2, c3]) == MAGIC_COOKIE;
+        is_stun.then_some(Self(id))
+    }
+
     /// Its bytes, in network order.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 12] {

@@ -40,6 +40,8 @@ AT(stun_event, code, 84);
 AT(stun_event, count, 88);
 AT(stun_event, text_len, 92);
 AT(stun_event, text, 96);
+AT(stun_event, is_last, 104);
+AT(stun_event, reserved, 108);
 
 AT(stun_config, max_operations, 4);
 AT(stun_config, seed, 8);
@@ -70,7 +72,7 @@ AT(stun_packet, ecn, 65);
 AT(stun_packet, flags, 66);
 AT(stun_packet, socket_id, 68);
 
-SIZE(stun_event, 104);
+SIZE(stun_event, 112);
 
 SIZE(stun_config, 40);
 AT(stun_config, log, 16);

@@ -140,7 +140,7 @@ run_negative() {
 	borrowed_after_free asan heap-use-after-free
 	event_text_after_free asan heap-use-after-free
 	leak asan LeakSanitizer: detected memory leaks
-	double_free asan ERROR: AddressSanitizer
+	double_free_key valgrind Invalid read
 	undefined asan signed integer overflow
 	double_free_agent valgrind Invalid read
 	uninitialised valgrind uninitialised value

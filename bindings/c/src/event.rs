@@ -58,7 +58,7 @@ pub enum stun_failure_code {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct stun_event {
-    /// Set it to sizeof(stun_event) before the call; afterwards, how many bytes were filled.
+    /// Set it to sizeof(stun_event) before each call; afterwards, how many bytes were filled.
     pub struct_size: u32,
     /// `enum stun_event_code`.
     pub kind: u32,
@@ -82,6 +82,10 @@ pub struct stun_event {
     pub text_len: u32,
     /// One line for people: UTF-8, not NUL-terminated, valid until the next call on this agent.
     pub text: *const c_char,
+    /// 1 if it is the operation's last event, and its id unknown from now on; else 0.
+    pub is_last: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 // SAFETY: `repr(C)`, `struct_size` first, and only integers, arrays of them and a raw pointer.
@@ -100,13 +104,15 @@ unsafe impl Growable for stun_event {
             count: 0,
             text_len: 0,
             text: core::ptr::null(),
+            is_last: 0,
+            reserved: 0,
         }
     }
 
     const MIN_SIZE: u32 = 16; // kind and id
 }
 
-/// The next event, or STUN_EMPTY. `out->struct_size` must be set.
+/// The next event, or STUN_EMPTY. `out->struct_size` must be set before each call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stun_poll_event(agent: *mut stun_agent, out: *mut stun_event) -> stun_status {
     // SAFETY: the caller's pointers are NULL or valid for their types.
@@ -129,6 +135,7 @@ unsafe fn poll(guarded: &mut Guarded, out: *mut stun_event) -> Answer {
     guarded.event_text.clear();
     let _ = write_line(&mut guarded.event_text, &happened); // writing to a String cannot fail
     event.struct_size = struct_size;
+    event.is_last = u32::from(happened.is_last);
     event.text = guarded.event_text.as_ptr().cast();
     event.text_len = u32::try_from(guarded.event_text.len()).unwrap_or(0);
     guarded.logger.write(STUN_LOG_INFO, &guarded.event_text);

@@ -54,8 +54,9 @@ pub unsafe extern "C" fn stun_handle_timeout(agent: *mut stun_agent, now: stun_t
 }
 
 /// A datagram could not be sent, or ICMP said later that it did not arrive. `kind` is an
-/// `enum stun_send_error_code`. Where `failed->data` is known it concerns that request, with length 0
-/// everything outstanding between the two addresses.
+/// `enum stun_send_error_code`. Where `failed->data` is known, or its first 20 bytes are, it concerns
+/// that request, with length 0 everything outstanding between the two addresses. The call ends the loan of
+/// polled bytes: keep those 20 of each packet of a batch of which several may fail.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stun_handle_send_error(
     agent: *mut stun_agent,

@@ -14,7 +14,8 @@ use crate::status::{Answer, Misuse, STUN_NEVER, stun_status, stun_status_code::*
 use crate::types::path;
 
 /// Asks a STUN server for your public address, and goes on asking so that the NAT keeps the binding. The
-/// first request is queued at once. `*out_id` names it in events; it is written on success only.
+/// first request is queued at once. Over TCP or TLS the connection is yours to open, before this call.
+/// `*out_id` names it in events; it is written on success only.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stun_binding_start(
     agent: *mut stun_agent,

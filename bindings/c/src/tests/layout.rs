@@ -28,7 +28,8 @@ const _: () = {
 const _: () = {
     assert!(size_of::<stun_packet>() == 72);
     at!(stun_packet: len 56, transport 64, ecn 65, flags 66, socket_id 68);
-    assert!(size_of::<stun_event>() == 104 && size_of::<stun_config>() == 40);
+    assert!(size_of::<stun_event>() == 112 && size_of::<stun_config>() == 40);
+    at!(stun_event: is_last 104, reserved 108);
     at!(stun_config: log 16, log_user 24, log_level 32, reserved 36);
     assert!(size_of::<stun_binding_config>() == 152 && size_of::<stun_server_config>() == 64);
     at!(stun_binding_config: username_len 120, password 128, password_len 136, integrity 144, reserved 148);
