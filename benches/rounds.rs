@@ -8,7 +8,7 @@
 use std::hint::black_box;
 use std::time::Instant as Wall;
 
-use libstun::auth::ShortTerm;
+use libstun::auth::{Credentials, ShortTerm};
 use libstun::stun::{Binding, BindingConfig, Server, ServerConfig};
 use libstun::wire::attribute::{Username, XorMappedAddress};
 use libstun::wire::{
@@ -49,12 +49,12 @@ fn main() {
     exchange("a Binding's refresh against a Server, both ends", None);
     exchange(
         "the same, signed with a short-term credential",
-        Some(ShortTerm::new(b"user", b"password").unwrap()),
+        Some(ShortTerm::new(b"user", b"password").unwrap().into()),
     );
 }
 
 /// One refresh through a whole client and a whole server in memory.
-fn exchange(name: &str, credentials: Option<ShortTerm>) {
+fn exchange(name: &str, credentials: Option<Credentials>) {
     let (ours, theirs) = ("203.0.113.7:50000".parse().unwrap(), "192.0.2.1:3478".parse().unwrap());
     let config = BindingConfig {
         credentials: credentials.clone(),

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use libstun::stun::BindingConfig;
-use libstun::{Agent, Clock, Datagram, Entropy, Event, FiveTuple, Machine};
+use libstun::{Agent, Clock, Datagram, Entropy, Event, FiveTuple, Machine, SendError};
 use support::{Options, Result, Trace};
 
 const USAGE: &str = "binding_blocking [server[:port]] [--trace] [--seed N] [--rto MILLISECONDS]";
@@ -55,7 +55,7 @@ fn ask(entropy: Entropy, clock: &Clock, server: SocketAddr, options: &Options) -
             // A failed send is told to the agent, which knows whether that is the end or only a lost packet.
             if let Err(error) = socket.send_to(transmit.payload, transmit.path.remote) {
                 let receipt = transmit.receipt();
-                agent.handle_send_error(&receipt, support::send_error(&error), clock.now());
+                agent.handle_send_error(&receipt, SendError::from(&error), clock.now());
             }
         }
 
@@ -67,7 +67,7 @@ fn ask(entropy: Entropy, clock: &Clock, server: SocketAddr, options: &Options) -
         }
 
         // Read the deadline after draining: while output is queued, it is in the past.
-        socket.set_read_timeout(support::read_timeout(clock, agent.poll_timeout()))?;
+        socket.set_read_timeout(clock.read_timeout(agent.poll_timeout()))?;
         match socket.recv_from(&mut buffer) {
             Ok((length, remote)) => {
                 let datagram = Datagram::new(FiveTuple::udp(local, remote), &buffer[..length]);

@@ -66,7 +66,7 @@ mod linux {
                 return if is_answered { Ok(()) } else { Err("no server has answered".into()) };
             }
 
-            socket.set_read_timeout(support::read_timeout(&clock, agent.poll_timeout()))?;
+            socket.set_read_timeout(clock.read_timeout(agent.poll_timeout()))?;
             match inbox.receive(&socket) {
                 Ok(_) => hand_over(&inbox, local, &mut agent, &clock),
                 Err(error) if support::is_passing(&error) => {}

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use libstun::stun::BindingConfig;
-use libstun::{Agent, Datagram, Entropy, Event, FiveTuple, Instant, Machine};
+use libstun::{Agent, Datagram, Entropy, Event, FiveTuple, Instant, Machine, SendError};
 use support::{Options, Result, Trace};
 use tokio::net::UdpSocket;
 use tokio::time;
@@ -67,7 +67,7 @@ async fn ask(
             // A failed send is told to the agent, which knows whether that is the end or only a lost packet.
             if let Err(error) = socket.send_to(transmit.payload, transmit.path.remote).await {
                 let receipt = transmit.receipt();
-                agent.handle_send_error(&receipt, support::send_error(&error), clock.now());
+                agent.handle_send_error(&receipt, SendError::from(&error), clock.now());
             }
         }
 

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use libstun::stun::{BindingConfig, BindingEvent};
-use libstun::{Agent, Clock, Datagram, Event, FiveTuple, Machine, OperationId};
+use libstun::{Agent, Clock, Datagram, Event, FiveTuple, Machine, OperationId, SendError};
 use support::{Options, Result};
 
 const USAGE: &str = "five_servers [server[:port]]... [--seed N] [--rto MILLISECONDS]";
@@ -67,7 +67,7 @@ fn drive(
         while let Some(transmit) = agent.poll_transmit() {
             if let Err(error) = socket.send_to(transmit.payload, transmit.path.remote) {
                 let receipt = transmit.receipt();
-                agent.handle_send_error(&receipt, support::send_error(&error), clock.now());
+                agent.handle_send_error(&receipt, SendError::from(&error), clock.now());
             }
         }
         while let Some(happened) = agent.poll_event() {
@@ -83,7 +83,7 @@ fn drive(
         if agent.operation_count() == 0 {
             return Ok(());
         }
-        socket.set_read_timeout(support::read_timeout(clock, agent.poll_timeout()))?;
+        socket.set_read_timeout(clock.read_timeout(agent.poll_timeout()))?;
         match socket.recv_from(&mut buffer) {
             Ok((length, remote)) => {
                 let datagram = Datagram::new(FiveTuple::udp(local, remote), &buffer[..length]);

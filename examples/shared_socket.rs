@@ -19,7 +19,7 @@ use std::thread;
 use std::time::Duration;
 
 use libstun::stun::BindingConfig;
-use libstun::{Agent, Clock, Datagram, Event, FiveTuple, Instant, Machine, Outcome};
+use libstun::{Agent, Clock, Datagram, Event, FiveTuple, Instant, Machine, Outcome, SendError};
 use support::{Options, Result};
 
 const USAGE: &str = "shared_socket [server[:port]] [--seed N] [--rto MILLISECONDS]";
@@ -45,7 +45,7 @@ fn run() -> Result<()> {
         while let Some(transmit) = agent.poll_transmit() {
             if let Err(error) = socket.send_to(transmit.payload, transmit.path.remote) {
                 let receipt = transmit.receipt();
-                agent.handle_send_error(&receipt, support::send_error(&error), clock.now());
+                agent.handle_send_error(&receipt, SendError::from(&error), clock.now());
             }
         }
         while let Some((line, peer)) = pings.poll_transmit(clock.now()) {
@@ -64,7 +64,7 @@ fn run() -> Result<()> {
         }
 
         let deadline = agent.poll_timeout().into_iter().chain(pings.deadline()).min();
-        socket.set_read_timeout(support::read_timeout(&clock, deadline))?;
+        socket.set_read_timeout(clock.read_timeout(deadline))?;
         match socket.recv_from(&mut buffer) {
             Ok((length, remote)) => {
                 let datagram = Datagram::new(FiveTuple::udp(local, remote), &buffer[..length]);

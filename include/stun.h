@@ -126,6 +126,8 @@ typedef enum stun_drop_code {
     STUN_DROP_QUEUE_FULL = 10,
     /* STUN that no operation expects. */
     STUN_DROP_UNEXPECTED = 11,
+    /* STUN by its cookie and length, and broken inside. */
+    STUN_DROP_MALFORMED = 12,
 } stun_drop_code;
 
 /* Values of `stun_packet.transport`. */
@@ -296,7 +298,7 @@ typedef struct stun_config {
 
 /* Nanoseconds on any monotonic clock of yours; the same clock for every call to one agent. Take one that
  * runs through suspend (CLOCK_BOOTTIME, mach_continuous_time). A `now` earlier than one already seen counts
- * as the latest seen. Round up when you convert a deadline to milliseconds, or you will spin. */
+ * as the latest seen; STUN_NEVER is no time, and refused. Round up when you convert a deadline to milliseconds, or you will spin. */
 typedef uint64_t stun_time;
 
 /* A transport address. 24 bytes, frozen. stun_sockaddr.h converts it from and to sockaddr. */
@@ -549,7 +551,7 @@ stun_status stun_handle_input(struct stun_agent *agent,
 STUN_API stun_status stun_handle_timeout(struct stun_agent *agent, stun_time now);
 
 /* A datagram could not be sent, or ICMP said later that it did not arrive. `kind` is an
- * `enum stun_send_error_code`. Where `failed->data` is known, or its first 20 bytes are, it concerns
+ * `enum stun_send_error_code`. STUN_IGNORED if the bytes are not STUN, but another protocol's. Where `failed->data` is known, or its first 20 bytes are, it concerns
  * that request, with length 0 everything outstanding between the two addresses. The call ends the loan of
  * polled bytes: keep those 20 of each packet of a batch of which several may fail. */
 STUN_API

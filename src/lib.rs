@@ -41,7 +41,7 @@
 //! let later = Instant::from_millis(12);
 //! let arrived = Datagram::new(FiveTuple::udp(ours, theirs), &reply);
 //! assert_eq!(client.handle_input(&arrived, later), Outcome::Consumed);
-//! let AgentEvent { id: from, event: Event::Binding(BindingEvent::Mapped { address, .. }) } =
+//! let AgentEvent { id: from, event: Event::Binding(BindingEvent::Mapped { address, .. }), .. } =
 //!     client.poll_event().expect("the answer is an event")
 //! else {
 //!     panic!("the first event of a binding is its mapped address")
@@ -78,6 +78,10 @@
 //! - The RTO adapts upwards only: 500 ms stay the least (RFC 8489 s6.2.1 lets a fast path shorten it), so
 //!   that a transaction always outlives a short outage.
 //! - SOFTWARE is never sent: it would amplify and tell versions to strangers (RFC 8489 s14.14, s16).
+//! - A binding that refreshes goes on after server errors, with growing waits and without an end; one that asks
+//!   once stops after four more requests (RFC 8489 s6.3.4).
+//! - Requests to one server are not yet limited to ten at a time (RFC 8489 s6.2): a host that starts many
+//!   bindings paces the starts.
 //! - A server drops known attributes with impossible values in silence instead of answering 400.
 
 #![no_std]

@@ -67,7 +67,7 @@ impl Transmit<'_> {
     /// What to keep of this transmit in order to report later that it failed.
     #[must_use]
     pub fn receipt(&self) -> Receipt {
-        Receipt::new(self.path, self.payload)
+        Receipt { path: self.path, transaction_id: TransactionId::of_message(self.payload) }
     }
 }
 
@@ -84,16 +84,22 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// For a datagram with those bytes. A STUN header is enough; an empty `payload` stands for bytes that are
-    /// not known any more.
+    /// For a datagram with those bytes, of which a STUN header is enough; `None` if they are not STUN, but
+    /// another protocol's on the same socket. An empty `payload` stands for bytes that are not known any more.
     #[must_use]
-    pub fn new(path: FiveTuple, payload: &[u8]) -> Self {
-        Self { path, transaction_id: TransactionId::of_message(payload) }
+    pub fn of(path: FiveTuple, payload: &[u8]) -> Option<Self> {
+        let transaction_id = TransactionId::of_message(payload);
+        (payload.is_empty() || transaction_id.is_some()).then_some(Self { path, transaction_id })
     }
 
-    /// Whether it may stand for a request that was sent on `path` under `id`.
-    pub(crate) fn concerns(&self, path: &FiveTuple, id: TransactionId) -> bool {
-        path.admits(&self.path) && self.transaction_id.is_none_or(|failed| failed == id)
+    /// Whether it ends a request that was sent on `path` under `id`.
+    pub(crate) fn ends(&self, error: SendError, path: &FiveTuple, id: TransactionId) -> bool {
+        let is_it = match self.transaction_id {
+            Some(failed) => failed == id,
+            // Requests are far smaller than any path's limit: it was another protocol's datagram.
+            None => error != SendError::MessageTooLarge,
+        };
+        is_it && error.is_hard() && path.admits(&self.path)
     }
 }
 
@@ -153,11 +159,13 @@ pub enum DropReason {
     QueueFull,
     /// STUN that no operation of the agent expects.
     Unexpected,
+    /// STUN by its cookie and length, and broken inside.
+    Malformed,
 }
 
 impl DropReason {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: &'static [Self] = &[
         Self::UnknownTransaction,
         Self::WrongSource,
         Self::WrongMethod,
@@ -169,6 +177,7 @@ impl DropReason {
         Self::UnusableSource,
         Self::QueueFull,
         Self::Unexpected,
+        Self::Malformed,
     ];
 
     /// A lower-case sentence for logs.
@@ -186,6 +195,7 @@ impl DropReason {
             Self::UnusableSource => "source that no reply may go to",
             Self::QueueFull => "queue for replies is full",
             Self::Unexpected => "STUN that no operation expects",
+            Self::Malformed => "malformed STUN",
         }
     }
 }
@@ -216,24 +226,19 @@ impl Counters {
         self.latest
     }
 
-    /// Notes what became of a message, and passes it on to the host as an outcome.
-    pub(crate) fn settle<'a>(&mut self, disposition: Disposition) -> Outcome<'a> {
-        self.latest = None;
-        match disposition {
-            Disposition::Unclaimed => Outcome::Unclaimed,
-            Disposition::Done => Outcome::Consumed,
-            Disposition::Dropped(reason) => {
-                self.latest = Some(reason);
-                if let Some(count) = self.by_reason.get_mut(reason as usize) {
-                    *count = count.saturating_add(1);
-                }
-                Outcome::Consumed
-            }
+    /// Notes what became of a message.
+    pub(crate) fn note(&mut self, disposition: Disposition) {
+        self.latest = match disposition {
+            Disposition::Dropped(reason) => Some(reason),
+            Disposition::Unclaimed | Disposition::Done => None,
+        };
+        if let Some(count) = self.latest.and_then(|reason| self.by_reason.get_mut(reason as usize)) {
+            *count = count.saturating_add(1);
         }
     }
 }
 
-/// What became of a message inside a machine, before anybody counts it.
+/// What became of a message inside a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Disposition {
     /// Not this machine's.
@@ -244,6 +249,16 @@ pub(crate) enum Disposition {
     Dropped(DropReason),
 }
 
+impl Disposition {
+    /// The same in the host's words.
+    pub(crate) const fn outcome<'a>(self) -> Outcome<'a> {
+        match self {
+            Self::Unclaimed => Outcome::Unclaimed,
+            Self::Done | Self::Dropped(_) => Outcome::Consumed,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,11 +266,13 @@ mod tests {
     #[test]
     fn every_drop_reason_has_a_counter_of_its_own() {
         let mut counters = Counters::default();
-        for (place, reason) in DropReason::ALL.into_iter().enumerate() {
-            assert_eq!(reason as usize, place);
-            let _ = counters.settle(Disposition::Dropped(reason));
-            assert_eq!(counters.dropped(reason), 1);
+        for (place, reason) in DropReason::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, place);
+            counters.note(Disposition::Dropped(*reason));
+            assert_eq!((counters.dropped(*reason), counters.latest()), (1, Some(*reason)));
         }
-        assert_eq!(counters.total(), 11);
+        assert_eq!(counters.total(), 12);
+        counters.note(Disposition::Done);
+        assert_eq!((counters.total(), counters.latest()), (12, None));
     }
 }

@@ -7,6 +7,7 @@ use core::net::{IpAddr, SocketAddr};
 /// The host owns the socket, and the TLS session of [`Transport::Tls`]; the machines see plain bytes and
 /// only need to know whether the transport is reliable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[non_exhaustive]
 pub enum Transport {
     /// Datagrams that may be lost, repeated or reordered.
     #[default]
@@ -90,6 +91,8 @@ pub struct Transmit<'a> {
     pub path: FiveTuple,
     /// The number of the host's socket that it belongs to.
     pub socket_id: u32,
+    /// The two ECN bits to set in the IP header.
+    pub ecn: u8,
     /// The bytes, valid until the machine is next given input, time or a command.
     pub payload: &'a [u8],
 }
@@ -108,6 +111,7 @@ pub enum Outcome<'a> {
 
 /// Why the host could not send, or learnt later that a datagram did not arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum SendError {
     /// No route to the network or host (`ENETUNREACH`, `EHOSTUNREACH`). Hard.
     NoRoute,
@@ -185,6 +189,13 @@ pub(crate) fn same_endpoint(a: &SocketAddr, b: &SocketAddr) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether a single host can be there: no port 0, no unspecified, multicast or broadcast address.
+pub(crate) fn is_endpoint(address: &SocketAddr) -> bool {
+    let ip = canonical(*address).ip();
+    let is_broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
+    address.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !is_broadcast
 }
 
 /// An IPv4 address carried in an IPv6 socket (`::ffff:a.b.c.d`) as what it is.

@@ -40,6 +40,10 @@ impl ReadyQueue {
         self.length == 0
     }
 
+    pub(crate) fn contains(&self, key: u32) -> bool {
+        matches!(self.links.get(key as usize), Some(Some(_)))
+    }
+
     /// From the first to the last.
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
         core::iter::successors(self.first, |key| self.links.get(*key as usize)?.as_ref()?.after)

@@ -8,7 +8,7 @@ mod support;
 
 use std::time::Duration;
 
-use libstun::auth::ShortTerm;
+use libstun::auth::{Credentials, ShortTerm};
 use libstun::stun::{Binding, BindingConfig, Server, ServerConfig};
 use libstun::transaction::{Request, RetransmissionConfig, Transactions};
 use libstun::wire::TransactionId;
@@ -32,7 +32,7 @@ fn allocations(name: &str, mut round: impl FnMut()) {
     assert_eq!(count, 0, "{name}");
 }
 
-fn server(credentials: Option<ShortTerm>) -> Server {
+fn server(credentials: Option<Credentials>) -> Server {
     Server::new(ServerConfig { local: None, credentials }, Instant::ZERO)
 }
 
@@ -63,7 +63,7 @@ fn refresh<C: Machine>(client: &mut C, server: &mut Server) -> u32 {
 
 #[test]
 fn the_steady_state_of_every_machine_allocates_nothing() {
-    let credentials = || ShortTerm::new(USER, PASSWORD).ok();
+    let credentials = || ShortTerm::new(USER, PASSWORD).ok().map(Credentials::from);
     for (name, credentials) in [("binding that refreshes", None), ("the same, signed", credentials())] {
         let config = BindingConfig { credentials: credentials.clone(), ..BindingConfig::new(asked()) };
         let mut binding = Binding::new(config, Entropy::from_seed([7; 32]), Instant::ZERO).unwrap();
@@ -101,7 +101,7 @@ fn servers() {
         builder.sign_sha256(&key).unwrap();
         builder.add_fingerprint().unwrap();
     });
-    let guarded = ShortTerm::new(USER, PASSWORD).ok();
+    let guarded = ShortTerm::new(USER, PASSWORD).ok().map(Credentials::from);
     for (name, bytes, credentials) in [
         ("server, plain", request(id, |_| ()), None),
         ("server, FINGERPRINT", sealed, None),

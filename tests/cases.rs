@@ -42,7 +42,7 @@ fn binding(config: BindingConfig) -> Binding {
 }
 
 fn signed(config: BindingConfig) -> BindingConfig {
-    BindingConfig { credentials: ShortTerm::new(USER, PASSWORD).ok(), ..config }
+    BindingConfig { credentials: ShortTerm::new(USER, PASSWORD).ok().map(Into::into), ..config }
 }
 
 fn key() -> Key {
@@ -65,7 +65,10 @@ fn plain_server() -> Server {
 }
 
 fn guarded_server() -> Server {
-    Server::new(ServerConfig { local: None, credentials: ShortTerm::new(USER, PASSWORD).ok() }, Instant::ZERO)
+    Server::new(
+        ServerConfig { local: None, credentials: ShortTerm::new(USER, PASSWORD).ok().map(Into::into) },
+        Instant::ZERO,
+    )
 }
 
 fn reply_of(server: &mut Server, path: FiveTuple, bytes: &[u8]) -> Option<Vec<u8>> {
@@ -97,7 +100,8 @@ fn run_out(binding: &mut Binding, answer: impl Fn(TransactionId) -> Vec<u8>) -> 
 #[test]
 fn a_response_with_another_algorithm_than_the_only_one_sent_is_discarded() {
     let only = ShortTerm::new(USER, PASSWORD).unwrap().only(IntegrityAlgorithm::Sha1);
-    let (mut binding, id) = asking(BindingConfig { credentials: Some(only), ..BindingConfig::once(asked()) });
+    let (mut binding, id) =
+        asking(BindingConfig { credentials: Some(only.into()), ..BindingConfig::once(asked()) });
     offer(&mut binding, asked(), &success(id, MAPPED, Some(&key())), at(1));
     assert!(events(&mut binding).is_empty());
     let answer = message(Class::SuccessResponse, Method::BINDING, id, |builder| {
@@ -274,16 +278,16 @@ fn icmp_ends_only_the_flow_it_names_and_soft_errors_none() {
         agent.start_binding(BindingConfig::once(path), Instant::ZERO).unwrap();
     }
     transmits(&mut agent);
-    agent.handle_send_error(&Receipt::new(near, &[]), SendError::Transient, at(1));
+    agent.handle_send_error(&Receipt { path: near, transaction_id: None }, SendError::Transient, at(1));
     let spoofed = udp("10.0.0.1:5000", "192.0.2.1:9");
-    agent.handle_send_error(&Receipt::new(spoofed, &[]), SendError::Refused, at(1));
+    agent.handle_send_error(&Receipt { path: spoofed, transaction_id: None }, SendError::Refused, at(1));
     agent.handle_send_error(
         &Receipt { path: near, transaction_id: Some(STRANGE_ID) },
         SendError::Refused,
         at(1),
     );
     assert!(events(&mut agent).is_empty());
-    agent.handle_send_error(&Receipt::new(near, &[]), SendError::Refused, at(2));
+    agent.handle_send_error(&Receipt { path: near, transaction_id: None }, SendError::Refused, at(2));
     assert_eq!((events(&mut agent).len(), agent.operation_count()), (1, 1));
 }
 
@@ -458,7 +462,12 @@ fn an_unknown_method_is_met_with_silence() {
         let bytes = message(Class::Request, Method::new(number).unwrap(), STRANGE_ID, |_| ());
         let mut server = plain_server();
         assert_eq!(reply_of(&mut server, served(), &bytes), None);
-        assert_eq!(server.counters().dropped(DropReason::UnsupportedMethod), 1);
+        assert_eq!(server.counters().total(), 0, "alone it leaves the method to the next machine");
+        let mut agent = Agent::new(Entropy::from_seed([1; 32]), at(0));
+        agent.start_server(ServerConfig::default(), at(0)).unwrap();
+        assert_eq!(agent.handle_input(&Datagram::new(served(), &bytes), at(0)), Outcome::Consumed);
+        assert_eq!(agent.counters().dropped(DropReason::UnsupportedMethod), 1);
+        assert_eq!(agent.poll_transmit(), None);
     }
 }
 
@@ -619,7 +628,7 @@ fn commands_in_any_order_are_typed_errors_at_worst() {
     agent.cancel(id, at(1)).unwrap();
     assert!(agent.cancel(id, at(1)).is_err());
     offer(&mut agent, asked(), &success(id_of(&sent[0].1), MAPPED, None), at(2));
-    agent.handle_send_error(&Receipt::new(sent[0].0, &sent[0].1), SendError::Refused, at(3));
+    agent.handle_send_error(&Receipt::of(sent[0].0, &sent[0].1).unwrap(), SendError::Refused, at(3));
     agent.handle_timeout(at(60_000));
     assert!(agent.start_binding(BindingConfig::new(udp("0.0.0.0:0", "192.0.2.1:0")), at(4)).is_err());
     assert_eq!((agent.poll_timeout(), agent.poll_event(), transmits(&mut agent).len()), (None, None, 0));

@@ -9,7 +9,7 @@ mod support;
 
 use std::time::Duration;
 
-use libstun::auth::ShortTerm;
+use libstun::auth::{Credentials, ShortTerm};
 use libstun::stun::{Binding, BindingConfig, Server, ServerConfig};
 use libstun::{
     Agent, AgentEvent, Datagram, Entropy, FiveTuple, Instant, Machine, OperationId, Outcome, Receipt,
@@ -107,8 +107,8 @@ fn binding(config: BindingConfig) -> Binding {
     Binding::new(config, Entropy::from_seed([7; 32]), Instant::ZERO).unwrap()
 }
 
-fn credentials() -> Option<ShortTerm> {
-    ShortTerm::new(USER, PASSWORD).ok()
+fn credentials() -> Option<Credentials> {
+    ShortTerm::new(USER, PASSWORD).ok().map(Into::into)
 }
 
 fn at(local: &str) -> ServerConfig {

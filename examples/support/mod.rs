@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use libstun::stun::{BindingEvent, Server, ServerConfig};
-use libstun::{Clock, Datagram, FiveTuple, Instant, Machine, Outcome, SendError, Transmit};
+use libstun::{Clock, Datagram, FiveTuple, Machine, Outcome, Transmit};
 
 pub use options::Options;
 
@@ -70,14 +70,6 @@ pub fn socket_towards(remote: &SocketAddr) -> io::Result<UdpSocket> {
     }
 }
 
-/// How long a blocking read may last: rounded up to whole milliseconds, so that it does not return just
-/// before the deadline and spin, and never zero, which `set_read_timeout` refuses. `None` is for ever.
-pub fn read_timeout(clock: &Clock, deadline: Option<Instant>) -> Option<Duration> {
-    let wait = clock.until(deadline)?;
-    let millis = wait.as_nanos().div_ceil(1_000_000).max(1);
-    Some(Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX)))
-}
-
 /// Whether a failed read says only "not now", or repeats an ICMP error of an earlier datagram (Windows does
 /// on unconnected sockets, without saying of which), or says that a datagram was longer than the buffer (an
 /// error on Windows alone). The machine's deadlines cover them all, and a stranger's datagram must not end
@@ -87,18 +79,6 @@ pub fn is_passing(error: &io::Error) -> bool {
     let is_cut = cfg!(windows) && error.raw_os_error() == Some(WSAEMSGSIZE);
     is_cut
         || matches!(error.kind(), WouldBlock | TimedOut | Interrupted | ConnectionRefused | ConnectionReset)
-}
-
-/// A failed send in the machine's words. A hard error ends the request at once instead of after 39.5 s.
-pub fn send_error(error: &io::Error) -> SendError {
-    match error.kind() {
-        ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable => SendError::NoRoute,
-        ErrorKind::AddrNotAvailable | ErrorKind::Unsupported => SendError::FamilyUnavailable,
-        ErrorKind::PermissionDenied => SendError::PermissionDenied,
-        ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => SendError::Refused,
-        ErrorKind::NotConnected | ErrorKind::BrokenPipe => SendError::SocketClosed,
-        _ => SendError::Transient,
-    }
 }
 
 /// Prints what a binding came to, and returns the mapped address if it has one.
@@ -118,6 +98,7 @@ pub fn report(event: &BindingEvent, server: SocketAddr) -> Option<SocketAddr> {
             eprintln!("no mapped address from {server}: {reason}");
             None
         }
+        _ => None, // what a newer libstun tells
     }
 }
 
@@ -163,6 +144,7 @@ impl Trace {
             }
             BindingEvent::Retrying { reason, .. } => self.line(&format!("event retrying: {reason}")),
             BindingEvent::Failed { reason } => self.line(&format!("event failed: {reason}")),
+            _ => {}
         }
     }
 

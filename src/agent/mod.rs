@@ -20,7 +20,7 @@ use crate::stun::binding::ConfigError;
 use crate::stun::{Binding, BindingConfig, BindingEvent, Server, ServerConfig};
 use crate::time::{Instant, Now, TimerTable, earliest};
 use crate::transaction::RtoCache;
-use crate::wire::{Class, Message};
+use crate::wire::{Class, Classification, Message, classify};
 
 /// Houses operations, routes what arrives to the one it is for, and merges what they want.
 ///
@@ -54,7 +54,7 @@ pub struct Agent {
     /// Operations whose last event has been polled. They go at the next input or command, because the host
     /// may still hold bytes that they lent.
     ended: Vec<u32>,
-    generation: u32,
+    generation: u64,
     max_operations: usize,
     round_trips: RtoCache,
     counters: Counters,
@@ -62,7 +62,7 @@ pub struct Agent {
 }
 
 /// What happened, and to which operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentEvent {
     /// The operation.
     pub id: OperationId,
@@ -73,7 +73,7 @@ pub struct AgentEvent {
 }
 
 /// What an operation tells its host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
     /// A binding's.
@@ -206,6 +206,15 @@ impl Agent {
         }
     }
 
+    /// A server, to ask for what it has answered and dropped.
+    #[must_use]
+    pub fn server(&self, id: OperationId) -> Option<&Server> {
+        match &self.operation(id)?.machine {
+            Housed::Server(server) => Some(server),
+            Housed::Binding(_) => None,
+        }
+    }
+
     /// What was dropped, by reason, by the agent and all its operations.
     #[must_use]
     pub const fn counters(&self) -> &Counters {
@@ -232,7 +241,8 @@ impl Agent {
             .flat_map(Operation::transmits)
     }
 
-    /// Drains the next `count` datagrams, which the host has sent out of [`Agent::transmits`].
+    /// Drains the next `count` datagrams, which the host has sent out of [`Agent::transmits`]. Before any other
+    /// call: an answer takes back what it makes superfluous.
     pub fn forget_transmits(&mut self, count: usize) {
         for _ in 0..count {
             if self.poll_transmit().is_none() {
@@ -264,7 +274,7 @@ impl Agent {
     }
 
     fn house(&mut self, machine: Housed) -> OperationId {
-        self.generation = self.generation.wrapping_add(1).max(1);
+        self.generation = self.generation.wrapping_add(1);
         let entry = self.operations.vacant_entry();
         let id = OperationId::new(entry.key() as u32, self.generation);
         entry.insert(Operation::new(id, machine));
@@ -313,12 +323,25 @@ impl Agent {
         }
     }
 
+    /// Finds the operation that a message is for. Well-formed STUN that nobody claims is dropped: it is never
+    /// anybody's application data.
+    fn dispatch(&mut self, message: &Message<'_>, datagram: &Datagram<'_>, now: Instant) -> Disposition {
+        match self.route(message, datagram).map(|slot| self.deliver(slot, datagram, now)) {
+            Ok(Disposition::Unclaimed) if message.class() == Class::Request => {
+                Disposition::Dropped(DropReason::UnsupportedMethod)
+            }
+            Ok(Disposition::Unclaimed) => Disposition::Dropped(DropReason::Unexpected),
+            Ok(disposition) => disposition,
+            Err(reason) => Disposition::Dropped(reason),
+        }
+    }
+
     fn deliver(&mut self, slot: u32, datagram: &Datagram<'_>, now: Instant) -> Disposition {
         let Some(operation) = self.operations.get_mut(slot as usize) else { return Disposition::Unclaimed };
         let disposition = operation.receive(datagram, now);
         if let Housed::Binding(binding) = &operation.machine {
-            if let Some(rtt) = binding.last_round_trip().filter(|_| disposition == Disposition::Done) {
-                self.round_trips.note(binding.path().remote.ip(), rtt, now);
+            if disposition == Disposition::Done {
+                self.round_trips.put(binding.path().remote.ip(), binding.round_trips(), now);
             }
         }
         self.note(slot);
@@ -343,20 +366,17 @@ impl Machine for Agent {
 
     fn handle_input<'a>(&mut self, datagram: &Datagram<'a>, now: Instant) -> Outcome<'a> {
         let now = self.now.advance(now);
-        let Ok(message) = Message::parse(datagram.payload) else {
-            return self.counters.settle(Disposition::Unclaimed);
+        let disposition = match Message::parse(datagram.payload) {
+            Ok(message) => self.dispatch(&message, datagram, now),
+            // By cookie and length it is STUN, and nobody else's.
+            Err(_) if classify(datagram.payload) == Classification::Stun => {
+                Disposition::Dropped(DropReason::Malformed)
+            }
+            Err(_) => Disposition::Unclaimed,
         };
-        let disposition = match self.route(&message, datagram) {
-            Ok(slot) => self.deliver(slot, datagram, now),
-            Err(reason) => Disposition::Dropped(reason),
-        };
-        // Well-formed STUN that nobody claims is never anybody's application data.
-        let disposition = match disposition {
-            Disposition::Unclaimed => Disposition::Dropped(DropReason::Unexpected),
-            other => other,
-        };
+        self.counters.note(disposition);
         self.let_go(); // last: behind a C ABI the datagram may be one that this agent has lent
-        self.counters.settle(disposition)
+        disposition.outcome()
     }
 
     fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
@@ -407,8 +427,13 @@ impl Machine for Agent {
             }
             return;
         }
-        let slots: Vec<u32> = self.operations.iter().map(|(_, operation)| operation.id.slot()).collect();
-        slots.into_iter().for_each(|slot| self.deliver_send_error(slot, failed, error, now));
+        // Rare, and over all operations: nobody said whose datagram it was.
+        for slot in 0..self.operations.capacity() as u32 {
+            let operation = self.operations.get(slot as usize);
+            if operation.is_some_and(|operation| operation.asks_on(&failed.path)) {
+                self.deliver_send_error(slot, failed, error, now);
+            }
+        }
     }
 
     fn wake_reason(&self) -> Option<WakeReason> {

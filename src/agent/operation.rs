@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 
 use super::Event;
 use crate::machine::{Disposition, Machine, Receipt, WakeReason};
-use crate::net::{Datagram, SendError, Transmit};
+use crate::net::{Datagram, FiveTuple, SendError, Transmit};
 use crate::stun::{Binding, Server};
 use crate::time::Instant;
 use crate::wire::TransactionId;
@@ -27,14 +27,18 @@ impl OperationId {
         self.0
     }
 
-    pub(super) const fn new(slot: u32, generation: u32) -> Self {
-        Self((generation as u64) << 32 | slot as u64)
+    /// 44 bits of generation last for 500 years of a thousand starts a second; slots need 20 bits.
+    pub(super) const fn new(slot: u32, generation: u64) -> Self {
+        Self(generation << SLOT_BITS | slot as u64)
     }
 
     pub(super) const fn slot(self) -> u32 {
-        self.0 as u32
+        (self.0 & ((1 << SLOT_BITS) - 1)) as u32
     }
 }
+
+/// As many as [`super::Agent::DEFAULT_MAX_OPERATIONS`] needs.
+const SLOT_BITS: u32 = 20;
 
 /// An operation and what the agent has noted of it.
 #[derive(Debug)]
@@ -69,6 +73,14 @@ impl Operation {
         match &mut self.machine {
             Housed::Binding(binding) => binding.handle_timeout(now),
             Housed::Server(server) => server.handle_timeout(now),
+        }
+    }
+
+    /// Whether it asks on that path: only then can an error there concern it.
+    pub(super) fn asks_on(&self, path: &FiveTuple) -> bool {
+        match &self.machine {
+            Housed::Binding(binding) => binding.path().admits(path),
+            Housed::Server(_) => false,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Who gets a message: by transaction id for responses, by local address for requests. O(1) each.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use hashbrown::HashTable;
 
@@ -39,20 +39,16 @@ impl Routes {
         }
     }
 
-    /// The operation that answers requests which arrive at `local`: the most specific one.
+    /// The operation that answers requests which arrive at `local`: the most specific one. An unspecified IP
+    /// is any of either family, as on a dual-stack socket.
     pub(super) fn request(&self, local: &SocketAddr) -> Option<u32> {
-        let any_ip = |ip: IpAddr| match ip {
-            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        };
-        [
-            *local,
-            SocketAddr::new(any_ip(local.ip()), local.port()),
-            SocketAddr::new(local.ip(), 0),
-            EVERYWHERE,
-        ]
-        .iter()
-        .find_map(|address| self.requests_at(address))
+        const ANY: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+        let at = |ip: IpAddr, port: u16| self.requests_at(&SocketAddr::new(ip, port));
+        self.requests_at(local)
+            .or_else(|| at(local.ip(), local.port()))
+            .or_else(|| ANY.into_iter().find_map(|ip| at(ip, local.port())))
+            .or_else(|| at(local.ip(), 0))
+            .or_else(|| self.requests_at(&EVERYWHERE))
     }
 
     /// Whether requests at exactly that address have an operation.
@@ -77,12 +73,13 @@ impl Routes {
 /// Stands for every local address.
 pub(super) const EVERYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
-/// One form for each address: no flow label, no scope, and one "everywhere".
+/// One form for each address: no flow label, and one "everywhere".
 fn normal(address: &SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() && address.port() == 0 {
-        return EVERYWHERE;
+    match address {
+        _ if address.ip().is_unspecified() && address.port() == 0 => EVERYWHERE,
+        SocketAddr::V6(v6) => SocketAddr::V6(SocketAddrV6::new(*v6.ip(), v6.port(), 0, v6.scope_id())),
+        SocketAddr::V4(_) => *address,
     }
-    SocketAddr::new(address.ip(), address.port())
 }
 
 /// The host chooses the addresses it listens on, so an attacker cannot make them collide: a fixed mix of the
@@ -110,7 +107,12 @@ mod tests {
         routes.add_request(3, addr("10.0.0.1:3478"));
         assert_eq!(routes.request(&addr("10.0.0.1:3478")), Some(3));
         assert_eq!(routes.request(&addr("10.0.0.2:3478")), Some(2));
-        assert_eq!(routes.request(&addr("[::1]:3478")), Some(1));
+        assert_eq!(
+            routes.request(&addr("[::1]:3478")),
+            Some(2),
+            "a wildcard is any address of either family"
+        );
+        assert_eq!(routes.request(&addr("[::1]:3479")), Some(1));
         routes.remove_request(3, addr("10.0.0.1:3478"));
         assert_eq!(routes.request(&addr("10.0.0.1:3478")), Some(2));
     }

@@ -29,6 +29,7 @@ pub struct ShortTerm {
 
 /// Why a credential cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CredentialError {
     /// Empty, or longer than 508 bytes (RFC 8489 s14.3).
     UsernameLength,
@@ -139,7 +140,9 @@ impl ShortTerm {
     /// costs the same HMAC as a known one.
     pub(crate) fn check_request(&self, request: &Message<'_>) -> Result<IntegrityAlgorithm, Refusal> {
         let username = request.get::<Username<'_>>().ok().flatten().ok_or(Refusal::BadRequest)?;
-        let carried = strongest(request).ok_or(Refusal::BadRequest)?;
+        // A client that does not know the server yet sends both (s9.1.2): look at the one that counts here.
+        let demanded = self.algorithm.filter(|only| request.has_integrity(*only));
+        let carried = demanded.or(strongest(request)).ok_or(Refusal::BadRequest)?;
         let is_signed = request.check_integrity(carried, &self.key) == Integrity::Valid;
         let is_user = crypto::equal_in_constant_time(username.0, &self.username);
         let is_allowed = self.algorithm.is_none_or(|only| only == carried);

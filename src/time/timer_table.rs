@@ -37,6 +37,12 @@ impl TimerTable {
         self.heap.first().map(|timer| (timer.at, timer.key))
     }
 
+    /// The deadline of a key.
+    pub(crate) fn get(&self, key: u32) -> Option<Instant> {
+        let place = self.place.get(key as usize).copied().filter(|place| *place != ABSENT)?;
+        self.heap.get(place as usize).map(|timer| timer.at)
+    }
+
     /// Sets, moves or (with `None`) cancels the deadline of a key. Setting the deadline that a key already
     /// has keeps its turn among equals.
     pub(crate) fn set(&mut self, key: u32, at: Option<Instant>) {

@@ -32,6 +32,8 @@ impl Default for RetransmissionConfig {
 
 const MIN_RTO: Duration = Duration::from_millis(1);
 const MAX_RTO: Duration = Duration::from_secs(60);
+/// What a slow path may raise the RTO to: beyond it a request would live for a quarter of an hour.
+const MAX_ADAPTIVE_RTO: Duration = Duration::from_secs(8);
 const MAX_RC: u32 = 16;
 const MAX_RM: u32 = 64;
 
@@ -50,9 +52,14 @@ impl Schedule {
             let ti = config.ti.max(MIN_RTO);
             return Self { wait: ti, last_wait: ti, sends_left: 1 };
         }
-        let rto = rto.max(config.initial_rto).clamp(MIN_RTO, MAX_RTO);
+        let rto = rto.min(MAX_ADAPTIVE_RTO).max(config.initial_rto).clamp(MIN_RTO, MAX_RTO);
         let rm = config.rm.clamp(1, MAX_RM);
         Self { wait: rto, last_wait: rto.saturating_mul(rm), sends_left: config.rc.clamp(1, MAX_RC) }
+    }
+
+    /// The next wait: before the first send, the RTO.
+    pub(crate) const fn rto(&self) -> Duration {
+        self.wait
     }
 
     /// Whether the request may be sent again.
@@ -69,18 +76,20 @@ impl Schedule {
     }
 }
 
-/// The RTO of a path from its round trips (RFC 6298 s2, without rounding up to a second).
-///
-/// Feed it only round trips of requests that were sent once (Karn's rule).
+/// The RTO of a path from its round trips (RFC 6298 s2, without rounding up to a second), by Karn's rule:
+/// a request that was sent more than once measures nothing, but its longer RTO is kept until one does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct RttEstimator {
     /// SRTT and RTTVAR in nanoseconds.
     smoothed: Option<(u64, u64)>,
+    /// The RTO that a retransmission has left, until the next round trip.
+    backed_off: Duration,
 }
 
 impl RttEstimator {
     /// Takes a measured round trip.
     pub fn note(&mut self, rtt: Duration) {
+        self.backed_off = Duration::ZERO;
         let rtt = nanos(rtt);
         self.smoothed = Some(match self.smoothed {
             // RFC 6298 s2.2
@@ -93,9 +102,20 @@ impl RttEstimator {
         });
     }
 
-    /// SRTT + max(G, 4 RTTVAR) with a granularity of 1 ms; zero while nothing was measured.
+    /// Takes a request that was answered after it had been sent again, with the RTO it was first sent with:
+    /// without this a path that is slower than its RTO would never be measured (RFC 6298 s5.5 to s5.7).
+    pub fn note_retransmitted(&mut self, rto: Duration) {
+        self.backed_off = rto.saturating_mul(2).min(MAX_ADAPTIVE_RTO);
+    }
+
+    /// SRTT + max(G, 4 RTTVAR) with a granularity of 1 ms, or what a retransmission has left; zero while
+    /// nothing is known.
     #[must_use]
     pub fn rto(&self) -> Duration {
+        self.measured().max(self.backed_off)
+    }
+
+    fn measured(&self) -> Duration {
         self.smoothed.map_or(Duration::ZERO, |(srtt, rttvar)| {
             Duration::from_nanos(srtt.saturating_add(rttvar.saturating_mul(4).max(nanos(MIN_RTO))))
         })
@@ -129,10 +149,8 @@ impl RtoCache {
         (now.saturating_since(known.last_used) < Self::STALE_AFTER).then_some(known.estimator)
     }
 
-    /// Takes a round trip to a server.
-    pub fn note(&mut self, server: IpAddr, rtt: Duration, now: Instant) {
-        let mut estimator = self.get(server, now).unwrap_or_default();
-        estimator.note(rtt);
+    /// Remembers what a transaction with a server has left known.
+    pub fn put(&mut self, server: IpAddr, estimator: RttEstimator, now: Instant) {
         let fresh = CachedServer { address: server, estimator, last_used: now };
         if let Some(known) = self.servers.iter_mut().find(|known| known.address == server) {
             *known = fresh;
@@ -215,12 +233,14 @@ mod tests {
     fn the_cache_forgets_after_ten_minutes_and_never_exceeds_its_limit() {
         let mut cache = RtoCache::default();
         let server = |n: u32| IpAddr::V4(Ipv4Addr::from_bits(n));
-        cache.note(server(0), Duration::from_secs(1), Instant::ZERO);
+        let mut known = RttEstimator::default();
+        known.note(Duration::from_secs(1));
+        cache.put(server(0), known, Instant::ZERO);
         let almost = Instant::from_millis(599_999);
         assert!(cache.get(server(0), almost).is_some());
         assert!(cache.get(server(0), Instant::from_millis(600_000)).is_none());
         for n in 1..1000 {
-            cache.note(server(n), Duration::from_secs(1), Instant::from_millis(u64::from(n)));
+            cache.put(server(n), known, Instant::from_millis(u64::from(n)));
         }
         assert_eq!(cache.servers.len(), RtoCache::MAX_SERVERS);
         assert!(cache.get(server(999), almost).is_some());

@@ -8,7 +8,7 @@ use slab::Slab;
 
 use super::rto::{RetransmissionConfig, Schedule};
 use crate::machine::{Receipt, WakeReason};
-use crate::net::{FiveTuple, Transmit};
+use crate::net::{FiveTuple, SendError, Transmit};
 use crate::ready::ReadyQueue;
 use crate::time::{Instant, TimerTable};
 use crate::wire::TransactionId;
@@ -46,8 +46,11 @@ struct Entry<Tag> {
     tag: Tag,
     request: Vec<u8>,
     schedule: Schedule,
+    rto: Duration,
     started: Instant,
     last_sent: Instant,
+    /// The send before the last, which is the last one while that is still queued.
+    previous_sent: Instant,
     send_count: u32,
 }
 
@@ -68,18 +71,23 @@ pub struct Request<'a, Tag> {
 
 /// The end of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Completed<Tag> {
     /// Why it was asked.
     pub tag: Tag,
     /// The round trip, if the request was sent once; otherwise nobody knows which send was answered
-    /// (Karn's rule).
+    /// (Karn's rule). `None` too when the answer was read only after the next send was due: then the host
+    /// was late, and would measure itself.
     pub rtt: Option<Duration>,
     /// When it was last sent.
     pub last_sent: Instant,
+    /// The RTO that it was first sent with, if it had to be sent again.
+    pub retransmitted_after: Option<Duration>,
 }
 
 /// Why a response answers nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum NoMatch {
     /// No such transaction is outstanding.
     UnknownId,
@@ -87,9 +95,28 @@ pub enum NoMatch {
     WrongPath,
 }
 
+impl core::fmt::Display for NoMatch {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::UnknownId => "no such transaction is outstanding",
+            Self::WrongPath => "another address was asked",
+        })
+    }
+}
+
+impl core::error::Error for NoMatch {}
+
 /// The table holds as many requests as it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TransactionLimitReached;
+
+impl core::fmt::Display for TransactionLimitReached {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("as many requests are outstanding as may be")
+    }
+}
+
+impl core::error::Error for TransactionLimitReached {}
 
 impl<Tag: Copy> Transactions<Tag> {
     /// Buffers of finished requests kept for the next ones.
@@ -129,15 +156,18 @@ impl<Tag: Copy> Transactions<Tag> {
         let mut buffer = self.spare_buffers.pop().unwrap_or_default();
         buffer.clear();
         buffer.extend_from_slice(request.bytes);
+        let schedule = Schedule::new(config, request.path.transport, rto);
         let key = self.entries.insert(Entry {
             id: request.id,
             path: request.path,
             socket_id: request.socket_id,
             tag: request.tag,
             request: buffer,
-            schedule: Schedule::new(config, request.path.transport, rto),
+            schedule,
+            rto: schedule.rto(),
             started: now,
             last_sent: now,
+            previous_sent: now,
             send_count: 0,
         }) as u32;
         let entries = &self.entries;
@@ -159,9 +189,16 @@ impl<Tag: Copy> Transactions<Tag> {
     /// Ends a transaction whose response was authenticated.
     pub fn take(&mut self, id: TransactionId, now: Instant) -> Option<Completed<Tag>> {
         let key = self.key_of(id)?;
+        let is_unsent = self.outbox.contains(key);
+        let is_late = self.timers.get(key).is_some_and(|due| due <= now);
         let entry = self.remove(key)?;
-        let rtt = (entry.send_count == 1).then(|| now.saturating_since(entry.started));
-        let completed = Completed { tag: entry.tag, rtt, last_sent: entry.last_sent };
+        let sends = entry.send_count.saturating_sub(u32::from(is_unsent)).max(1);
+        let completed = Completed {
+            tag: entry.tag,
+            rtt: (sends == 1 && !is_late).then(|| now.saturating_since(entry.started)),
+            last_sent: if is_unsent { entry.previous_sent } else { entry.last_sent },
+            retransmitted_after: (sends > 1).then_some(entry.rto),
+        };
         self.recycle(entry);
         Some(completed)
     }
@@ -175,19 +212,22 @@ impl<Tag: Copy> Transactions<Tag> {
         Some(tag)
     }
 
-    /// Ends the next transaction that a failed send concerns, and gives its tag; call until `None`.
-    pub fn take_failed(&mut self, failed: &Receipt) -> Option<Tag> {
-        let id = match failed.transaction_id {
-            Some(id) => self.key_of(id).and_then(|key| self.entries.get(key as usize)),
-            None => self
-                .entries
-                .iter()
-                .map(|(_, entry)| entry)
-                .find(|entry| failed.concerns(&entry.path, entry.id)),
+    /// Ends the transactions that a failed send ends, and gives each one's tag to `end`. Costs O(1) where the
+    /// transaction is known, else O(n).
+    pub fn fail(&mut self, failed: &Receipt, error: SendError, mut end: impl FnMut(Tag)) {
+        let keys = match failed.transaction_id {
+            Some(id) => self.key_of(id).map_or(0..0, |key| key..key.saturating_add(1)),
+            None => 0..self.entries.capacity() as u32,
+        };
+        for key in keys {
+            let entry = self.entries.get(key as usize);
+            if entry.is_some_and(|entry| failed.ends(error, &entry.path, entry.id)) {
+                if let Some(entry) = self.remove(key) {
+                    end(entry.tag);
+                    self.recycle(entry);
+                }
+            }
         }
-        .filter(|entry| failed.concerns(&entry.path, entry.id))?
-        .id;
-        self.cancel(id)
     }
 
     /// Sends again what is due, and gives up what has waited long enough. One send for each request,
@@ -257,6 +297,7 @@ impl<Tag: Copy> Transactions<Tag> {
         let Some(entry) = self.entries.get_mut(key as usize) else { return };
         let wait = entry.schedule.note_send();
         entry.send_count = entry.send_count.saturating_add(1);
+        entry.previous_sent = entry.last_sent;
         entry.last_sent = now;
         self.timers.set(key, now.deadline_after(wait));
         self.outbox.push(key);
@@ -288,7 +329,7 @@ impl<Tag: Copy> Transactions<Tag> {
 
 impl<Tag> Entry<Tag> {
     fn lend(&self) -> Transmit<'_> {
-        Transmit { path: self.path, socket_id: self.socket_id, payload: &self.request }
+        Transmit { path: self.path, socket_id: self.socket_id, ecn: 0, payload: &self.request }
     }
 }
 

@@ -122,7 +122,7 @@ impl Machine for Ticker {
             self.events.push_back(1);
         }
         self.lent = next?;
-        Some(Transmit { path: Self::path(), socket_id: 0, payload: &self.lent })
+        Some(Transmit { path: Self::path(), socket_id: 0, ecn: 0, payload: &self.lent })
     }
 
     fn poll_event(&mut self) -> Option<u8> {

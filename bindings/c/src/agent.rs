@@ -4,13 +4,15 @@ use core::ffi::c_char;
 use core::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 
-use libstun::{Agent, Entropy, Instant};
+use libstun::{Agent, Entropy};
 use zeroize::Zeroize;
 
 use crate::config::{Logger, stun_config, stun_log_level};
 use crate::handle::{self, Handle, stun_agent};
 use crate::pointer::{Growable, Slot, buffer, bytes, read_growable};
-use crate::status::{Answer, Misuse, drop_reason, status_of, stun_status, stun_status_code::*, stun_time};
+use crate::status::{
+    Answer, Misuse, drop_reason, instant, status_of, stun_status, stun_status_code::*, stun_time,
+};
 
 /// Makes an agent. `cfg` may be NULL for defaults. `now` is the time on your clock. `*out` is yours, to be
 /// freed with stun_agent_free(); it is written on success only.
@@ -46,7 +48,7 @@ unsafe fn new_agent(cfg: *const stun_config, now: stun_time, out: *mut *mut stun
         seed.zeroize();
         entropy
     };
-    let mut agent = Agent::new(entropy, Instant::from_nanos(now));
+    let mut agent = Agent::new(entropy, instant(now)?);
     if config.max_operations != 0 {
         agent.set_max_operations(config.max_operations as usize);
     }

@@ -3,7 +3,7 @@
 use core::ffi::{c_char, c_void};
 
 use libstun::agent::StartError;
-use libstun::auth::ShortTerm;
+use libstun::auth::{Credentials, ShortTerm};
 use libstun::wire::IntegrityAlgorithm;
 
 use crate::pointer::{Growable, bytes};
@@ -238,7 +238,7 @@ pub(crate) unsafe fn credentials(
     (username, username_len): (*const u8, usize),
     (password, password_len): (*const u8, usize),
     integrity: u32,
-) -> Result<Option<ShortTerm>, Misuse> {
+) -> Result<Option<Credentials>, Misuse> {
     let only = match integrity {
         0 => None,
         1 => Some(IntegrityAlgorithm::Sha1),
@@ -254,8 +254,8 @@ pub(crate) unsafe fn credentials(
         Misuse(STUN_E_INVALID, "a credential needs a username of 1 to 508 bytes and a password")
     })?;
     Ok(Some(match only {
-        Some(algorithm) => credential.only(algorithm),
-        None => credential,
+        Some(algorithm) => credential.only(algorithm).into(),
+        None => credential.into(),
     }))
 }
 
@@ -264,16 +264,13 @@ pub(crate) fn start_misuse(error: StartError) -> Misuse {
     use libstun::stun::binding::ConfigError;
     match error {
         StartError::Config(ConfigError::ServerAddress) => {
-            Misuse(STUN_E_INVALID, "server has port 0, or is unspecified or multicast")
+            Misuse(STUN_E_INVALID, "server has port 0, or is unspecified, multicast or broadcast")
         }
         StartError::Config(ConfigError::MixedFamilies) => {
             Misuse(STUN_E_INVALID, "local and server are of different families")
         }
         StartError::Config(ConfigError::RefreshTooShort) => {
             Misuse(STUN_E_INVALID, "refresh is under one second")
-        }
-        StartError::Config(ConfigError::RequestTooLong) => {
-            Misuse(STUN_E_INVALID, "the request does not fit into a datagram")
         }
         StartError::TooManyOperations => {
             Misuse(STUN_E_LIMIT, "the agent houses as many operations as it may")

@@ -174,6 +174,7 @@ fn flatten_binding(event: BindingEvent, empty: stun_event) -> stun_event {
             with_reason(reason, stun_event { at: at.as_nanos(), ..of(stun_event_code::STUN_EV_RETRYING) })
         }
         BindingEvent::Failed { reason } => with_reason(reason, of(stun_event_code::STUN_EV_FAILED)),
+        _ => empty,
     }
 }
 
@@ -207,7 +208,7 @@ fn send_error_code(error: SendError) -> stun_send_error_code {
         SendError::Refused => stun_send_error_code::STUN_SEND_REFUSED,
         SendError::MessageTooLarge => stun_send_error_code::STUN_SEND_TOO_LARGE,
         SendError::SocketClosed => stun_send_error_code::STUN_SEND_CLOSED,
-        SendError::Transient => stun_send_error_code::STUN_SEND_TRANSIENT,
+        _ => stun_send_error_code::STUN_SEND_TRANSIENT,
     }
 }
 

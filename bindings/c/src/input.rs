@@ -1,11 +1,11 @@
 //! Input: datagrams, time, send errors.
 
-use libstun::{Instant, Machine, Outcome, Receipt};
+use libstun::{Machine, Outcome, Receipt};
 
 use crate::config::stun_log_level::STUN_LOG_DEBUG;
 use crate::handle::{self, Guarded, stun_agent};
 use crate::pointer::{Slot, bytes, reference};
-use crate::status::{Answer, Misuse, send_error, stun_status, stun_status_code::*, stun_time};
+use crate::status::{Answer, Misuse, instant, send_error, stun_status, stun_status_code::*, stun_time};
 use crate::types::{path, stun_packet};
 
 /// A datagram arrived, or one frame of a stream. `in` is only read during the call; its bytes must not be
@@ -25,7 +25,7 @@ pub unsafe extern "C" fn stun_handle_input(
     unsafe {
         handle::call(agent, |guarded| {
             let datagram = reference(r#in)?.to_datagram()?;
-            let outcome = guarded.agent.handle_input(&datagram, Instant::from_nanos(now));
+            let outcome = guarded.agent.handle_input(&datagram, instant(now)?);
             log_drops(guarded);
             Ok(match outcome {
                 Outcome::Unclaimed => STUN_IGNORED,
@@ -47,14 +47,14 @@ pub unsafe extern "C" fn stun_handle_timeout(agent: *mut stun_agent, now: stun_t
     // SAFETY: the caller's agent is NULL or live.
     unsafe {
         handle::call(agent, |guarded| {
-            guarded.agent.handle_timeout(Instant::from_nanos(now));
+            guarded.agent.handle_timeout(instant(now)?);
             Ok(STUN_OK)
         })
     }
 }
 
 /// A datagram could not be sent, or ICMP said later that it did not arrive. `kind` is an
-/// `enum stun_send_error_code`. Where `failed->data` is known, or its first 20 bytes are, it concerns
+/// `enum stun_send_error_code`. STUN_IGNORED if the bytes are not STUN, but another protocol's. Where `failed->data` is known, or its first 20 bytes are, it concerns
 /// that request, with length 0 everything outstanding between the two addresses. The call ends the loan of
 /// polled bytes: keep those 20 of each packet of a batch of which several may fail.
 #[unsafe(no_mangle)]
@@ -80,7 +80,9 @@ unsafe fn report(guarded: &mut Guarded, failed: *const stun_packet, kind: u32, n
     if failed.flags != 0 {
         return Err(Misuse(STUN_E_INVALID, "packet flags must be 0"));
     }
-    guarded.agent.handle_send_error(&Receipt::new(path, payload), error, Instant::from_nanos(now));
+    let now = instant(now)?;
+    let Some(failed) = Receipt::of(path, payload) else { return Ok(STUN_IGNORED) };
+    guarded.agent.handle_send_error(&failed, error, now);
     Ok(STUN_OK)
 }
 

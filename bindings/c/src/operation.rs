@@ -2,15 +2,15 @@
 
 use core::time::Duration;
 
+use libstun::OperationId;
 use libstun::stun::binding::Backoff;
 use libstun::stun::{BindingConfig, ServerConfig};
 use libstun::transaction::RetransmissionConfig;
-use libstun::{Instant, OperationId};
 
 use crate::config::{credentials, start_misuse, stun_binding_config, stun_binding_flag, stun_server_config};
 use crate::handle::{self, Guarded, stun_agent};
 use crate::pointer::{Slot, read_growable};
-use crate::status::{Answer, Misuse, STUN_NEVER, stun_status, stun_status_code::*, stun_time};
+use crate::status::{Answer, Misuse, STUN_NEVER, instant, stun_status, stun_status_code::*, stun_time};
 use crate::types::path;
 
 /// Asks a STUN server for your public address, and goes on asking so that the NAT keeps the binding. The
@@ -47,7 +47,7 @@ pub unsafe extern "C" fn stun_cancel(agent: *mut stun_agent, id: u64, now: stun_
         handle::call(agent, |guarded| {
             guarded
                 .agent
-                .cancel(OperationId::from_u64(id), Instant::from_nanos(now))
+                .cancel(OperationId::from_u64(id), instant(now)?)
                 .map(|()| STUN_OK)
                 .map_err(|_| Misuse(STUN_E_NOT_FOUND, "no operation of that id"))
         })
@@ -66,7 +66,7 @@ unsafe fn start_binding(
     let (out, config) = unsafe { (Slot::new(out_id)?, read_growable(cfg)?) };
     // SAFETY: passed on from the caller.
     let config = unsafe { binding_config(&config)? };
-    let id = guarded.agent.start_binding(config, Instant::from_nanos(now)).map_err(start_misuse)?;
+    let id = guarded.agent.start_binding(config, instant(now)?).map_err(start_misuse)?;
     out.put(id.as_u64());
     Ok(STUN_OK)
 }
@@ -86,7 +86,7 @@ unsafe fn start_server(
     // SAFETY: passed on from the caller.
     let credentials = unsafe { credentials(username, password, config.integrity)? };
     let config = ServerConfig { local: config.local.to_optional()?, credentials };
-    let id = guarded.agent.start_server(config, Instant::from_nanos(now)).map_err(start_misuse)?;
+    let id = guarded.agent.start_server(config, instant(now)?).map_err(start_misuse)?;
     out.put(id.as_u64());
     Ok(STUN_OK)
 }

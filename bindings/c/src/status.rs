@@ -2,7 +2,7 @@
 
 use core::ffi::{CStr, c_char};
 
-use libstun::{DropReason, SendError, WakeReason};
+use libstun::{DropReason, Instant, SendError, WakeReason};
 
 /// The answer of a call: 0 is done, above 0 is done but there is nothing for you, below 0 is misuse, and
 /// then nothing has changed. See `enum stun_status_code`.
@@ -10,7 +10,7 @@ pub type stun_status = i32;
 
 /// Nanoseconds on any monotonic clock of yours; the same clock for every call to one agent. Take one that
 /// runs through suspend (CLOCK_BOOTTIME, mach_continuous_time). A `now` earlier than one already seen counts
-/// as the latest seen. Round up when you convert a deadline to milliseconds, or you will spin.
+/// as the latest seen; STUN_NEVER is no time, and refused. Round up when you convert a deadline to milliseconds, or you will spin.
 pub type stun_time = u64;
 
 /// No deadline: only input or a command can change anything.
@@ -121,6 +121,8 @@ pub enum stun_drop_code {
     STUN_DROP_QUEUE_FULL = 10,
     /// STUN that no operation expects.
     STUN_DROP_UNEXPECTED = 11,
+    /// STUN by its cookie and length, and broken inside.
+    STUN_DROP_MALFORMED = 12,
 }
 
 /// The name of a status, such as "STUN_E_NULL". Static, never NULL.
@@ -171,6 +173,14 @@ const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_V
 pub(crate) struct Misuse(pub(crate) stun_status_code, pub(crate) &'static str);
 
 pub(crate) type Answer = Result<stun_status_code, Misuse>;
+
+/// The caller's time; STUN_NEVER is a deadline and no time.
+pub(crate) fn instant(now: stun_time) -> Result<Instant, Misuse> {
+    if now == STUN_NEVER {
+        return Err(Misuse(STUN_E_INVALID, "now is STUN_NEVER"));
+    }
+    Ok(Instant::from_nanos(now))
+}
 
 /// The status of a call that has no handle to remember a sentence in.
 pub(crate) fn status_of(answer: Answer) -> stun_status {

@@ -166,7 +166,7 @@ impl stun_packet {
     }
 
     pub(crate) fn from_transmit(transmit: &Transmit<'_>) -> Self {
-        Self::new(&transmit.path, 0, transmit.socket_id, transmit.payload)
+        Self::new(&transmit.path, transmit.ecn, transmit.socket_id, transmit.payload)
     }
 
     pub(crate) fn from_datagram(datagram: &Datagram<'_>) -> Self {
@@ -184,6 +184,7 @@ impl stun_packet {
                 Transport::Udp => stun_transport_code::STUN_UDP as u8,
                 Transport::Tcp => stun_transport_code::STUN_TCP as u8,
                 Transport::Tls => stun_transport_code::STUN_TLS as u8,
+                _ => u8::MAX, // no call of this ABI can ask for one
             },
             ecn,
             flags: 0,

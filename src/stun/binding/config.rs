@@ -2,9 +2,9 @@
 
 use core::time::Duration;
 
-use crate::auth::ShortTerm;
+use crate::auth::Credentials;
 use crate::entropy::Entropy;
-use crate::net::FiveTuple;
+use crate::net::{self, FiveTuple};
 use crate::time::nanos;
 use crate::transaction::RetransmissionConfig;
 
@@ -18,10 +18,10 @@ pub struct BindingConfig {
     /// Asks again this long after the last request was sent, so that the NAT keeps the binding; `None` asks
     /// once. 25 s; at least 1 s.
     pub refresh: Option<Duration>,
-    /// How to go on after a failure that may pass, while refreshing.
+    /// How long to wait after a failure that may pass: while refreshing, and after a server error always.
     pub backoff: Backoff,
     /// Signs requests and demands signed responses. None.
-    pub credentials: Option<ShortTerm>,
+    pub credentials: Option<Credentials>,
     /// Ends requests with FINGERPRINT, which helps others on the socket to tell STUN from the rest. Yes.
     pub fingerprint: bool,
     /// Takes MAPPED-ADDRESS where XOR-MAPPED-ADDRESS is missing, as servers of RFC 3489 send it. No: a
@@ -61,7 +61,7 @@ impl BindingConfig {
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let remote = self.path.remote;
-        if remote.port() == 0 || remote.ip().is_unspecified() || remote.ip().is_multicast() {
+        if !net::is_endpoint(&remote) {
             return Err(ConfigError::ServerAddress);
         }
         if self.path.local.is_ipv4() != remote.is_ipv4() {
@@ -76,24 +76,24 @@ impl BindingConfig {
 
 /// Why a binding cannot be made of its configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ConfigError {
-    /// The server's address has port 0, or is unspecified or multicast.
+    /// The server's address has port 0, or is unspecified, multicast or broadcast.
     ServerAddress,
     /// Local address and server are of different families.
     MixedFamilies,
     /// The refresh interval is under [`BindingConfig::MIN_REFRESH`].
     RefreshTooShort,
-    /// The request does not fit into one datagram.
-    RequestTooLong,
 }
 
 impl core::fmt::Display for ConfigError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
-            Self::ServerAddress => "the server's address has port 0, or is unspecified or multicast",
+            Self::ServerAddress => {
+                "the server's address has port 0, or is unspecified, multicast or broadcast"
+            }
             Self::MixedFamilies => "local address and server are of different families",
             Self::RefreshTooShort => "the refresh interval is under one second",
-            Self::RequestTooLong => "the request does not fit into one datagram",
         })
     }
 }

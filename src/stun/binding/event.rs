@@ -12,6 +12,7 @@ use crate::wire::attribute::AttributeType;
 ///
 /// `rtt` is the round trip, or `None` where a retransmission makes it unknowable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BindingEvent {
     /// The first mapped address. The last event of a binding that asks once.
     Mapped {
@@ -101,7 +102,14 @@ pub enum FailureReason {
 impl FailureReason {
     /// Whether the same request may fare better later.
     pub(super) const fn may_pass(self) -> bool {
-        matches!(self, Self::Timeout | Self::SendFailed { .. } | Self::ErrorResponse { code: 500..=599 })
+        // Unsigned answers prove nothing, so they are no worse than silence.
+        matches!(
+            self,
+            Self::Timeout
+                | Self::IntegrityViolated { .. }
+                | Self::SendFailed { .. }
+                | Self::ErrorResponse { code: 500..=599 }
+        )
     }
 }
 

@@ -14,7 +14,7 @@ pub use event::{BindingEvent, FailureReason};
 use crate::auth::ResponseCheck;
 use crate::entropy::Entropy;
 use crate::machine::{Counters, Disposition, DropReason, Machine, Receipt, WakeReason};
-use crate::net::{Datagram, FiveTuple, Outcome, SendError, Transmit};
+use crate::net::{self, Datagram, FiveTuple, Outcome, SendError, Transmit};
 use crate::time::{Instant, Now, earliest};
 use crate::transaction::{NoMatch, Request, RttEstimator, Transactions};
 use crate::wire::attribute::{AttributeType, ErrorCode, MappedAddress, XorMappedAddress};
@@ -44,7 +44,6 @@ pub struct Binding {
     state: State,
     transactions: Transactions<()>,
     round_trips: RttEstimator,
-    last_round_trip: Option<Duration>,
     mapped: Option<SocketAddr>,
     /// Failed attempts since the last success.
     failures: u32,
@@ -104,7 +103,6 @@ impl Binding {
             state: State::Ended,
             transactions: Transactions::new(1),
             round_trips: known.unwrap_or_default(),
-            last_round_trip: None,
             mapped: None,
             failures: 0,
             unsigned: None,
@@ -113,7 +111,8 @@ impl Binding {
             counters: Counters::default(),
             now: Now::new(now),
         };
-        if binding.request(now) { Ok(binding) } else { Err(ConfigError::RequestTooLong) }
+        binding.request(now);
+        Ok(binding)
     }
 
     /// The path it asks on.
@@ -163,9 +162,9 @@ impl Binding {
         }
     }
 
-    /// The round trip of the last response, unless a retransmission makes it unknowable.
-    pub(crate) fn last_round_trip(&self) -> Option<Duration> {
-        self.last_round_trip
+    /// What is known of the path to the server.
+    pub(crate) const fn round_trips(&self) -> RttEstimator {
+        self.round_trips
     }
 
     pub(crate) fn transmits(&self) -> impl Iterator<Item = Transmit<'_>> {
@@ -182,6 +181,12 @@ impl Binding {
 
     /// What a datagram is to this binding; acts on it if it is the response.
     pub(crate) fn receive(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition {
+        let disposition = self.consider(datagram, now);
+        self.counters.note(disposition);
+        disposition
+    }
+
+    fn consider(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition {
         let now = self.now.advance(now);
         let Ok(message) = Message::parse(datagram.payload) else { return Disposition::Unclaimed };
         if !message.class().is_response() {
@@ -189,8 +194,8 @@ impl Binding {
         }
         match self.transactions.find(&datagram.path, message.transaction_id()) {
             Ok(()) => {}
-            Err(NoMatch::UnknownId) => return Disposition::Unclaimed,
             Err(NoMatch::WrongPath) => return Disposition::Dropped(DropReason::WrongSource),
+            Err(NoMatch::UnknownId) => return Disposition::Unclaimed,
         }
         match self.authenticate(&message) {
             Ok(()) => {
@@ -214,11 +219,8 @@ impl Binding {
             return Err(DropReason::BadFingerprint);
         }
         let Some(credentials) = self.config.credentials.as_mut() else { return Ok(()) };
-        match credentials.check_response(response) {
-            ResponseCheck::Authentic(algorithm) => {
-                credentials.settle_on(algorithm);
-                Ok(())
-            }
+        match credentials.accept_response(response) {
+            ResponseCheck::Authentic(_) => Ok(()),
             ResponseCheck::Discard => Err(DropReason::Unauthenticated),
         }
     }
@@ -241,9 +243,11 @@ impl Binding {
     /// Ends the transaction with its authentic response.
     fn conclude(&mut self, response: &Message<'_>, now: Instant) {
         let Some(completed) = self.transactions.take(response.transaction_id(), now) else { return };
-        self.last_round_trip = completed.rtt;
         if let Some(rtt) = completed.rtt {
             self.round_trips.note(rtt);
+        }
+        if let Some(rto) = completed.retransmitted_after {
+            self.round_trips.note_retransmitted(rto);
         }
         match self.verdict(response) {
             Ok(address) => self.succeed(address, completed.rtt, completed.last_sent, now),
@@ -269,7 +273,7 @@ impl Binding {
             other => other,
         };
         match mapped {
-            Ok(Some(address)) if !address.ip().is_unspecified() && address.port() != 0 => Ok(address),
+            Ok(Some(address)) if net::is_endpoint(&address) => Ok(net::canonical(address)),
             _ => Err(FailureReason::NoMappedAddress),
         }
     }
@@ -319,27 +323,33 @@ impl Binding {
         }
     }
 
-    /// Starts a transaction; false if the request does not fit.
-    fn request(&mut self, now: Instant) -> bool {
+    /// Starts a transaction.
+    fn request(&mut self, now: Instant) {
         let id = TransactionId::new(self.entropy.bytes());
         let mut buffer = [0; MAX_REQUEST];
-        let Ok(bytes) = self.write_request(id, &mut buffer) else { return false };
         let path = self.config.path;
-        let request = Request { id, bytes, path, socket_id: self.config.socket_id, tag: () };
-        let rto = self.round_trips.rto();
-        if self.transactions.start(&request, &self.config.retransmission, rto, now).is_err() {
-            return false;
-        }
+        let is_started = self.write_request(id, &mut buffer).is_ok_and(|bytes| {
+            let request = Request { id, bytes, path, socket_id: self.config.socket_id, tag: () };
+            self.transactions
+                .start(&request, &self.config.retransmission, self.round_trips.rto(), now)
+                .is_ok()
+        });
         self.unsigned = None;
-        self.state = State::Requesting(id);
-        true
+        if is_started {
+            self.state = State::Requesting(id);
+        } else {
+            // MAX_REQUEST has room for everything; were it wrong, the host should hear of it.
+            self.state = State::Ended;
+            self.push(BindingEvent::Failed {
+                reason: FailureReason::SendFailed { error: SendError::MessageTooLarge },
+            });
+        }
     }
 
     fn write_request<'b>(&self, id: TransactionId, buffer: &'b mut [u8]) -> Result<&'b [u8], BuildError> {
         let mut builder = MessageBuilder::new(buffer, Class::Request, Method::BINDING, id)?;
         if let Some(credentials) = &self.config.credentials {
-            credentials.identify(&mut builder)?;
-            credentials.sign(&mut builder)?;
+            credentials.sign_request(&mut builder)?;
         }
         if self.config.fingerprint {
             builder.add_fingerprint()?;
@@ -367,8 +377,7 @@ impl Machine for Binding {
     type Event = BindingEvent;
 
     fn handle_input<'a>(&mut self, datagram: &Datagram<'a>, now: Instant) -> Outcome<'a> {
-        let disposition = self.receive(datagram, now);
-        self.counters.settle(disposition)
+        self.receive(datagram, now).outcome()
     }
 
     fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
@@ -393,22 +402,16 @@ impl Machine for Binding {
                     self.fail(self.silence(), now);
                 }
             }
-            State::Waiting { until, .. } if until.is_some_and(|at| at <= now) => {
-                if !self.request(now) {
-                    // It fitted when the binding was made, and signatures only become fewer.
-                    self.state = State::Ended;
-                    self.push(BindingEvent::Failed {
-                        reason: FailureReason::SendFailed { error: SendError::MessageTooLarge },
-                    });
-                }
-            }
+            State::Waiting { until, .. } if until.is_some_and(|at| at <= now) => self.request(now),
             State::Waiting { .. } | State::Ended => {}
         }
     }
 
     fn handle_send_error(&mut self, failed: &Receipt, error: SendError, now: Instant) {
         let now = self.now.advance(now);
-        if error.is_hard() && self.transactions.take_failed(failed).is_some() {
+        let mut is_over = false;
+        self.transactions.fail(failed, error, |()| is_over = true);
+        if is_over {
             self.fail(FailureReason::SendFailed { error }, now);
         }
     }

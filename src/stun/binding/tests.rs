@@ -21,7 +21,7 @@ fn start(config: BindingConfig) -> Binding {
 }
 
 fn signed(config: BindingConfig) -> BindingConfig {
-    BindingConfig { credentials: ShortTerm::new(b"alice", PASSWORD).ok(), ..config }
+    BindingConfig { credentials: ShortTerm::new(b"alice", PASSWORD).ok().map(Into::into), ..config }
 }
 
 /// Everything queued, as bytes.
@@ -183,6 +183,7 @@ fn a_retransmitted_request_has_no_round_trip() {
     let mut binding = start(BindingConfig::once(path()));
     sent(&mut binding);
     wake(&mut binding);
+    sent(&mut binding);
     answer(&mut binding, ms(510), |id| success(id, MAPPED));
     assert_eq!(events(&mut binding), [BindingEvent::Mapped { address: MAPPED.parse().unwrap(), rtt: None }]);
 }
@@ -240,7 +241,7 @@ fn a_hard_send_error_fails_at_once_and_a_soft_one_changes_nothing() {
 #[test]
 fn a_hard_send_error_while_refreshing_is_retried() {
     let mut binding = start(BindingConfig::new(path()));
-    let path_only = Receipt::new(path(), &[]);
+    let path_only = Receipt { path: path(), transaction_id: None };
     binding.handle_send_error(&path_only, SendError::NoRoute, ms(1));
     assert!(sent(&mut binding).is_empty(), "what was queued is taken back");
     let reason = FailureReason::SendFailed { error: SendError::NoRoute };
@@ -405,7 +406,7 @@ fn strangers_repeats_and_other_methods_are_told_apart() {
 
 #[test]
 fn the_longest_username_fits_with_both_signatures_and_fingerprint() {
-    let credentials = ShortTerm::new(&[b'u'; ShortTerm::MAX_USERNAME], PASSWORD).ok();
+    let credentials = ShortTerm::new(&[b'u'; ShortTerm::MAX_USERNAME], PASSWORD).ok().map(Into::into);
     let mut binding = start(BindingConfig { credentials, ..BindingConfig::once(path()) });
     assert_eq!(sent(&mut binding)[0].len(), MAX_REQUEST);
 }

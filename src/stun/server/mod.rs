@@ -1,9 +1,9 @@
 //! The server side of the Binding method: answers with the source address of the request.
 
 use alloc::collections::VecDeque;
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 
-use crate::auth::{Refusal, ShortTerm};
+use crate::auth::{Credentials, Refusal};
 use crate::machine::{Counters, Disposition, DropReason, Machine, Receipt, WakeReason};
 use crate::net::{self, Datagram, FiveTuple, Outcome, SendError, Transmit};
 use crate::time::{Instant, Now};
@@ -19,7 +19,7 @@ pub struct ServerConfig {
     /// everything.
     pub local: Option<SocketAddr>,
     /// Answers only requests signed with this credential, and signs its answers (RFC 8489 s9.1.3).
-    pub credentials: Option<ShortTerm>,
+    pub credentials: Option<Credentials>,
 }
 
 /// Answers Binding requests. Holds no state about anybody.
@@ -104,10 +104,17 @@ impl Server {
 
     /// What a datagram is to this server; queues the reply to a request.
     pub(crate) fn receive(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition {
+        let disposition = self.consider(datagram, now);
+        self.counters.note(disposition);
+        disposition
+    }
+
+    fn consider(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition {
         self.now.advance(now);
         self.forget_polled();
         let Ok(message) = Message::parse(datagram.payload) else { return Disposition::Unclaimed };
-        if message.class().is_response() || !self.listens_on(&datagram.path.local) {
+        let is_binding = message.method() == Method::BINDING && !message.class().is_response();
+        if !is_binding || !self.listens_on(&datagram.path.local) {
             return Disposition::Unclaimed;
         }
         match self.answer(&message, datagram) {
@@ -124,13 +131,10 @@ impl Server {
         if request.class() == Class::Indication {
             return Err(DropReason::Indication);
         }
-        if request.method() != Method::BINDING {
-            return Err(DropReason::UnsupportedMethod);
-        }
         if request.check_fingerprint() == Integrity::Invalid {
             return Err(DropReason::BadFingerprint);
         }
-        if !is_answerable(&datagram.path.remote) {
+        if !net::is_endpoint(&datagram.path.remote) {
             return Err(DropReason::UnusableSource);
         }
         if has_malformed_attribute(request) {
@@ -140,7 +144,7 @@ impl Server {
             return Err(DropReason::QueueFull);
         }
         let mut buffer = [0; Self::MAX_REPLY];
-        let written = self.write_reply(request, datagram, &mut buffer).map_err(|_| DropReason::QueueFull)?;
+        let written = self.write_reply(request, datagram, &mut buffer).map_err(|_| DropReason::Unexpected)?;
         let length = u8::try_from(written).unwrap_or(u8::MAX);
         self.replies.push_back(Reply { path: datagram.path, socket_id: datagram.socket_id, buffer, length });
         Ok(())
@@ -186,7 +190,7 @@ impl Server {
 impl Reply {
     fn lend(&self) -> Transmit<'_> {
         let payload = self.buffer.get(..usize::from(self.length)).unwrap_or_default();
-        Transmit { path: self.path, socket_id: self.socket_id, payload }
+        Transmit { path: self.path, socket_id: self.socket_id, ecn: 0, payload }
     }
 }
 
@@ -195,8 +199,7 @@ impl Machine for Server {
     type Event = core::convert::Infallible;
 
     fn handle_input<'a>(&mut self, datagram: &Datagram<'a>, now: Instant) -> Outcome<'a> {
-        let disposition = self.receive(datagram, now);
-        self.counters.settle(disposition)
+        self.receive(datagram, now).outcome()
     }
 
     fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
@@ -234,9 +237,16 @@ fn reply_to_accepted<'b>(
     buffer: &'b mut [u8],
 ) -> Result<MessageBuilder<'b>, BuildError> {
     let mut unknown = [AttributeType::new(0); Server::MAX_LISTED_ATTRIBUTES];
-    let not_understood =
-        request.covered().filter(|raw| raw.ty.is_comprehension_required() && !UNDERSTOOD.contains(&raw.ty));
-    let count = not_understood.zip(unknown.iter_mut()).map(|(raw, slot)| *slot = raw.ty).count();
+    let mut count = 0_usize;
+    for raw in
+        request.covered().filter(|raw| raw.ty.is_comprehension_required() && !UNDERSTOOD.contains(&raw.ty))
+    {
+        let is_listed = unknown.iter().take(count).any(|listed| *listed == raw.ty);
+        if let Some(slot) = unknown.get_mut(count).filter(|_| !is_listed) {
+            *slot = raw.ty;
+            count = count.saturating_add(1);
+        }
+    }
     if count > 0 {
         let mut builder = error(request, 420, buffer)?;
         builder.add(&UnknownAttributes::from_types(unknown.get(..count).unwrap_or_default()))?;
@@ -260,22 +270,22 @@ fn error<'b>(
 }
 
 fn sign(
-    signature: Option<(&ShortTerm, IntegrityAlgorithm)>,
+    signature: Option<(&Credentials, IntegrityAlgorithm)>,
     builder: &mut MessageBuilder<'_>,
 ) -> Result<(), BuildError> {
     signature.map_or(Ok(()), |(credentials, algorithm)| credentials.sign_response(algorithm, builder))
 }
 
-/// Whether anybody can be behind that source (case: a reply to port 0, or to a whole network).
-fn is_answerable(source: &SocketAddr) -> bool {
-    let ip = net::canonical(*source).ip();
-    let is_broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
-    source.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !is_broadcast
-}
-
+/// Whether a known attribute has an impossible value. Only the first of each type counts (RFC 8489 s14), but
+/// looking back for it costs time that a crafted message must not buy: a few broken repetitions are enough.
 fn has_malformed_attribute(request: &Message<'_>) -> bool {
+    const MAX_BROKEN_REPETITIONS: usize = 4;
     let id = request.transaction_id();
-    request.covered().any(|raw| AttributeValue::decode(raw, &id).is_err())
+    let mut broken = request.covered().filter(|raw| AttributeValue::decode(*raw, &id).is_err()).enumerate();
+    broken.any(|(count, raw)| {
+        count >= MAX_BROKEN_REPETITIONS
+            || request.find(raw.ty).is_some_and(|first| first.offset == raw.offset)
+    })
 }
 
 /// The comprehension-required attributes of RFC 8489. Those of its extensions get 420: a server that only

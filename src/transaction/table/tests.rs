@@ -112,9 +112,29 @@ fn finding_changes_nothing_and_taking_ends() {
 #[test]
 fn a_response_to_a_retransmitted_request_measures_nothing() {
     let mut table = one(Transport::Udp);
+    table.poll_transmit();
     table.handle_timeout(Instant::from_millis(500));
+    table.poll_transmit();
     let completed = table.take(id(1), Instant::from_millis(510)).unwrap();
     assert_eq!((completed.rtt, completed.last_sent), (None, Instant::from_millis(500)));
+    assert_eq!(completed.retransmitted_after, Some(Duration::from_millis(500)));
+}
+
+#[test]
+fn a_retransmission_that_was_never_polled_is_not_counted_as_sent() {
+    let mut table = one(Transport::Udp);
+    table.poll_transmit();
+    table.handle_timeout(Instant::from_millis(500));
+    let completed = table.take(id(1), Instant::from_millis(510)).unwrap();
+    assert_eq!((completed.rtt, completed.last_sent), (Some(Duration::from_millis(510)), Instant::ZERO));
+    assert_eq!(completed.retransmitted_after, None);
+}
+
+#[test]
+fn a_host_that_was_late_does_not_measure_itself() {
+    let mut table = one(Transport::Udp);
+    table.poll_transmit();
+    assert_eq!(table.take(id(1), Instant::from_millis(8 * 3_600_000)).unwrap().rtt, None);
 }
 
 #[test]
@@ -158,12 +178,13 @@ fn a_failed_send_ends_its_own_request_or_all_on_its_path() {
     let mut table = Transactions::new(8);
     (1..=3).for_each(|number| start(&mut table, number, Transport::Udp, Instant::ZERO));
     let own = Receipt { path: path(Transport::Udp), transaction_id: Some(id(2)) };
-    assert_eq!(table.take_failed(&own), Some(2));
-    assert_eq!(table.take_failed(&own), None);
+    assert_eq!(failed(&mut table, &own), [2]);
+    assert!(failed(&mut table, &own).is_empty());
     let elsewhere = Receipt { path: path(Transport::Tcp), transaction_id: Some(id(1)) };
-    assert_eq!(table.take_failed(&elsewhere), None);
+    assert!(failed(&mut table, &elsewhere).is_empty());
     let whole_path = Receipt { path: path(Transport::Udp), transaction_id: None };
-    assert_eq!([0; 3].map(|_| table.take_failed(&whole_path)), [Some(1), Some(3), None]);
+    assert_eq!(failed(&mut table, &whole_path), [1, 3]);
+    assert!(failed(&mut table, &whole_path).is_empty());
     assert!(table.is_empty());
 }
 
@@ -178,4 +199,10 @@ fn near_the_end_of_the_clock_deadlines_saturate_to_never() {
     assert_eq!(sent(&mut table), [1]);
     table.handle_timeout(Instant::MAX);
     assert!(table.deadline().is_none() && sent(&mut table).is_empty());
+}
+
+fn failed(table: &mut Transactions<u8>, receipt: &Receipt) -> Vec<u8> {
+    let mut tags = Vec::new();
+    table.fail(receipt, SendError::NoRoute, |tag| tags.push(tag));
+    tags
 }
