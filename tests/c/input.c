@@ -111,6 +111,10 @@ static void send_errors_end_what_they_must(void)
     for (kind = STUN_SEND_NO_ROUTE; kind <= STUN_SEND_CLOSED; kind++) {
         for (named = 0; named < 2; named++) {
             stun_event event = fail_with(kind, named);
+            if (kind == STUN_SEND_TOO_LARGE && !named) {
+                CHECK_EQ(event.kind, 0); /* no request is too large: it was another protocol's datagram */
+                continue;
+            }
             CHECK_EQ(event.kind, STUN_EV_FAILED);
             CHECK(event.reason == STUN_FAIL_SEND && event.code == kind);
         }

@@ -80,7 +80,8 @@ static void never_refreshed_is_asked_once(void)
     CHECK(stun_poll_timeout(client) == STUN_NEVER);
     CHECK_EQ(stun_wake_reason(client), STUN_WAKE_NONE);
     CHECK_EQ(stun_cancel(client, id, 0), STUN_E_NOT_FOUND);
-    CHECK_EQ(stun_handle_timeout(client, UINT64_MAX), STUN_OK);
+    CHECK_EQ(stun_handle_timeout(client, STUN_NEVER), STUN_E_INVALID); /* a deadline is no time */
+    CHECK_EQ(stun_handle_timeout(client, STUN_NEVER - 1), STUN_OK);
     CHECK_EQ(drain(client), 0);
     stun_agent_free(client);
     stun_agent_free(server);
@@ -166,7 +167,7 @@ static void a_clock_that_goes_back_stands_still(void)
     CHECK_EQ(stun_handle_timeout(client, 0), STUN_OK);
     CHECK_EQ(drain(client), 0);
     CHECK_EQ(stun_poll_timeout(client), 100 * SECOND + 500 * MS);
-    CHECK_EQ(stun_handle_timeout(client, UINT64_MAX), STUN_OK);
+    CHECK_EQ(stun_handle_timeout(client, STUN_NEVER - 1), STUN_OK);
     CHECK_EQ(stun_handle_timeout(client, 0), STUN_OK);
     drain(client);
     stun_agent_free(client);
@@ -174,14 +175,14 @@ static void a_clock_that_goes_back_stands_still(void)
 
 static void the_end_of_time_is_survived(void)
 {
-    stun_agent *client = new_agent(8, UINT64_MAX), *server = new_server();
+    stun_agent *client = new_agent(8, STUN_NEVER - 1), *server = new_server();
     stun_binding_config config = binding_config();
     stun_event event;
-    start_binding(client, &config, UINT64_MAX);
-    exchange(client, server, UINT64_MAX);
+    start_binding(client, &config, STUN_NEVER - 1);
+    exchange(client, server, STUN_NEVER - 1);
     CHECK_EQ(next_event(client, &event), STUN_EV_MAPPED);
     CHECK(stun_poll_timeout(client) == STUN_NEVER);
-    CHECK_EQ(stun_handle_timeout(client, UINT64_MAX), STUN_OK);
+    CHECK_EQ(stun_handle_timeout(client, STUN_NEVER - 1), STUN_OK);
     stun_agent_free(client);
     stun_agent_free(server);
 }
