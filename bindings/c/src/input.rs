@@ -4,9 +4,9 @@ use libstun::{Machine, Outcome, Receipt};
 
 use crate::config::stun_log_level::STUN_LOG_DEBUG;
 use crate::handle::{self, Guarded, stun_agent};
-use crate::pointer::{Slot, bytes, reference};
-use crate::status::{Answer, Misuse, instant, send_error, stun_status, stun_status_code::*, stun_time};
-use crate::types::{path, stun_packet};
+use crate::pointer::{Slot, reference};
+use crate::status::{Answer, instant, send_error, stun_status, stun_status_code::*, stun_time};
+use crate::types::stun_packet;
 
 /// A datagram arrived, or one frame of a stream. `in` is only read during the call; its bytes must not be
 /// those that this agent has lent in a poll, so copy them if you loop them back.
@@ -72,17 +72,10 @@ pub unsafe extern "C" fn stun_handle_send_error(
 /// `failed` must be NULL or a packet whose bytes are readable.
 unsafe fn report(guarded: &mut Guarded, failed: *const stun_packet, kind: u32, now: stun_time) -> Answer {
     // SAFETY: passed on from the caller.
-    let failed = unsafe { reference(failed)? };
-    let path = path(u32::from(failed.transport), failed.local, failed.remote)?;
-    let error = send_error(kind)?;
-    // SAFETY: passed on from the caller.
-    let payload = unsafe { bytes(failed.data, failed.len)? };
-    if failed.flags != 0 {
-        return Err(Misuse(STUN_E_INVALID, "packet flags must be 0"));
-    }
-    let now = instant(now)?;
-    let Some(failed) = Receipt::of(path, payload) else { return Ok(STUN_IGNORED) };
-    guarded.agent.handle_send_error(&failed, error, now);
+    let failed = unsafe { reference(failed)?.to_datagram()? };
+    let (error, now) = (send_error(kind)?, instant(now)?);
+    let Some(receipt) = Receipt::of(failed.path, failed.payload) else { return Ok(STUN_IGNORED) };
+    guarded.agent.handle_send_error(&receipt, error, now);
     Ok(STUN_OK)
 }
 
