@@ -275,4 +275,11 @@ mod tests {
         counters.note(Disposition::Done);
         assert_eq!((counters.total(), counters.latest()), (12, None));
     }
+
+    #[test]
+    fn a_full_counter_sticks() {
+        let mut counters = Counters { by_reason: [u32::MAX; DropReason::ALL.len()], latest: None };
+        counters.note(Disposition::Dropped(DropReason::Malformed));
+        assert_eq!((counters.dropped(DropReason::Malformed), counters.total()), (u32::MAX, u32::MAX));
+    }
 }

@@ -292,3 +292,104 @@ fn one_deadline_stands_for_all_and_a_host_a_year_late_sends_one_datagram_each() 
         .collect();
     assert_eq!(order, [2, 1, 3], "in the order of their deadlines");
 }
+
+#[test]
+fn a_dropped_response_teaches_no_round_trip() {
+    let mut agent = agent();
+    let config = BindingConfig::once(path("192.0.2.1:3478"));
+    // The second knows nothing of the path, and must not overwrite what the first one learns.
+    let ids = [(); 2].map(|()| agent.start_binding(config.clone(), Instant::ZERO).unwrap());
+    let requests = sent(&mut agent);
+    offer(&mut agent, requests[0].0, &success(requests[0].1), ms(400));
+    let mut forged = message(Class::SuccessResponse, requests[1].1, |builder| {
+        builder.add_fingerprint().unwrap();
+    });
+    *forged.last_mut().unwrap() ^= 1;
+    offer(&mut agent, requests[1].0, &forged, ms(401));
+    offer(&mut agent, path("192.0.2.9:3478"), &success(requests[1].1), ms(402));
+    let reasons =
+        [DropReason::BadFingerprint, DropReason::WrongSource].map(|reason| agent.counters().dropped(reason));
+    assert_eq!((reasons, events(&mut agent).len()), ([1, 1], 1));
+    agent.cancel(ids[1], ms(403)).unwrap();
+    agent.start_binding(config, ms(1000)).unwrap();
+    sent(&mut agent);
+    assert_eq!(agent.poll_timeout(), Some(ms(1000 + 1200)));
+}
+
+#[test]
+fn an_error_of_a_whole_path_that_speaks_of_size_ends_nothing() {
+    let mut agent = agent();
+    let path = path("192.0.2.1:3478");
+    agent.start_binding(BindingConfig::once(path), Instant::ZERO).unwrap();
+    sent(&mut agent);
+    let whole_path = Receipt::of(path, &[]).unwrap();
+    agent.handle_send_error(&whole_path, SendError::MessageTooLarge, ms(1));
+    assert_eq!((events(&mut agent).len(), agent.operation_count()), (0, 1));
+    agent.handle_send_error(&whole_path, SendError::Refused, ms(2));
+    assert_eq!((events(&mut agent).len(), agent.operation_count()), (1, 0));
+}
+
+#[test]
+fn the_header_of_a_request_names_it_and_other_protocols_bytes_name_nothing() {
+    let mut agent = agent();
+    let path = path("192.0.2.1:3478");
+    let start = |agent: &mut Agent| agent.start_binding(BindingConfig::once(path), Instant::ZERO).unwrap();
+    let [_, ended, _] = [(); 3].map(|()| start(&mut agent));
+    let requests: Vec<Vec<u8>> = agent.transmits().map(|transmit| transmit.payload.to_vec()).collect();
+    for payload in [&[0x80; 40][..], b"hello", &requests[1][..19]] {
+        assert_eq!(Receipt::of(path, payload), None);
+    }
+    let receipt = Receipt::of(path, &requests[1][..20]).unwrap();
+    agent.handle_send_error(&receipt, SendError::MessageTooLarge, ms(1));
+    let told: Vec<_> = events(&mut agent).iter().map(|told| (told.id, told.is_last)).collect();
+    assert_eq!((told, agent.operation_count()), (alloc::vec![(ended, true)], 2));
+}
+
+#[test]
+fn a_thousand_operations_in_one_slot_have_a_thousand_ids() {
+    let mut agent = agent();
+    let config = BindingConfig::once(path("192.0.2.1:3478"));
+    let mut ids: Vec<_> = (0..500)
+        .flat_map(|_| {
+            let binding = agent.start_binding(config.clone(), Instant::ZERO).unwrap();
+            assert!(agent.binding(binding).is_some() && agent.server(binding).is_none());
+            agent.cancel(binding, Instant::ZERO).unwrap();
+            let server = agent.start_server(ServerConfig::default(), Instant::ZERO).unwrap();
+            assert!(agent.server(server).is_some() && agent.binding(server).is_none());
+            agent.cancel(server, Instant::ZERO).unwrap();
+            [binding, server]
+        })
+        .collect();
+    let server = agent.start_server(ServerConfig::default(), Instant::ZERO).unwrap();
+    assert!(ids.iter().all(|id| agent.server(*id).is_none()));
+    agent.cancel(server, Instant::ZERO).unwrap();
+    agent.start_binding(config, Instant::ZERO).unwrap();
+    assert!(ids.iter().all(|id| agent.binding(*id).is_none()));
+    assert!(ids.iter().all(|id| id.as_u64() != 0));
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 1000);
+}
+
+#[test]
+fn malformed_stun_is_consumed_and_counted_and_changes_nothing() {
+    let mut agent = agent();
+    let id = agent.start_binding(BindingConfig::once(path("192.0.2.1:3478")), Instant::ZERO).unwrap();
+    agent.start_server(ServerConfig::default(), Instant::ZERO).unwrap();
+    let (asked, transaction) = sent(&mut agent)[0];
+    for class in [Class::SuccessResponse, Class::ErrorResponse, Class::Request] {
+        let mut overrun = message(class, transaction, |builder| {
+            builder.add(&XorMappedAddress(MAPPED.parse().unwrap())).unwrap();
+        });
+        overrun[23] += 4; // the attribute's length, beyond the end of the message
+        offer(&mut agent, asked, &overrun, ms(1));
+    }
+    assert_eq!((agent.counters().dropped(DropReason::Malformed), agent.counters().total()), (3, 3));
+    assert_eq!(agent.binding(id).unwrap().counters().total(), 0);
+    assert_eq!(
+        (agent.poll_timeout(), sent(&mut agent).len(), events(&mut agent).len()),
+        (Some(ms(500)), 0, 0)
+    );
+    offer(&mut agent, asked, &success(transaction), ms(2));
+    assert_eq!((events(&mut agent).len(), agent.counters().latest()), (1, None));
+}

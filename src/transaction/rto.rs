@@ -200,6 +200,15 @@ mod tests {
     }
 
     #[test]
+    fn a_slow_configuration_doubles_without_a_cap() {
+        let config =
+            RetransmissionConfig { initial_rto: Duration::from_secs(10), ..RetransmissionConfig::default() };
+        let (sends, end) = sends(&config, Transport::Udp, 0);
+        assert_eq!(sends, [0, 10_000, 30_000, 70_000, 150_000, 310_000, 630_000]);
+        assert_eq!(end, 790_000);
+    }
+
+    #[test]
     fn absurd_configurations_are_clamped_and_end() {
         let zero = RetransmissionConfig { initial_rto: Duration::ZERO, rc: 0, rm: 0, ti: Duration::ZERO };
         assert_eq!(sends(&zero, Transport::Udp, 0), (alloc::vec![0], 1));
@@ -227,6 +236,16 @@ mod tests {
             path.note(Duration::from_millis(800));
         }
         assert_eq!(path.rto().as_millis(), 801);
+    }
+
+    #[test]
+    fn a_backed_off_rto_lasts_until_a_round_trip_is_measured() {
+        let mut path = RttEstimator::default();
+        path.note(Duration::from_millis(100));
+        path.note_retransmitted(Duration::from_secs(2));
+        assert_eq!(path.rto(), Duration::from_secs(4));
+        path.note(Duration::from_millis(100));
+        assert_eq!(path.rto(), Duration::from_millis(100 + 4 * 75 / 2));
     }
 
     #[test]

@@ -410,3 +410,114 @@ fn the_longest_username_fits_with_both_signatures_and_fingerprint() {
     let mut binding = start(BindingConfig { credentials, ..BindingConfig::once(path()) });
     assert_eq!(sent(&mut binding)[0].len(), MAX_REQUEST);
 }
+
+#[test]
+fn a_response_with_a_broken_seal_is_dropped_and_the_true_one_wins() {
+    let mut binding = start(BindingConfig::once(path()));
+    let sealed = |id, address: &str| {
+        response(Class::SuccessResponse, id, |builder| {
+            builder.add(&XorMappedAddress(address.parse().unwrap())).unwrap();
+            builder.add_fingerprint().unwrap();
+        })
+    };
+    answer(&mut binding, ms(1), |id| {
+        let mut broken = sealed(id, "198.51.100.66:666");
+        *broken.last_mut().unwrap() ^= 1;
+        broken
+    });
+    assert_eq!((events(&mut binding).len(), binding.counters().dropped(DropReason::BadFingerprint)), (0, 1));
+    answer(&mut binding, ms(2), |id| sealed(id, MAPPED));
+    let (address, rtt) = (MAPPED.parse().unwrap(), Some(Duration::from_millis(2)));
+    assert_eq!(events(&mut binding), [BindingEvent::Mapped { address, rtt }]);
+}
+
+#[test]
+fn an_unknown_required_attribute_counts_in_an_error_too() {
+    let mut binding = start(BindingConfig::new(path()));
+    let attribute = AttributeType::new(0x7FFE);
+    answer(&mut binding, ms(1), |id| {
+        response(Class::ErrorResponse, id, |builder| {
+            builder.add(&ErrorCode { code: 500, reason: b"" }).unwrap();
+            builder.add_raw(attribute, b"abcd").unwrap();
+        })
+    });
+    assert_eq!(events(&mut binding), failed(FailureReason::UnknownAttribute { attribute }));
+}
+
+#[test]
+fn a_success_lets_the_backoff_begin_anew() {
+    let mut binding = start(BindingConfig::new(path()));
+    for _ in 0..2 {
+        let failed_at = binding.now.get();
+        answer(&mut binding, failed_at, |id| error(id, 500));
+        assert_eq!(binding.deadline().unwrap().1, WakeReason::Retry);
+        let (due, _) = binding.deadline().unwrap();
+        assert!(due.saturating_since(failed_at) <= Duration::from_secs(1));
+        binding.handle_timeout(due);
+        answer(&mut binding, due, |id| success(id, MAPPED));
+        events(&mut binding);
+        wake(&mut binding);
+    }
+}
+
+#[test]
+fn crowds_do_not_return_in_step() {
+    let due = |seed| {
+        let entropy = Entropy::from_seed([seed; 32]);
+        let mut binding = Binding::new(BindingConfig::new(path()), entropy, Instant::ZERO).unwrap();
+        answer(&mut binding, ms(1), |id| error(id, 500));
+        binding.deadline().unwrap()
+    };
+    assert_ne!(due(1), due(2));
+}
+
+#[test]
+fn unsigned_answers_count_against_their_own_request_only() {
+    let mut binding = start(signed(BindingConfig::new(path())));
+    answer(&mut binding, ms(1), |id| error(id, 401));
+    for reason in [FailureReason::IntegrityViolated { code: 401, count: 1 }, FailureReason::Timeout] {
+        while binding.outstanding().is_some() {
+            sent(&mut binding);
+            wake(&mut binding);
+        }
+        let [BindingEvent::Retrying { reason: given, .. }] = events(&mut binding)[..] else {
+            panic!("not retrying");
+        };
+        assert_eq!(given, reason);
+        wake(&mut binding);
+    }
+}
+
+#[test]
+fn an_unsigned_answer_on_a_stream_that_is_kept_alive_makes_room_for_the_next_request() {
+    let tcp = FiveTuple { transport: Transport::Tcp, ..path() };
+    let mut binding = start(signed(BindingConfig::new(tcp)));
+    sent(&mut binding);
+    answer(&mut binding, ms(5), |id| error(id, 400));
+    let reason = FailureReason::IntegrityViolated { code: 400, count: 1 };
+    assert!(
+        matches!(events(&mut binding)[..], [BindingEvent::Retrying { reason: given, .. }] if given == reason)
+    );
+    let now = wake(&mut binding);
+    assert_eq!(sent(&mut binding).len(), 1);
+    answer(&mut binding, now, |id| signed_success(id, IntegrityAlgorithm::Sha256));
+    assert!(matches!(events(&mut binding)[..], [BindingEvent::Mapped { .. }]));
+}
+
+#[test]
+fn a_path_slower_than_its_rto_is_asked_once_from_the_second_request_on() {
+    let mut binding = start(BindingConfig::new(path()));
+    let sends = [(); 5].map(|()| {
+        let mut sends = sent(&mut binding).len();
+        let answered = binding.now.get().deadline_after(Duration::from_millis(700)).unwrap();
+        while binding.deadline().is_some_and(|(at, _)| at < answered) {
+            wake(&mut binding);
+            sends += sent(&mut binding).len();
+        }
+        answer(&mut binding, answered, |id| success(id, MAPPED));
+        events(&mut binding);
+        wake(&mut binding);
+        sends
+    });
+    assert_eq!(sends, [2, 1, 1, 1, 1]);
+}

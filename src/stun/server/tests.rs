@@ -21,7 +21,7 @@ fn guarded() -> Server {
 }
 
 fn message(class: Class, method: Method, fill: impl FnOnce(&mut MessageBuilder<'_>)) -> Vec<u8> {
-    let mut buffer = [0; 2048];
+    let mut buffer = [0; 4096];
     let mut builder = MessageBuilder::new(&mut buffer, class, method, ID).unwrap();
     fill(&mut builder);
     builder.finish().to_vec()
@@ -204,4 +204,50 @@ fn replies_beyond_the_limit_are_dropped_and_counted() {
     let replies = core::iter::from_fn(|| server.poll_transmit().map(|_| ())).count();
     assert_eq!((replies, server.poll_timeout()), (Server::MAX_QUEUED_REPLIES, None));
     assert!(ask(&mut server, &bytes).is_some(), "the room of polled replies is given back");
+}
+
+#[test]
+fn a_server_with_one_algorithm_accepts_that_alone_even_beside_the_other() {
+    let (sha1, sha256) = (IntegrityAlgorithm::Sha1, IntegrityAlgorithm::Sha256);
+    let ask_only = |only, also_sha256| {
+        let credential = ShortTerm::new(b"alice", PASSWORD).unwrap().only(only);
+        let config = ServerConfig { local: None, credentials: Some(credential.into()) };
+        let mut server = Server::new(config, Instant::ZERO);
+        ask(&mut server, &signed_request(b"alice", PASSWORD, also_sha256)).unwrap()
+    };
+    for (only, also_sha256, expected) in
+        [(sha256, false, 401), (sha256, true, 200), (sha1, false, 200), (sha1, true, 200)]
+    {
+        let reply = ask_only(only, also_sha256);
+        let message = Message::parse(&reply).unwrap();
+        assert_eq!(code(&reply), expected, "{only:?}, {also_sha256}");
+        let signed_with = [sha1, sha256].map(|algorithm| message.has_integrity(algorithm));
+        assert_eq!(signed_with, [sha1, sha256].map(|algorithm| expected == 200 && algorithm == only));
+    }
+}
+
+#[test]
+fn a_broken_repetition_does_not_count_but_five_are_too_many() {
+    for (broken, reply) in [(1, Some(200)), (4, Some(200)), (5, None)] {
+        let mut server = plain();
+        let bytes = request(|builder| {
+            builder.add_raw(AttributeType::NONCE, b"n").unwrap();
+            (0..broken).for_each(|_| builder.add_raw(AttributeType::NONCE, &[b'n'; 764]).unwrap());
+        });
+        assert_eq!(ask(&mut server, &bytes).map(|reply| code(&reply)), reply, "{broken} broken");
+        let dropped = server.counters().dropped(DropReason::MalformedAttribute);
+        assert_eq!(dropped, u32::from(reply.is_none()));
+    }
+}
+
+#[test]
+fn an_unknown_attribute_that_repeats_is_listed_once() {
+    let bytes = request(|builder| {
+        for number in [0x4000, 0x4001, 0x4000, 0x4001] {
+            builder.add_raw(AttributeType::new(number), b"").unwrap();
+        }
+    });
+    let reply = ask(&mut plain(), &bytes).unwrap();
+    let listed = Message::parse(&reply).unwrap().find(AttributeType::UNKNOWN_ATTRIBUTES).unwrap();
+    assert_eq!((code(&reply), listed.value), (420, &[0x40, 0, 0x40, 1][..]));
 }

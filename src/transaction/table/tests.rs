@@ -206,3 +206,29 @@ fn failed(table: &mut Transactions<u8>, receipt: &Receipt) -> Vec<u8> {
     table.fail(receipt, SendError::NoRoute, |tag| tags.push(tag));
     tags
 }
+
+#[test]
+fn a_thousand_that_end_at_once_leave_few_buffers_behind() {
+    let mut table = Transactions::new(1000);
+    let ids: Vec<TransactionId> = (0..1000_u16)
+        .map(|number| {
+            let mut bytes = [0; 12];
+            bytes[..2].copy_from_slice(&number.to_be_bytes());
+            TransactionId::new(bytes)
+        })
+        .collect();
+    for id in &ids {
+        let request =
+            Request { id: *id, bytes: &[7; 20], path: path(Transport::Udp), socket_id: 0, tag: 0_u8 };
+        table.start(&request, &RETRANSMISSION, Duration::ZERO, Instant::ZERO).unwrap();
+    }
+    for (number, id) in ids.iter().enumerate() {
+        let ended = if number % 2 == 0 {
+            table.cancel(*id)
+        } else {
+            table.take(*id, Instant::ZERO).map(|completed| completed.tag)
+        };
+        assert_eq!(ended, Some(0));
+    }
+    assert_eq!(table.spare_buffers.len(), Transactions::<u8>::MAX_SPARE_BUFFERS);
+}
