@@ -1,14 +1,16 @@
 # make demo                        find your public address through the C ABI
 # make test                        everything that CI runs; installs what it needs on Debian as root
+# make fuzz SECONDS=60             every fuzz target for so long, under AddressSanitizer
 # make install PREFIX=/x           library, headers, pkg-config and CMake files
 .POSIX:
 PREFIX  = /usr/local
 DESTDIR =
 SERVER  =
+SECONDS = 60
 CC      = cc
 TARGET  = $${CARGO_TARGET_DIR:-target}
 
-.PHONY: all demo test check header install uninstall msrv clean
+.PHONY: all demo test check fuzz header install uninstall msrv clean
 
 all:
 	cargo build --profile dist --locked -p libstun-c
@@ -29,6 +31,9 @@ check:
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo test --locked --workspace
+
+fuzz:
+	tests/fuzz/run.sh $(SECONDS)
 
 header:
 	STUN_UPDATE_HEADER=1 cargo test --quiet -p libstun-c --lib header

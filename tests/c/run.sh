@@ -27,7 +27,7 @@ skip() {
 }
 have() { command -v "$1" >/dev/null 2>&1; }
 
-programs="layout null null_codec loop input output codec frame vectors threads stress"
+programs="layout null null_codec loop input output codec frame vectors replay threads stress"
 warnings="-Wall -Wextra -pedantic -Werror -Wconversion -I$root/include -g"
 # What `rustc --print native-static-libs` says of the archive on Linux.
 static="$LIBDIR/libstun.a -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc"
@@ -43,6 +43,7 @@ shared_lib() {
 arguments() {
     case $1/$2 in
     vectors/*) echo "$BUILD/vectors.txt" ;;
+    replay/*) echo "$root"/tests/vectors/traces/*.trace ;;
     stress/asan) echo 20000 ;;
     stress/valgrind) echo 2000 ;;
     threads/asan) echo 5000 ;;

@@ -1,6 +1,6 @@
 //! Raw pointers to checked references. Every dereference of a caller's pointer in the crate is here.
 
-use core::mem::{MaybeUninit, size_of};
+use core::mem::{MaybeUninit, align_of, size_of};
 
 use crate::status::{Misuse, stun_status_code::*};
 
@@ -132,7 +132,9 @@ pub(crate) unsafe fn growable_size<T: Growable>(pointer: *const T) -> Result<u32
 fn checked_size<T: Growable>(claimed: u32) -> Result<usize, Misuse> {
     /// No struct of this library will ever be larger; a larger claim is an uninitialised field.
     const ABSURD: u32 = 4096;
-    if claimed < T::MIN_SIZE || claimed > ABSURD {
+    // Every version's size is a multiple of the alignment. Other sizes could cut a pointer in two.
+    let is_aligned = (claimed as usize).checked_rem(align_of::<T>()) == Some(0);
+    if claimed < T::MIN_SIZE || claimed > ABSURD || !is_aligned {
         return Err(Misuse(STUN_E_INVALID, "struct_size is not the size of that struct"));
     }
     Ok((claimed as usize).min(size_of::<T>()))
