@@ -1,16 +1,19 @@
 # make demo                        find your public address through the C ABI
 # make test                        everything that CI runs; installs what it needs on Debian as root
 # make fuzz SECONDS=60             every fuzz target for so long, under AddressSanitizer
+# make sim SEEDS=1000000           so many whole networks, each from a seed of its own
+# make teeth                       breaks the core on purpose, and says which check notices
 # make install PREFIX=/x           library, headers, pkg-config and CMake files
 .POSIX:
 PREFIX  = /usr/local
 DESTDIR =
 SERVER  =
 SECONDS = 60
+SEEDS   = 1000000
 CC      = cc
 TARGET  = $${CARGO_TARGET_DIR:-target}
 
-.PHONY: all demo test check fuzz header install uninstall msrv clean
+.PHONY: all demo test check fuzz sim teeth header install uninstall msrv clean
 
 all:
 	cargo build --profile dist --locked -p libstun-c
@@ -34,6 +37,12 @@ check:
 
 fuzz:
 	tests/fuzz/run.sh $(SECONDS)
+
+sim:
+	cargo run --quiet --locked --release -p libstun-sim -- --seeds $(SEEDS)
+
+teeth:
+	python3 tests/tools/teeth.py
 
 header:
 	STUN_UPDATE_HEADER=1 cargo test --quiet -p libstun-c --lib header

@@ -411,7 +411,9 @@ impl Machine for Agent {
 
     fn handle_timeout(&mut self, now: Instant) {
         let now = self.begin(now);
-        while let Some(slot) = self.timers.pop_due(now) {
+        // Each operation once: were one to leave its deadline in the past, the host would see it, not hang.
+        for _ in 0..self.operations.len() {
+            let Some(slot) = self.timers.pop_due(now) else { return };
             if let Some(operation) = self.operations.get_mut(slot as usize) {
                 operation.handle_timeout(now);
                 self.note(slot);

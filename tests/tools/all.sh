@@ -26,12 +26,19 @@ no_std() {
     cargo test --quiet --locked -p libstun --lib --no-default-features
 }
 
+# 10^5 random networks; the time limit only turns a loop without end into a failure.
+sim() {
+    timeout 600 cargo run --quiet --locked --release -p libstun-sim -- --seeds 100000 &&
+        echo "sim: 1 passed, 0 failed, 0 skipped"
+}
+
 rm -f "$logs"/*.log
 step format cargo fmt --all --check
 step lint cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
 step docs env RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps --workspace
 step rust cargo test --quiet --locked --workspace
 step no-std no_std
+step sim sim
 step library cargo build --quiet --locked --profile dist -p libstun-c
 step abi tests/abi/check.sh
 step c tests/c/run.sh

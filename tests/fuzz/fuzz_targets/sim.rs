@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| libstun_sim::fuzz_entry(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| harness::sim(data));

@@ -21,18 +21,19 @@ pub use c_abi::c_abi;
 pub use classify::classify;
 pub use decode::decode;
 pub use encode::encode;
+pub use libstun_sim::fuzz_entry as sim;
 pub use stream::stream;
 
 /// A target: its name, and what it runs.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     ("decode", decode),
     ("encode", encode),
     ("stream", stream),
     ("classify", classify),
     ("agent", agent),
     ("c_abi", c_abi),
-    // ("sim", libstun_sim::fuzz_entry),
+    ("sim", sim),
 ];

@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+"""Breaks the core on purpose, one way at a time, and says which check notices. Usage: teeth.py [FOLDER]
+
+Works in a copy of the tree in FOLDER (default: target/teeth). A break that nothing notices is a failure, and so is
+one that cannot be applied any more: the list below has to follow the code.
+"""
+
+import pathlib
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+# What is broken, in which file, and how.
+BREAKS = [
+    ("a deadline fires a nanosecond late", "src/time/timer_table.rs", "if at > now {", "if at >= now {"),
+    ("a response is accepted from any address", "src/transaction/table.rs",
+     "if entry.path.admits(path) { Ok(entry.tag) }", "if entry.path.admits(path) || true { Ok(entry.tag) }"),
+    ("the last wait is dropped", "src/transaction/rto.rs",
+     "if self.has_sends_left() { self.wait } else { self.last_wait }", "self.wait"),
+    ("now may run backwards", "src/time/mod.rs", "self.0 = self.0.max(now);", "self.0 = now;"),
+    ("the server's queue has no bound", "src/stun/server/mod.rs",
+     "if self.replies.len() >= Self::MAX_QUEUED_REPLIES {", "if self.replies.len() >= usize::MAX {"),
+    ("queued output does not count as a deadline", "src/stun/binding/mod.rs",
+     "earliest(queued.then_some(self.now.get()),", "earliest(queued.then_some(self.now.get()).filter(|_| false),"),
+    ("unsigned responses are accepted", "src/stun/binding/mod.rs",
+     "ResponseCheck::Discard => Err(DropReason::Unauthenticated)", "ResponseCheck::Discard => Ok(())"),
+    ("the refresh comes twice as late", "src/stun/binding/mod.rs",
+     "last_sent.deadline_after(interval)", "last_sent.deadline_after(interval.saturating_mul(2))"),
+    ("the agent hides output behind an ended request", "src/agent/mod.rs",
+     "            self.with_transmits.remove(slot);\n        }\n        if operation.queued_events",
+     "        }\n        if operation.queued_events"),
+    ("the RTO doubles once too early", "src/transaction/rto.rs",
+     "let wait = if self", "self.wait = self.wait.saturating_mul(2);\n        let wait = if self"),
+    ("a transaction id is used twice", "src/stun/binding/mod.rs",
+     "TransactionId::new(self.entropy.bytes())", "TransactionId::new([7; 12])"),
+    ("a covered attribute may stand behind the signature", "src/wire/message.rs",
+     "self.landmarks.first_seal().unwrap_or(self.bytes.len())", "self.bytes.len()"),
+]
+
+# What may notice, cheapest first.
+CHECKS = [
+    ("traces", ["cargo", "test", "--quiet", "--test", "trace"]),
+    ("fuzz corpus", ["cargo", "test", "--quiet", "-p", "libstun-fuzz-harness"]),
+    ("contract", ["cargo", "test", "--quiet", "--test", "contract"]),
+    ("simulator", ["cargo", "run", "--quiet", "--release", "-p", "libstun-sim", "--", "--seeds", "2000"]),
+]
+
+
+def main() -> int:
+    copy = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "target" / "teeth"
+    lines, survivors = [], 0
+    for name, file, old, new in BREAKS:
+        fresh(copy)
+        path = copy / file
+        text = path.read_text()
+        if text.count(old) != 1:
+            print(f"cannot be applied: {name}")
+            return 1
+        path.write_text(text.replace(old, new))
+        caught = [check for check, command in CHECKS if not passes(copy, command)]
+        survivors += not caught
+        lines.append(f"| {name} | {', '.join(caught) or 'NOTHING'} |")
+        print(lines[-1], flush=True)
+    print(f"teeth: {len(BREAKS) - survivors} passed, {survivors} failed, 0 skipped")
+    return 1 if survivors else 0
+
+
+def fresh(copy: pathlib.Path) -> None:
+    """Makes the copy equal to the tree, and keeps what it has built."""
+    files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout
+    for name in filter(None, files.decode().split("\0")):
+        source, target = ROOT / name, copy / name
+        if source.exists() and (not target.exists() or source.read_bytes() != target.read_bytes()):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+
+
+def passes(copy: pathlib.Path, command: list[str]) -> bool:
+    try:
+        return subprocess.run(command, cwd=copy, capture_output=True, timeout=180).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False  # a loop that does not end is noticed too
+
+
+if __name__ == "__main__":
+    sys.exit(main())
