@@ -44,7 +44,7 @@ CHECKS = [
     ("traces", ["cargo", "test", "--quiet", "--test", "trace"]),
     ("fuzz corpus", ["cargo", "test", "--quiet", "-p", "libstun-fuzz-harness"]),
     ("contract", ["cargo", "test", "--quiet", "--test", "contract"]),
-    ("simulator", ["cargo", "run", "--quiet", "--release", "-p", "libstun-sim", "--", "--seeds", "2000"]),
+    ("simulator", ["cargo", "run", "--quiet", "-p", "libstun-sim", "--", "--seeds", "400"]),
 ]
 
 

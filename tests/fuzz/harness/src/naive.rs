@@ -38,14 +38,20 @@ pub struct Attribute {
     pub value: Vec<u8>,
 }
 
+/// Whether the header is one of STUN, cookie and length included, whatever follows it.
+#[must_use]
+pub fn is_framed(bytes: &[u8]) -> bool {
+    if bytes.len() < 20 || bytes[0] >= 0x40 || bytes[4..8] != [0x21, 0x12, 0xA4, 0x42] {
+        return false;
+    }
+    let length = number(bytes, 2);
+    length % 4 == 0 && 20 + length == bytes.len()
+}
+
 /// Reads a message; `None` if the bytes are none.
 #[must_use]
 pub fn read(bytes: &[u8]) -> Option<Message> {
-    if bytes.len() < 20 || bytes[0] >= 0x40 || bytes[4..8] != [0x21, 0x12, 0xA4, 0x42] {
-        return None;
-    }
-    let length = number(bytes, 2);
-    if length % 4 != 0 || 20 + length != bytes.len() {
+    if !is_framed(bytes) {
         return None;
     }
     let attributes = attributes(bytes)?;
