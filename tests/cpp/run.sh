@@ -10,20 +10,7 @@ LIBDIR=$(cd "$LIBDIR" && pwd)
 WARNINGS="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror"
 STATIC_LIBS=${STATIC_LIBS:--lgcc_s -lutil -lrt -lpthread -lm -ldl -lc}
 SANITIZE="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
-passed=0 failed=0 skipped=0
-
-# check NAME COMMAND...: a command that must succeed.
-check() {
-    name=$1
-    shift
-    if "$@" >"$BUILD/log" 2>&1; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED $name" >&2
-        cat "$BUILD/log" >&2
-    fi
-}
+. tests/tools/report.sh
 
 # count NAME PROGRAM: runs a test program and adds its own counts.
 count() {

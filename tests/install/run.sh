@@ -13,20 +13,7 @@ BUILD=$(cd "$BUILD" && pwd)
 LIBRARIES=$(cd "$LIBRARIES" && pwd)
 export LIBRARIES
 prefix=$BUILD/prefix
-passed=0 failed=0 skipped=0
-
-# check NAME COMMAND...: a command that must succeed.
-check() {
-    name=$1
-    shift
-    if "$@" >"$BUILD/log" 2>&1; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED $name" >&2
-        cat "$BUILD/log" >&2
-    fi
-}
+. tests/tools/report.sh
 
 # has PROGRAM NAME: a program that is there; else its checks are skipped loudly, or fail in CI.
 has() {

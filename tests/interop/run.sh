@@ -10,7 +10,7 @@ rm -rf "$BUILD"
 mkdir -p "$BUILD"
 BUILD=$(cd "$BUILD" && pwd)
 LIBDIR=$(cd "$LIBDIR" && pwd)
-passed=0 failed=0 skipped=0
+. tests/tools/report.sh
 coturn_pid='' server_pid=''
 
 # Only what was started here, each by its own number.
@@ -23,20 +23,6 @@ stop_all() {
 }
 trap stop_all EXIT
 trap 'exit 1' HUP INT TERM
-
-# check NAME COMMAND...: a command that must succeed.
-check() {
-    name=$1
-    shift
-    if "$@" >"$BUILD/log" 2>&1; then
-        passed=$((passed + 1))
-        sed -n "s/^mapped address/$name: &/p" "$BUILD/log" | head -n 1
-    else
-        failed=$((failed + 1))
-        echo "FAILED $name" >&2
-        cat "$BUILD/log" >&2
-    fi
-}
 
 # skip WHAT CHECKS: what is not there is skipped aloud, and in CI it is a failure.
 skip() {
