@@ -83,6 +83,8 @@
 //! - Requests to one server are not yet limited to ten at a time (RFC 8489 s6.2): a host that starts many
 //!   bindings paces the starts.
 //! - A server drops known attributes with impossible values in silence instead of answering 400.
+//! - In a URI, percent-encoded names and names that end in a number are refused (RFC 3986 s3.2.2): see
+//!   [`wire::uri`].
 
 #![no_std]
 #![forbid(unsafe_code)]

@@ -11,6 +11,7 @@ mod header;
 mod integrity;
 mod message;
 pub mod stream;
+pub mod uri;
 mod writer;
 
 pub use builder::MessageBuilder;
