@@ -1,6 +1,7 @@
 //! The one shape of every machine, and the words it answers with.
 
 use core::fmt::Debug;
+use core::net::SocketAddr;
 
 use crate::net::{Datagram, FiveTuple, Outcome, SendError, Transmit};
 use crate::time::Instant;
@@ -63,6 +64,42 @@ pub trait Machine {
     fn wake_reason(&self) -> Option<WakeReason>;
 }
 
+/// What an agent asks of a machine that it houses, beyond what a host does.
+pub(crate) trait Usage: Machine {
+    /// What a datagram is to this machine; acts on it if it is its own.
+    fn receive(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition;
+
+    /// Its next deadline, queued output aside.
+    fn deadline(&self) -> Option<(Instant, WakeReason)>;
+
+    /// What `poll_transmit` will give, in its order, leaving it queued.
+    fn transmits(&self) -> impl Iterator<Item = Transmit<'_>>;
+
+    /// How many datagrams are queued.
+    fn queued_transmits(&self) -> usize;
+
+    /// How many events are queued.
+    fn queued_events(&self) -> usize;
+
+    /// The ids under which it waits for messages, each once, and who was asked.
+    fn outstanding(&self) -> impl Iterator<Item = (TransactionId, SocketAddr)>;
+
+    /// Whether it has given its last event, or will with those that are queued.
+    fn is_ended(&self) -> bool;
+
+    /// Whether it asks on that path: only then can an error there concern it.
+    fn asks_on(&self, path: &FiveTuple) -> bool;
+
+    /// The server that it would send a new request to, if it was told to ask first: only so many may be
+    /// outstanding at one server (RFC 8489 s6.2), and the agent alone knows how many are.
+    fn wish(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    /// Lets it send the request that it wishes to.
+    fn grant(&mut self, _now: Instant) {}
+}
+
 impl Transmit<'_> {
     /// What to keep of this transmit in order to report later that it failed.
     #[must_use]
@@ -117,6 +154,14 @@ pub enum WakeReason {
     Refresh,
     /// A failed request is due again after its backoff.
     Retry,
+    /// A request that had to wait for others to the same server may be sent.
+    Pacing,
+    /// The next of several addresses or servers is tried.
+    Attempt,
+    /// The next measurement of a NAT probe is due.
+    Measurement,
+    /// An operation's own deadline, which the host gave it.
+    Deadline,
 }
 
 impl WakeReason {
@@ -129,6 +174,10 @@ impl WakeReason {
             Self::TransactionTimeout => "transaction timeout",
             Self::Refresh => "refresh",
             Self::Retry => "retry",
+            Self::Pacing => "pacing",
+            Self::Attempt => "attempt",
+            Self::Measurement => "measurement",
+            Self::Deadline => "deadline",
         }
     }
 }
@@ -161,6 +210,8 @@ pub enum DropReason {
     Unexpected,
     /// STUN by its cookie and length, and broken inside.
     Malformed,
+    /// The network of the source has used up what a server gives to those who have proved nothing.
+    OverBudget,
 }
 
 impl DropReason {
@@ -178,6 +229,7 @@ impl DropReason {
         Self::QueueFull,
         Self::Unexpected,
         Self::Malformed,
+        Self::OverBudget,
     ];
 
     /// A lower-case sentence for logs.
@@ -196,6 +248,7 @@ impl DropReason {
             Self::QueueFull => "queue for replies is full",
             Self::Unexpected => "STUN that no operation expects",
             Self::Malformed => "malformed STUN",
+            Self::OverBudget => "the source's network has used up its budget",
         }
     }
 }
@@ -271,9 +324,9 @@ mod tests {
             counters.note(Disposition::Dropped(*reason));
             assert_eq!((counters.dropped(*reason), counters.latest()), (1, Some(*reason)));
         }
-        assert_eq!(counters.total(), 12);
+        assert_eq!(counters.total(), 13);
         counters.note(Disposition::Done);
-        assert_eq!((counters.total(), counters.latest()), (12, None));
+        assert_eq!((counters.total(), counters.latest()), (13, None));
     }
 
     #[test]

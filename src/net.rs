@@ -1,6 +1,6 @@
 //! Where a datagram comes from and goes to: the words that every machine shares with its host.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// How bytes travel between the host's socket and the remote.
 ///
@@ -190,6 +190,9 @@ pub(crate) fn same_endpoint(a: &SocketAddr, b: &SocketAddr) -> bool {
         _ => false,
     }
 }
+
+/// Stands for every local address.
+pub(crate) const EVERYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// Whether a single host can be there: no port 0, no unspecified, multicast or broadcast address.
 pub(crate) fn is_endpoint(address: &SocketAddr) -> bool {

@@ -1,5 +1,6 @@
 //! Houses any number of operations behind one set of calls and one deadline.
 
+mod event;
 mod operation;
 mod routes;
 
@@ -8,16 +9,17 @@ use alloc::vec::Vec;
 
 use slab::Slab;
 
+pub use event::{AgentEvent, Event};
 pub use operation::OperationId;
 use operation::{Housed, Operation};
-use routes::{EVERYWHERE, Routes};
+use routes::Routes;
 
 use crate::entropy::Entropy;
 use crate::machine::{Counters, Disposition, DropReason, Machine, Receipt, WakeReason};
 use crate::net::{Datagram, Outcome, SendError, Transmit};
 use crate::ready::ReadyQueue;
 use crate::stun::binding::ConfigError;
-use crate::stun::{Binding, BindingConfig, BindingEvent, Server, ServerConfig};
+use crate::stun::{Binding, BindingConfig, Server, ServerConfig};
 use crate::time::{Instant, Now, TimerTable, earliest};
 use crate::transaction::RtoCache;
 use crate::wire::{Class, Classification, Message, classify};
@@ -59,25 +61,6 @@ pub struct Agent {
     round_trips: RtoCache,
     counters: Counters,
     now: Now,
-}
-
-/// What happened, and to which operation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AgentEvent {
-    /// The operation.
-    pub id: OperationId,
-    /// What happened to it.
-    pub event: Event,
-    /// Whether it is the operation's last: its id is unknown from now on.
-    pub is_last: bool,
-}
-
-/// What an operation tells its host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
-    /// A binding's.
-    Binding(BindingEvent),
 }
 
 /// Why an operation cannot be started.
@@ -145,7 +128,8 @@ impl Agent {
     }
 
     /// Starts a binding, which asks at once. Its id stays valid until its last event has been polled:
-    /// [`BindingEvent::Failed`], or the first [`BindingEvent::Mapped`] if it asks once.
+    /// [`Failed`](crate::stun::BindingEvent::Failed), or the first
+    /// [`Mapped`](crate::stun::BindingEvent::Mapped) if it asks once.
     ///
     /// # Errors
     /// The configuration contradicts itself, or there are too many operations; nothing was started.
@@ -165,12 +149,13 @@ impl Agent {
     pub fn start_server(&mut self, config: ServerConfig, now: Instant) -> Result<OperationId, StartError> {
         let now = self.begin(now);
         self.check_room()?;
-        let local = config.local.unwrap_or(EVERYWHERE);
-        if self.routes.requests_at(&local).is_some() {
+        let server = Server::new(config, now);
+        if server.listening().any(|local| self.routes.requests_at(&local).is_some()) {
             return Err(StartError::AddressTaken);
         }
-        let id = self.house(Housed::Server(Box::new(Server::new(config, now))));
-        self.routes.add_request(id.slot(), local);
+        let listening = server.listening();
+        let id = self.house(Housed::Server(Box::new(server)));
+        listening.for_each(|local| self.routes.add_request(id.slot(), local));
         Ok(id)
     }
 
@@ -200,19 +185,13 @@ impl Agent {
     /// A binding, to ask for its path or mapped address; `None` once its last event has been polled.
     #[must_use]
     pub fn binding(&self, id: OperationId) -> Option<&Binding> {
-        match &self.operation(id)?.machine {
-            Housed::Binding(binding) => Some(binding),
-            Housed::Server(_) => None,
-        }
+        self.operation(id)?.machine.as_binding()
     }
 
     /// A server, to ask for what it has answered and dropped.
     #[must_use]
     pub fn server(&self, id: OperationId) -> Option<&Server> {
-        match &self.operation(id)?.machine {
-            Housed::Server(server) => Some(server),
-            Housed::Binding(_) => None,
-        }
+        self.operation(id)?.machine.as_server()
     }
 
     /// What was dropped, by reason, by the agent and all its operations.
@@ -283,10 +262,10 @@ impl Agent {
     }
 
     fn remove(&mut self, slot: u32) {
-        let Some(operation) = self.operations.try_remove(slot as usize) else { return };
-        self.routes.set_response(slot, operation.routed, None);
-        if let Housed::Server(server) = &operation.machine {
-            self.routes.remove_request(slot, server.local().unwrap_or(EVERYWHERE));
+        let Some(mut operation) = self.operations.try_remove(slot as usize) else { return };
+        self.routes.set_responses(slot, &mut operation.routed, core::iter::empty);
+        if let Some(server) = operation.machine.as_server() {
+            server.listening().for_each(|local| self.routes.remove_request(slot, local));
         }
         self.timers.set(slot, None);
         self.with_transmits.remove(slot);
@@ -296,9 +275,7 @@ impl Agent {
     /// After every call to an operation: its route, its deadline, and its place in the ready queues.
     fn note(&mut self, slot: u32) {
         let Some(operation) = self.operations.get_mut(slot as usize) else { return };
-        let outstanding = operation.outstanding();
-        self.routes.set_response(slot, operation.routed, outstanding);
-        operation.routed = outstanding;
+        operation.route(&mut self.routes);
         self.timers.set(slot, operation.deadline().map(|(at, _)| at));
         // A response or an error takes back a retransmission that nobody has polled.
         if operation.queued_transmits() > 0 {
@@ -311,35 +288,35 @@ impl Agent {
         }
     }
 
-    /// The operation that a well-formed message is for.
-    fn route(&self, message: &Message<'_>, datagram: &Datagram<'_>) -> Result<u32, DropReason> {
-        match message.class() {
-            Class::SuccessResponse | Class::ErrorResponse => {
-                self.routes.response(message.transaction_id()).ok_or(DropReason::UnknownTransaction)
-            }
-            Class::Request | Class::Indication => {
-                self.routes.request(&datagram.path.local).ok_or(DropReason::Unexpected)
-            }
-        }
-    }
-
     /// Finds the operation that a message is for. Well-formed STUN that nobody claims is dropped: it is never
     /// anybody's application data.
     fn dispatch(&mut self, message: &Message<'_>, datagram: &Datagram<'_>, now: Instant) -> Disposition {
-        match self.route(message, datagram).map(|slot| self.deliver(slot, datagram, now)) {
-            Ok(Disposition::Unclaimed) if message.class() == Class::Request => {
-                Disposition::Dropped(DropReason::UnsupportedMethod)
+        let is_response = message.class().is_response();
+        // A request under an id of ours is one that a NAT has turned back: it goes to whoever sent it.
+        if let Some(slot) = self.routes.response(message.transaction_id()) {
+            match self.deliver(slot, datagram, now) {
+                Disposition::Unclaimed if is_response => return Disposition::Dropped(DropReason::Unexpected),
+                Disposition::Unclaimed => {}
+                disposition => return disposition,
             }
-            Ok(Disposition::Unclaimed) => Disposition::Dropped(DropReason::Unexpected),
-            Ok(disposition) => disposition,
-            Err(reason) => Disposition::Dropped(reason),
+        }
+        if is_response {
+            return Disposition::Dropped(DropReason::UnknownTransaction);
+        }
+        let Some(slot) = self.routes.request(&datagram.path.local) else {
+            return Disposition::Dropped(DropReason::Unexpected);
+        };
+        match (self.deliver(slot, datagram, now), message.class()) {
+            (Disposition::Unclaimed, Class::Request) => Disposition::Dropped(DropReason::UnsupportedMethod),
+            (Disposition::Unclaimed, _) => Disposition::Dropped(DropReason::Unexpected),
+            (disposition, _) => disposition,
         }
     }
 
     fn deliver(&mut self, slot: u32, datagram: &Datagram<'_>, now: Instant) -> Disposition {
         let Some(operation) = self.operations.get_mut(slot as usize) else { return Disposition::Unclaimed };
         let disposition = operation.receive(datagram, now);
-        if let Housed::Binding(binding) = &operation.machine {
+        if let Some(binding) = operation.machine.as_binding() {
             if disposition == Disposition::Done {
                 self.round_trips.put(binding.path().remote.ip(), binding.round_trips(), now);
             }

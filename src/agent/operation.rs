@@ -1,9 +1,10 @@
 //! One operation of an agent, whatever it is, and the id it is known by.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
-use super::Event;
-use crate::machine::{Disposition, Machine, Receipt, WakeReason};
+use super::event::Event;
+use crate::machine::{Disposition, Machine, Receipt, Usage, WakeReason};
 use crate::net::{Datagram, FiveTuple, SendError, Transmit};
 use crate::stun::{Binding, Server};
 use crate::time::Instant;
@@ -45,107 +46,128 @@ const SLOT_BITS: u32 = 20;
 pub(super) struct Operation {
     pub(super) id: OperationId,
     pub(super) machine: Housed,
-    /// The transaction id under which the agent routes responses to it.
-    pub(super) routed: Option<TransactionId>,
+    /// The transaction ids under which the agent routes messages to it.
+    pub(super) routed: Vec<TransactionId>,
     pub(super) is_in_ended: bool,
 }
 
-/// The machines that an agent houses. One arm for each usage; nothing else in the agent knows them.
-#[derive(Debug)]
-pub(super) enum Housed {
-    Binding(Box<Binding>),
-    Server(Box<Server>),
+/// Writes down what every usage is asked in the same way. One row for each usage; nothing else in the agent
+/// asks which one it is, but for the commands that only one of them has.
+macro_rules! usages {
+    ($($name:ident($machine:ty), $as_ref:ident, $as_mut:ident;)*) => {
+        /// The machines that an agent houses.
+        #[derive(Debug)]
+        pub(super) enum Housed {
+            $($name(Box<$machine>),)*
+        }
+
+        impl Housed {
+            $(
+                pub(super) fn $as_ref(&self) -> Option<&$machine> {
+                    match self {
+                        Self::$name(machine) => Some(machine),
+                        #[allow(unreachable_patterns)]
+                        _ => None,
+                    }
+                }
+
+                #[allow(dead_code)] // not every usage has commands
+                pub(super) fn $as_mut(&mut self) -> Option<&mut $machine> {
+                    match self {
+                        Self::$name(machine) => Some(machine),
+                        #[allow(unreachable_patterns)]
+                        _ => None,
+                    }
+                }
+            )*
+        }
+
+        impl Operation {
+            pub(super) fn receive(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition {
+                match &mut self.machine {
+                    $(Housed::$name(machine) => machine.receive(datagram, now),)*
+                }
+            }
+
+            pub(super) fn handle_timeout(&mut self, now: Instant) {
+                match &mut self.machine {
+                    $(Housed::$name(machine) => machine.handle_timeout(now),)*
+                }
+            }
+
+            pub(super) fn handle_send_error(&mut self, failed: &Receipt, error: SendError, now: Instant) {
+                match &mut self.machine {
+                    $(Housed::$name(machine) => machine.handle_send_error(failed, error, now),)*
+                }
+            }
+
+            pub(super) fn asks_on(&self, path: &FiveTuple) -> bool {
+                match &self.machine {
+                    $(Housed::$name(machine) => machine.asks_on(path),)*
+                }
+            }
+
+            pub(super) fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
+                match &mut self.machine {
+                    $(Housed::$name(machine) => machine.poll_transmit(),)*
+                }
+            }
+
+            pub(super) fn transmits(&self) -> impl Iterator<Item = Transmit<'_>> {
+                core::iter::empty()
+                    $(.chain(self.machine.$as_ref().into_iter().flat_map(|machine| machine.transmits())))*
+            }
+
+            pub(super) fn poll_event(&mut self) -> Option<Event> {
+                match &mut self.machine {
+                    $(Housed::$name(machine) => machine.poll_event().map(Event::from),)*
+                }
+            }
+
+            pub(super) fn queued_transmits(&self) -> usize {
+                match &self.machine {
+                    $(Housed::$name(machine) => machine.queued_transmits(),)*
+                }
+            }
+
+            pub(super) fn queued_events(&self) -> usize {
+                match &self.machine {
+                    $(Housed::$name(machine) => machine.queued_events(),)*
+                }
+            }
+
+            pub(super) fn deadline(&self) -> Option<(Instant, WakeReason)> {
+                match &self.machine {
+                    $(Housed::$name(machine) => machine.deadline(),)*
+                }
+            }
+
+            pub(super) fn is_ended(&self) -> bool {
+                match &self.machine {
+                    $(Housed::$name(machine) => Usage::is_ended(&**machine),)*
+                }
+            }
+
+            /// Tells the routes under which ids it waits now.
+            pub(super) fn route(&mut self, routes: &mut super::routes::Routes) {
+                let slot = self.id.slot();
+                match &self.machine {
+                    $(Housed::$name(machine) => {
+                        routes.set_responses(slot, &mut self.routed, || machine.outstanding().map(|(id, _)| id));
+                    })*
+                }
+            }
+        }
+    };
+}
+
+usages! {
+    Binding(Binding), as_binding, as_binding_mut;
+    Server(Server), as_server, as_server_mut;
 }
 
 impl Operation {
     pub(super) fn new(id: OperationId, machine: Housed) -> Self {
-        Self { id, machine, routed: None, is_in_ended: false }
-    }
-
-    pub(super) fn receive(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition {
-        match &mut self.machine {
-            Housed::Binding(binding) => binding.receive(datagram, now),
-            Housed::Server(server) => server.receive(datagram, now),
-        }
-    }
-
-    pub(super) fn handle_timeout(&mut self, now: Instant) {
-        match &mut self.machine {
-            Housed::Binding(binding) => binding.handle_timeout(now),
-            Housed::Server(server) => server.handle_timeout(now),
-        }
-    }
-
-    /// Whether it asks on that path: only then can an error there concern it.
-    pub(super) fn asks_on(&self, path: &FiveTuple) -> bool {
-        match &self.machine {
-            Housed::Binding(binding) => binding.path().admits(path),
-            Housed::Server(_) => false,
-        }
-    }
-
-    pub(super) fn handle_send_error(&mut self, failed: &Receipt, error: SendError, now: Instant) {
-        match &mut self.machine {
-            Housed::Binding(binding) => binding.handle_send_error(failed, error, now),
-            Housed::Server(server) => server.handle_send_error(failed, error, now),
-        }
-    }
-
-    pub(super) fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
-        match &mut self.machine {
-            Housed::Binding(binding) => binding.poll_transmit(),
-            Housed::Server(server) => server.poll_transmit(),
-        }
-    }
-
-    pub(super) fn transmits(&self) -> impl Iterator<Item = Transmit<'_>> {
-        let (binding, server) = match &self.machine {
-            Housed::Binding(binding) => (Some(binding), None),
-            Housed::Server(server) => (None, Some(server)),
-        };
-        let of_binding = binding.into_iter().flat_map(|binding| binding.transmits());
-        of_binding.chain(server.into_iter().flat_map(|server| server.transmits()))
-    }
-
-    pub(super) fn poll_event(&mut self) -> Option<Event> {
-        match &mut self.machine {
-            Housed::Binding(binding) => binding.poll_event().map(Event::Binding),
-            Housed::Server(server) => server.poll_event().map(|never| match never {}),
-        }
-    }
-
-    pub(super) fn queued_transmits(&self) -> usize {
-        match &self.machine {
-            Housed::Binding(binding) => binding.queued_transmits(),
-            Housed::Server(server) => server.queued_transmits(),
-        }
-    }
-
-    pub(super) fn queued_events(&self) -> usize {
-        match &self.machine {
-            Housed::Binding(binding) => binding.queued_events(),
-            Housed::Server(_) => 0,
-        }
-    }
-
-    pub(super) fn deadline(&self) -> Option<(Instant, WakeReason)> {
-        match &self.machine {
-            Housed::Binding(binding) => binding.deadline(),
-            Housed::Server(_) => None,
-        }
-    }
-
-    pub(super) fn outstanding(&self) -> Option<TransactionId> {
-        match &self.machine {
-            Housed::Binding(binding) => binding.outstanding(),
-            Housed::Server(_) => None,
-        }
-    }
-
-    pub(super) fn is_ended(&self) -> bool {
-        match &self.machine {
-            Housed::Binding(binding) => binding.is_ended(),
-            Housed::Server(_) => false,
-        }
+        Self { id, machine, routed: Vec::new(), is_in_ended: false }
     }
 }

@@ -1,9 +1,11 @@
 //! Who gets a message: by transaction id for responses, by local address for requests. O(1) each.
 
+use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use hashbrown::HashTable;
 
+use crate::net::EVERYWHERE;
 use crate::wire::TransactionId;
 
 /// The agent's demultiplexer. Values are slots of operations.
@@ -14,28 +16,33 @@ pub(super) struct Routes {
 }
 
 impl Routes {
-    /// The operation that waits for a response under `id`.
+    /// The operation that waits for a message under `id`.
     pub(super) fn response(&self, id: TransactionId) -> Option<u32> {
         self.responses.find(id.hash(), |(known, _)| *known == id).map(|(_, slot)| *slot)
     }
 
-    /// Moves an operation's entry from the id it waited under to the one it waits under now.
-    pub(super) fn set_response(
+    /// Moves an operation's entries from the ids it waited under, `known`, to those it waits under now. An
+    /// operation waits under a handful at a time.
+    pub(super) fn set_responses<I: Iterator<Item = TransactionId>>(
         &mut self,
         slot: u32,
-        before: Option<TransactionId>,
-        now: Option<TransactionId>,
+        known: &mut Vec<TransactionId>,
+        now: impl Fn() -> I,
     ) {
-        if before == now {
-            return;
-        }
-        if let Some(id) = before {
-            if let Ok(entry) = self.responses.find_entry(id.hash(), |known| *known == (id, slot)) {
-                entry.remove();
+        known.retain(|id| {
+            let stays = now().any(|other| other == *id);
+            if !stays {
+                if let Ok(entry) = self.responses.find_entry(id.hash(), |other| *other == (*id, slot)) {
+                    entry.remove();
+                }
             }
-        }
-        if let Some(id) = now {
-            self.responses.insert_unique(id.hash(), (id, slot), |(id, _)| id.hash());
+            stays
+        });
+        for id in now() {
+            if !known.contains(&id) {
+                known.push(id);
+                self.responses.insert_unique(id.hash(), (id, slot), |(id, _)| id.hash());
+            }
         }
     }
 
@@ -69,9 +76,6 @@ impl Routes {
         }
     }
 }
-
-/// Stands for every local address.
-pub(super) const EVERYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// One form for each address: no flow label, and one "everywhere".
 fn normal(address: &SocketAddr) -> SocketAddr {

@@ -3,6 +3,7 @@ use core::time::Duration;
 
 use super::*;
 use crate::net::FiveTuple;
+use crate::stun::BindingEvent;
 use crate::stun::binding::FailureReason;
 use crate::wire::attribute::XorMappedAddress;
 use crate::wire::{MessageBuilder, Method, TransactionId};

@@ -1,7 +1,9 @@
 //! Credentials: who may sign what. Auth never sends, and transactions never authenticate.
 
+mod cookie;
 mod short_term;
 
+pub use cookie::{NONCE_COOKIE_LENGTH, SecurityFeatures};
 pub use short_term::{CredentialError, ShortTerm};
 pub(crate) use short_term::{Refusal, ResponseCheck};
 

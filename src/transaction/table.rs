@@ -1,6 +1,7 @@
 //! Outstanding requests by transaction id.
 
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use hashbrown::HashTable;
@@ -279,6 +280,11 @@ impl<Tag: Copy> Transactions<Tag> {
             WakeReason::TransactionTimeout
         };
         Some((at, reason))
+    }
+
+    /// The ids of all outstanding requests and who was asked, in no particular but always the same order.
+    pub fn outstanding(&self) -> impl Iterator<Item = (TransactionId, SocketAddr)> {
+        self.entries.iter().map(|(_, entry)| (entry.id, entry.path.remote))
     }
 
     /// How many requests are outstanding.

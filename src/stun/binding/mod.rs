@@ -13,7 +13,7 @@ pub use event::{BindingEvent, FailureReason};
 
 use crate::auth::ResponseCheck;
 use crate::entropy::Entropy;
-use crate::machine::{Counters, Disposition, DropReason, Machine, Receipt, WakeReason};
+use crate::machine::{Counters, Disposition, DropReason, Machine, Receipt, Usage, WakeReason};
 use crate::net::{self, Datagram, FiveTuple, Outcome, SendError, Transmit};
 use crate::time::{Instant, Now, earliest};
 use crate::transaction::{NoMatch, Request, RttEstimator, Transactions};
@@ -130,7 +130,7 @@ impl Binding {
     /// Whether it has given its last event: it will not send again.
     #[must_use]
     pub fn is_ended(&self) -> bool {
-        self.state == State::Ended
+        Usage::is_ended(self)
     }
 
     /// What was dropped, by reason.
@@ -145,45 +145,9 @@ impl Binding {
         self.dropped_events
     }
 
-    /// The id under which it waits for a response.
-    pub(crate) fn outstanding(&self) -> Option<TransactionId> {
-        match self.state {
-            State::Requesting(id) => Some(id),
-            State::Waiting { .. } | State::Ended => None,
-        }
-    }
-
-    /// Its next deadline, queued output aside.
-    pub(crate) fn deadline(&self) -> Option<(Instant, WakeReason)> {
-        match self.state {
-            State::Requesting(_) => self.transactions.deadline(),
-            State::Waiting { until, reason } => until.map(|at| (at, reason)),
-            State::Ended => None,
-        }
-    }
-
     /// What is known of the path to the server.
     pub(crate) const fn round_trips(&self) -> RttEstimator {
         self.round_trips
-    }
-
-    pub(crate) fn transmits(&self) -> impl Iterator<Item = Transmit<'_>> {
-        self.transactions.transmits()
-    }
-
-    pub(crate) fn queued_transmits(&self) -> usize {
-        self.transactions.queued()
-    }
-
-    pub(crate) fn queued_events(&self) -> usize {
-        self.events.len()
-    }
-
-    /// What a datagram is to this binding; acts on it if it is the response.
-    pub(crate) fn receive(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition {
-        let disposition = self.consider(datagram, now);
-        self.counters.note(disposition);
-        disposition
     }
 
     fn consider(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition {
@@ -370,6 +334,46 @@ impl Binding {
             self.dropped_events = self.dropped_events.saturating_add(1);
         }
         self.events.push_back(event);
+    }
+}
+
+impl Usage for Binding {
+    fn receive(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition {
+        let disposition = self.consider(datagram, now);
+        self.counters.note(disposition);
+        disposition
+    }
+
+    fn deadline(&self) -> Option<(Instant, WakeReason)> {
+        match self.state {
+            State::Requesting(_) => self.transactions.deadline(),
+            State::Waiting { until, reason } => until.map(|at| (at, reason)),
+            State::Ended => None,
+        }
+    }
+
+    fn transmits(&self) -> impl Iterator<Item = Transmit<'_>> {
+        self.transactions.transmits()
+    }
+
+    fn queued_transmits(&self) -> usize {
+        self.transactions.queued()
+    }
+
+    fn queued_events(&self) -> usize {
+        self.events.len()
+    }
+
+    fn outstanding(&self) -> impl Iterator<Item = (TransactionId, SocketAddr)> {
+        self.transactions.outstanding()
+    }
+
+    fn is_ended(&self) -> bool {
+        self.state == State::Ended
+    }
+
+    fn asks_on(&self, path: &FiveTuple) -> bool {
+        self.config.path.admits(path)
     }
 }
 

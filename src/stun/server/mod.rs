@@ -4,13 +4,15 @@ use alloc::collections::VecDeque;
 use core::net::SocketAddr;
 
 use crate::auth::{Credentials, Refusal};
-use crate::machine::{Counters, Disposition, DropReason, Machine, Receipt, WakeReason};
+use crate::machine::{Counters, Disposition, DropReason, Machine, Receipt, Usage, WakeReason};
 use crate::net::{self, Datagram, FiveTuple, Outcome, SendError, Transmit};
 use crate::time::{Instant, Now};
 use crate::wire::attribute::{
     AttributeType, AttributeValue, ErrorCode, UnknownAttributes, XorMappedAddress, default_reason,
 };
-use crate::wire::{BuildError, Class, Integrity, IntegrityAlgorithm, Message, MessageBuilder, Method};
+use crate::wire::{
+    BuildError, Class, Integrity, IntegrityAlgorithm, Message, MessageBuilder, Method, TransactionId,
+};
 
 /// How a [`Server`] answers. The fields are public: change what you need before you pass it on.
 #[derive(Clone, Debug, Default)]
@@ -76,6 +78,11 @@ impl Server {
         }
     }
 
+    /// The local addresses whose requests it answers; an unspecified IP is any, port 0 is any.
+    pub(crate) fn listening(&self) -> impl Iterator<Item = SocketAddr> + use<> {
+        core::iter::once(self.config.local.unwrap_or(net::EVERYWHERE))
+    }
+
     /// Where it answers; `None` is everywhere.
     #[must_use]
     pub const fn local(&self) -> Option<SocketAddr> {
@@ -92,21 +99,6 @@ impl Server {
     #[must_use]
     pub const fn counters(&self) -> &Counters {
         &self.counters
-    }
-
-    pub(crate) fn transmits(&self) -> impl Iterator<Item = Transmit<'_>> {
-        self.replies.iter().skip(self.polled).map(Reply::lend)
-    }
-
-    pub(crate) fn queued_transmits(&self) -> usize {
-        self.replies.len().saturating_sub(self.polled)
-    }
-
-    /// What a datagram is to this server; queues the reply to a request.
-    pub(crate) fn receive(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition {
-        let disposition = self.consider(datagram, now);
-        self.counters.note(disposition);
-        disposition
     }
 
     fn consider(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition {
@@ -191,6 +183,42 @@ impl Reply {
     fn lend(&self) -> Transmit<'_> {
         let payload = self.buffer.get(..usize::from(self.length)).unwrap_or_default();
         Transmit { path: self.path, socket_id: self.socket_id, ecn: 0, payload }
+    }
+}
+
+impl Usage for Server {
+    fn receive(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition {
+        let disposition = self.consider(datagram, now);
+        self.counters.note(disposition);
+        disposition
+    }
+
+    fn deadline(&self) -> Option<(Instant, WakeReason)> {
+        None
+    }
+
+    fn transmits(&self) -> impl Iterator<Item = Transmit<'_>> {
+        self.replies.iter().skip(self.polled).map(Reply::lend)
+    }
+
+    fn queued_transmits(&self) -> usize {
+        self.replies.len().saturating_sub(self.polled)
+    }
+
+    fn queued_events(&self) -> usize {
+        0
+    }
+
+    fn outstanding(&self) -> impl Iterator<Item = (TransactionId, SocketAddr)> {
+        core::iter::empty()
+    }
+
+    fn is_ended(&self) -> bool {
+        false
+    }
+
+    fn asks_on(&self, _: &FiveTuple) -> bool {
+        false
     }
 }
 
