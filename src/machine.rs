@@ -1,7 +1,8 @@
 //! The one shape of every machine, and the words it answers with.
 
 use core::fmt::Debug;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
 
 use crate::net::{Datagram, FiveTuple, Outcome, SendError, Transmit};
 use crate::time::Instant;
@@ -98,6 +99,15 @@ pub(crate) trait Usage: Machine {
 
     /// Lets it send the request that it wishes to.
     fn grant(&mut self, _now: Instant) {}
+
+    /// Sends a refresh that is due by `horizon` now, because the host is awake anyway.
+    fn refresh_early(&mut self, _horizon: Instant, _now: Instant) {}
+
+    /// Refreshes that often until told otherwise; `None` is what its configuration says. At once.
+    fn override_refresh(&mut self, _interval: Option<Duration>, _now: Instant) {}
+
+    /// The host's local addresses are these from now on.
+    fn network_changed(&mut self, _addresses: &[IpAddr], _now: Instant) {}
 }
 
 impl Transmit<'_> {

@@ -1,6 +1,6 @@
 //! What an agent tells its host.
 
-use super::OperationId;
+use super::{OperationId, StreamEvent};
 use crate::stun::BindingEvent;
 
 /// What happened, and to which operation.
@@ -20,11 +20,19 @@ pub struct AgentEvent {
 pub enum Event {
     /// A binding's.
     Binding(BindingEvent),
+    /// A connection's.
+    Stream(StreamEvent),
 }
 
 impl From<BindingEvent> for Event {
     fn from(event: BindingEvent) -> Self {
         Self::Binding(event)
+    }
+}
+
+impl From<StreamEvent> for Event {
+    fn from(event: StreamEvent) -> Self {
+        Self::Stream(event)
     }
 }
 

@@ -1,25 +1,31 @@
 //! Houses any number of operations behind one set of calls and one deadline.
 
+mod commands;
 mod event;
 mod operation;
+mod pacing;
+mod power;
 mod routes;
+mod stream;
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use slab::Slab;
 
+pub use commands::{StartError, UnknownOperation};
 pub use event::{AgentEvent, Event};
 pub use operation::OperationId;
 use operation::{Housed, Operation};
+use pacing::Pacer;
+pub use power::PowerProfile;
 use routes::Routes;
+pub use stream::StreamEvent;
 
 use crate::entropy::Entropy;
 use crate::machine::{Counters, Disposition, DropReason, Machine, Receipt, WakeReason};
 use crate::net::{Datagram, Outcome, SendError, Transmit};
 use crate::ready::ReadyQueue;
-use crate::stun::binding::ConfigError;
-use crate::stun::{Binding, BindingConfig, Server, ServerConfig};
+use crate::stun::{Binding, Server};
 use crate::time::{Instant, Now, TimerTable, earliest};
 use crate::transaction::RtoCache;
 use crate::wire::{Class, Classification, Message, classify};
@@ -50,7 +56,12 @@ pub struct Agent {
     entropy: Entropy,
     operations: Slab<Operation>,
     routes: Routes,
+    /// Deadlines that must be kept.
     timers: TimerTable,
+    /// Deadlines of refreshes, which may come earlier.
+    refreshes: TimerTable,
+    pacer: Pacer,
+    power: PowerProfile,
     with_transmits: ReadyQueue,
     with_events: ReadyQueue,
     /// Operations whose last event has been polled. They go at the next input or command, because the host
@@ -62,42 +73,6 @@ pub struct Agent {
     counters: Counters,
     now: Now,
 }
-
-/// Why an operation cannot be started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The binding's configuration contradicts itself.
-    Config(ConfigError),
-    /// The agent houses as many operations as it may.
-    TooManyOperations,
-    /// Another server already answers at exactly that address.
-    AddressTaken,
-}
-
-impl core::fmt::Display for StartError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Config(error) => error.fmt(f),
-            Self::TooManyOperations => f.write_str("the agent houses as many operations as it may"),
-            Self::AddressTaken => f.write_str("another server already answers at that address"),
-        }
-    }
-}
-
-impl core::error::Error for StartError {}
-
-/// The agent knows no operation of that id: it never existed, has ended, or was cancelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnknownOperation;
-
-impl core::fmt::Display for UnknownOperation {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("the agent knows no operation of that id")
-    }
-}
-
-impl core::error::Error for UnknownOperation {}
 
 impl Agent {
     /// Operations that an agent houses unless told otherwise.
@@ -111,6 +86,9 @@ impl Agent {
             operations: Slab::new(),
             routes: Routes::default(),
             timers: TimerTable::default(),
+            refreshes: TimerTable::default(),
+            pacer: Pacer::new(),
+            power: PowerProfile::ACTIVE,
             with_transmits: ReadyQueue::default(),
             with_events: ReadyQueue::default(),
             ended: Vec::new(),
@@ -120,54 +98,6 @@ impl Agent {
             counters: Counters::default(),
             now: Now::new(now),
         }
-    }
-
-    /// Changes how many operations it houses at most; those that it has stay.
-    pub fn set_max_operations(&mut self, limit: usize) {
-        self.max_operations = limit.min(Self::DEFAULT_MAX_OPERATIONS);
-    }
-
-    /// Starts a binding, which asks at once. Its id stays valid until its last event has been polled:
-    /// [`Failed`](crate::stun::BindingEvent::Failed), or the first
-    /// [`Mapped`](crate::stun::BindingEvent::Mapped) if it asks once.
-    ///
-    /// # Errors
-    /// The configuration contradicts itself, or there are too many operations; nothing was started.
-    pub fn start_binding(&mut self, config: BindingConfig, now: Instant) -> Result<OperationId, StartError> {
-        let now = self.begin(now);
-        self.check_room()?;
-        let known = self.round_trips.get(config.path.remote.ip(), now);
-        let binding = Binding::start(config, self.entropy.fork(), known, now).map_err(StartError::Config)?;
-        Ok(self.house(Housed::Binding(Box::new(binding))))
-    }
-
-    /// Starts a server, which answers requests that arrive at its local address. Where several would answer,
-    /// the most specific address does.
-    ///
-    /// # Errors
-    /// The address is taken, or there are too many operations; nothing was started.
-    pub fn start_server(&mut self, config: ServerConfig, now: Instant) -> Result<OperationId, StartError> {
-        let now = self.begin(now);
-        self.check_room()?;
-        let server = Server::new(config, now);
-        if server.listening().any(|local| self.routes.requests_at(&local).is_some()) {
-            return Err(StartError::AddressTaken);
-        }
-        let listening = server.listening();
-        let id = self.house(Housed::Server(Box::new(server)));
-        listening.for_each(|local| self.routes.add_request(id.slot(), local));
-        Ok(id)
-    }
-
-    /// Ends an operation at once and without an event; what it had queued is gone with it.
-    ///
-    /// # Errors
-    /// No such operation.
-    pub fn cancel(&mut self, id: OperationId, now: Instant) -> Result<(), UnknownOperation> {
-        self.begin(now);
-        self.operation(id).ok_or(UnknownOperation)?;
-        self.remove(id.slot());
-        Ok(())
     }
 
     /// How many operations it houses.
@@ -236,6 +166,19 @@ impl Agent {
         self.now.advance(now)
     }
 
+    /// The end of a command or input: whoever waited for what has ended now may go on.
+    fn finish(&mut self) {
+        let now = self.now.get();
+        // Each operation once, whatever they do.
+        for _ in 0..self.operations.len() {
+            let Some(slot) = self.pacer.pop(now) else { return };
+            if let Some(operation) = self.operations.get_mut(slot as usize) {
+                operation.grant(now);
+                self.note(slot);
+            }
+        }
+    }
+
     fn let_go(&mut self) {
         while let Some(slot) = self.ended.pop() {
             self.remove(slot);
@@ -263,20 +206,46 @@ impl Agent {
 
     fn remove(&mut self, slot: u32) {
         let Some(mut operation) = self.operations.try_remove(slot as usize) else { return };
-        self.routes.set_responses(slot, &mut operation.routed, core::iter::empty);
+        let now = self.now.get();
+        for (id, server) in operation.routed.drain(..) {
+            self.routes.remove_response(id, slot);
+            self.pacer.end(server, now);
+        }
+        self.pacer.forget(slot, now);
         if let Some(server) = operation.machine.as_server() {
             server.listening().for_each(|local| self.routes.remove_request(slot, local));
         }
         self.timers.set(slot, None);
+        self.refreshes.set(slot, None);
         self.with_transmits.remove(slot);
         self.with_events.remove(slot);
     }
 
-    /// After every call to an operation: its route, its deadline, and its place in the ready queues.
+    /// After every call to an operation: what it waits for, what it wishes, its deadline, and its place in the
+    /// ready queues.
     fn note(&mut self, slot: u32) {
+        let now = self.now.get();
         let Some(operation) = self.operations.get_mut(slot as usize) else { return };
-        operation.route(&mut self.routes);
-        self.timers.set(slot, operation.deadline().map(|(at, _)| at));
+        operation.route(&mut self.routes, &mut self.pacer, now);
+        // A machine asks a bounded number of servers; were it never satisfied, it must not hang the host.
+        for _ in 0..MAX_GRANTS {
+            let Some(server) = operation.wish() else {
+                self.pacer.forget(slot, now);
+                break;
+            };
+            if !self.pacer.admit(slot, server, now) {
+                break;
+            }
+            operation.grant(now);
+            operation.route(&mut self.routes, &mut self.pacer, now);
+        }
+        let (refresh, other) = match operation.deadline() {
+            Some((at, WakeReason::Refresh)) => (Some(at), None),
+            Some((at, _)) => (None, Some(at)),
+            None => (None, None),
+        };
+        self.refreshes.set(slot, refresh);
+        self.timers.set(slot, other);
         // A response or an error takes back a retransmission that nobody has polled.
         if operation.queued_transmits() > 0 {
             self.with_transmits.push(slot);
@@ -333,6 +302,24 @@ impl Agent {
         }
     }
 
+    /// The earliest deadline of all, and whose it is.
+    fn next_deadline(&self) -> Option<(Instant, WakeReason)> {
+        let refresh = self.refreshes.earliest().map(|(at, _)| (at, WakeReason::Refresh));
+        let pacing = self.pacer.deadline().map(|at| (at, WakeReason::Pacing));
+        let other = self.timers.earliest().and_then(|(at, slot)| {
+            self.operations.get(slot as usize)?.deadline().map(|(_, reason)| (at, reason))
+        });
+        [other, refresh, pacing].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    /// Takes the operation whose deadline is the earliest, if it is due.
+    fn pop_due(&mut self, now: Instant) -> Option<u32> {
+        let refresh = self.refreshes.earliest().map(|(at, _)| at);
+        let other = self.timers.earliest().map(|(at, _)| at);
+        let is_refresh = refresh.is_some_and(|at| other.is_none_or(|other| at < other));
+        if is_refresh { self.refreshes.pop_due(now) } else { self.timers.pop_due(now) }
+    }
+
     fn has_output(&self) -> bool {
         !self.with_transmits.is_empty() || !self.with_events.is_empty()
     }
@@ -352,6 +339,7 @@ impl Machine for Agent {
             Err(_) => Disposition::Unclaimed,
         };
         self.counters.note(disposition);
+        self.finish();
         self.let_go(); // last: behind a C ABI the datagram may be one that this agent has lent
         disposition.outcome()
     }
@@ -383,19 +371,25 @@ impl Machine for Agent {
 
     fn poll_timeout(&self) -> Option<Instant> {
         let output = self.has_output().then_some(self.now.get());
-        earliest(output, self.timers.earliest().map(|(at, _)| at))
+        earliest(output, self.next_deadline().map(|(at, _)| at))
     }
 
     fn handle_timeout(&mut self, now: Instant) {
         let now = self.begin(now);
+        let mut is_awake = self.pacer.deadline().is_some_and(|at| at <= now);
         // Each operation once: were one to leave its deadline in the past, the host would see it, not hang.
         for _ in 0..self.operations.len() {
-            let Some(slot) = self.timers.pop_due(now) else { return };
+            let Some(slot) = self.pop_due(now) else { break };
+            is_awake = true;
             if let Some(operation) = self.operations.get_mut(slot as usize) {
                 operation.handle_timeout(now);
                 self.note(slot);
             }
         }
+        if is_awake {
+            self.refresh_early(now);
+        }
+        self.finish();
     }
 
     fn handle_send_error(&mut self, failed: &Receipt, error: SendError, now: Instant) {
@@ -404,25 +398,28 @@ impl Machine for Agent {
             if let Some(slot) = self.routes.response(id) {
                 self.deliver_send_error(slot, failed, error, now);
             }
-            return;
-        }
-        // Rare, and over all operations: nobody said whose datagram it was.
-        for slot in 0..self.operations.capacity() as u32 {
-            let operation = self.operations.get(slot as usize);
-            if operation.is_some_and(|operation| operation.asks_on(&failed.path)) {
-                self.deliver_send_error(slot, failed, error, now);
+        } else {
+            // Rare, and over all operations: nobody said whose datagram it was.
+            for slot in 0..self.operations.capacity() as u32 {
+                let operation = self.operations.get(slot as usize);
+                if operation.is_some_and(|operation| operation.asks_on(&failed.path)) {
+                    self.deliver_send_error(slot, failed, error, now);
+                }
             }
         }
+        self.finish();
     }
 
     fn wake_reason(&self) -> Option<WakeReason> {
         if self.has_output() {
             return Some(WakeReason::Output);
         }
-        let (_, slot) = self.timers.earliest()?;
-        self.operations.get(slot as usize)?.deadline().map(|(_, reason)| reason)
+        self.next_deadline().map(|(_, reason)| reason)
     }
 }
+
+/// Requests that one operation may begin in one step.
+const MAX_GRANTS: usize = 64;
 
 #[cfg(test)]
 mod tests;

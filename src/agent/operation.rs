@@ -2,8 +2,13 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
 
 use super::event::Event;
+use super::pacing::Pacer;
+use super::routes::Routes;
+use super::stream::Stream;
 use crate::machine::{Disposition, Machine, Receipt, Usage, WakeReason};
 use crate::net::{Datagram, FiveTuple, SendError, Transmit};
 use crate::stun::{Binding, Server};
@@ -46,8 +51,8 @@ const SLOT_BITS: u32 = 20;
 pub(super) struct Operation {
     pub(super) id: OperationId,
     pub(super) machine: Housed,
-    /// The transaction ids under which the agent routes messages to it.
-    pub(super) routed: Vec<TransactionId>,
+    /// The transaction ids under which the agent routes messages to it, and the pacer's key of each one's server.
+    pub(super) routed: Vec<(TransactionId, u32)>,
     pub(super) is_in_ended: bool,
 }
 
@@ -148,13 +153,57 @@ macro_rules! usages {
                 }
             }
 
-            /// Tells the routes under which ids it waits now.
-            pub(super) fn route(&mut self, routes: &mut super::routes::Routes) {
-                let slot = self.id.slot();
+            /// Tells the routes and the pacer what it waits for now. A handful of ids at a time.
+            pub(super) fn route(&mut self, routes: &mut Routes, pacer: &mut Pacer, now: Instant) {
                 match &self.machine {
                     $(Housed::$name(machine) => {
-                        routes.set_responses(slot, &mut self.routed, || machine.outstanding().map(|(id, _)| id));
+                        let ids = || machine.outstanding();
+                        let slot = self.id.slot();
+                        self.routed.retain(|(known, server)| {
+                            let stays = ids().any(|(id, _)| id == *known);
+                            if !stays {
+                                routes.remove_response(*known, slot);
+                                pacer.end(*server, now);
+                            }
+                            stays
+                        });
+                        for (id, server) in ids() {
+                            if !self.routed.iter().any(|(known, _)| *known == id) {
+                                self.routed.push((id, pacer.begin(server)));
+                                routes.add_response(id, slot);
+                            }
+                        }
                     })*
+                }
+            }
+
+            pub(super) fn wish(&self) -> Option<SocketAddr> {
+                match &self.machine {
+                    $(Housed::$name(machine) => machine.wish(),)*
+                }
+            }
+
+            pub(super) fn grant(&mut self, now: Instant) {
+                match &mut self.machine {
+                    $(Housed::$name(machine) => machine.grant(now),)*
+                }
+            }
+
+            pub(super) fn refresh_early(&mut self, horizon: Instant, now: Instant) {
+                match &mut self.machine {
+                    $(Housed::$name(machine) => Usage::refresh_early(&mut **machine, horizon, now),)*
+                }
+            }
+
+            pub(super) fn override_refresh(&mut self, interval: Option<Duration>, now: Instant) {
+                match &mut self.machine {
+                    $(Housed::$name(machine) => Usage::override_refresh(&mut **machine, interval, now),)*
+                }
+            }
+
+            pub(super) fn network_changed(&mut self, addresses: &[IpAddr], now: Instant) {
+                match &mut self.machine {
+                    $(Housed::$name(machine) => Usage::network_changed(&mut **machine, addresses, now),)*
                 }
             }
         }
@@ -164,6 +213,7 @@ macro_rules! usages {
 usages! {
     Binding(Binding), as_binding, as_binding_mut;
     Server(Server), as_server, as_server_mut;
+    Stream(Stream), as_stream, as_stream_mut;
 }
 
 impl Operation {

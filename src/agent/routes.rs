@@ -1,6 +1,5 @@
 //! Who gets a message: by transaction id for responses, by local address for requests. O(1) each.
 
-use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use hashbrown::HashTable;
@@ -21,28 +20,13 @@ impl Routes {
         self.responses.find(id.hash(), |(known, _)| *known == id).map(|(_, slot)| *slot)
     }
 
-    /// Moves an operation's entries from the ids it waited under, `known`, to those it waits under now. An
-    /// operation waits under a handful at a time.
-    pub(super) fn set_responses<I: Iterator<Item = TransactionId>>(
-        &mut self,
-        slot: u32,
-        known: &mut Vec<TransactionId>,
-        now: impl Fn() -> I,
-    ) {
-        known.retain(|id| {
-            let stays = now().any(|other| other == *id);
-            if !stays {
-                if let Ok(entry) = self.responses.find_entry(id.hash(), |other| *other == (*id, slot)) {
-                    entry.remove();
-                }
-            }
-            stays
-        });
-        for id in now() {
-            if !known.contains(&id) {
-                known.push(id);
-                self.responses.insert_unique(id.hash(), (id, slot), |(id, _)| id.hash());
-            }
+    pub(super) fn add_response(&mut self, id: TransactionId, slot: u32) {
+        self.responses.insert_unique(id.hash(), (id, slot), |(id, _)| id.hash());
+    }
+
+    pub(super) fn remove_response(&mut self, id: TransactionId, slot: u32) {
+        if let Ok(entry) = self.responses.find_entry(id.hash(), |known| *known == (id, slot)) {
+            entry.remove();
         }
     }
 
@@ -78,7 +62,7 @@ impl Routes {
 }
 
 /// One form for each address: no flow label, and one "everywhere".
-fn normal(address: &SocketAddr) -> SocketAddr {
+pub(super) fn normal(address: &SocketAddr) -> SocketAddr {
     match address {
         _ if address.ip().is_unspecified() && address.port() == 0 => EVERYWHERE,
         SocketAddr::V6(v6) => SocketAddr::V6(SocketAddrV6::new(*v6.ip(), v6.port(), 0, v6.scope_id())),
@@ -86,9 +70,9 @@ fn normal(address: &SocketAddr) -> SocketAddr {
     }
 }
 
-/// The host chooses the addresses it listens on, so an attacker cannot make them collide: a fixed mix of the
-/// bits is enough, and is the same in every run (C8).
-fn hash(address: &SocketAddr) -> u64 {
+/// The host chooses the addresses it listens on and asks, so an attacker cannot make them collide: a fixed mix of
+/// the bits is enough, and is the same in every run (C8).
+pub(super) fn hash(address: &SocketAddr) -> u64 {
     let bits = match address.ip() {
         IpAddr::V4(ip) => u128::from(ip.to_bits()),
         IpAddr::V6(ip) => ip.to_bits(),

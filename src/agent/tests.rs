@@ -3,8 +3,9 @@ use core::time::Duration;
 
 use super::*;
 use crate::net::FiveTuple;
-use crate::stun::BindingEvent;
+use crate::stun::binding::ConfigError;
 use crate::stun::binding::FailureReason;
+use crate::stun::{BindingConfig, BindingEvent, ServerConfig};
 use crate::wire::attribute::XorMappedAddress;
 use crate::wire::{MessageBuilder, Method, TransactionId};
 
