@@ -80,6 +80,14 @@ typedef enum stun_wake_code {
     STUN_WAKE_REFRESH = 4,
     /* A failed request is due again. */
     STUN_WAKE_RETRY = 5,
+    /* A request that had to wait for others to the same server may be sent. */
+    STUN_WAKE_PACING = 6,
+    /* The next of several addresses or servers is tried. */
+    STUN_WAKE_ATTEMPT = 7,
+    /* The next measurement of a NAT probe is due. */
+    STUN_WAKE_MEASUREMENT = 8,
+    /* A deadline that you gave an operation. */
+    STUN_WAKE_DEADLINE = 9,
 } stun_wake_code;
 
 /* Why a datagram could not be sent; for stun_handle_send_error(). */
@@ -128,6 +136,8 @@ typedef enum stun_drop_code {
     STUN_DROP_UNEXPECTED = 11,
     /* STUN by its cookie and length, and broken inside. */
     STUN_DROP_MALFORMED = 12,
+    /* The network of the source has used up what a server gives to those who have proved nothing. */
+    STUN_DROP_OVER_BUDGET = 13,
 } stun_drop_code;
 
 /* Values of `stun_packet.transport`. */
@@ -182,6 +192,9 @@ typedef enum stun_event_code {
     STUN_EV_ADDRESS_CHANGED = 8,
     /* An attempt has failed and another follows: reason, code, count, at. */
     STUN_EV_RETRYING = 9,
+    /* Close the connection: what its peer sent cannot be understood. addr is the peer, id the connection. Its last
+     * event. */
+    STUN_EV_CLOSE = 10,
 } stun_event_code;
 
 /* Values of `stun_event.reason`. */
@@ -483,6 +496,9 @@ typedef struct stun_wire_attribute {
     uint32_t reserved;
 } stun_wire_attribute;
 
+/* The slack of an idle phone: whenever it is woken, refreshes due within ten seconds are sent too. */
+#define STUN_SLACK_IDLE 10000000000
+
 /* No deadline: only input or a command can change anything. */
 #define STUN_NEVER UINT64_MAX
 
@@ -582,6 +598,55 @@ stun_status stun_poll_transmit_into(struct stun_agent *agent,
                                     size_t cap,
                                     struct stun_packet *meta,
                                     size_t *len);
+
+/* A TCP or TLS connection of yours is open. Of `path`, local, remote, transport and socket_id count. From now on
+ * give what you read from it to stun_handle_stream(), and write each packet polled for it whole. If you cut frames
+ * yourself, with stun_frame_length(), you need none of this. `*out_id` names it; written on success only. */
+STUN_API
+stun_status stun_stream_open(struct stun_agent *agent,
+                             const struct stun_packet *path,
+                             stun_time now,
+                             uint64_t *out_id);
+
+/* Bytes that you read from a connection, however they were split; only read during the call. Where the peer has
+ * lost its place, STUN_EV_CLOSE tells you to close the connection. STUN_E_NOT_FOUND if it was closed before. */
+STUN_API
+stun_status stun_handle_stream(struct stun_agent *agent,
+                               uint64_t id,
+                               const uint8_t *data,
+                               size_t len,
+                               stun_time now);
+
+/* A connection is closed, by the peer, by you, or because it failed. Bindings that asked over it and go on ask for
+ * another one with STUN_EV_RECONNECT. */
+STUN_API
+stun_status stun_stream_close(struct stun_agent *agent,
+                              uint64_t id,
+                              stun_time now);
+
+/* How to trade packets for wake-ups, with effect at once: read stun_poll_timeout() anew.
+ *
+ * `max_slack` is how much earlier than due a refresh may be sent, so that one wake-up serves several; 0 wakes you
+ * for each, STUN_SLACK_IDLE is for a phone in a pocket. `refresh` makes every binding refresh that often instead of
+ * as its configuration says; 0 leaves it. */
+STUN_API
+stun_status stun_set_power(struct stun_agent *agent,
+                           stun_time max_slack,
+                           stun_time refresh,
+                           stun_time now);
+
+/* The time between requests to one server that had to wait because ten were outstanding there (RFC 8489 s6.2).
+ * 50 ms unless told otherwise. */
+STUN_API stun_status stun_set_pacing(struct stun_agent *agent, stun_time interval);
+
+/* Your local addresses are these from now on; ports are not looked at. Bindings on an unspecified address ask again
+ * at once, those on an address that is gone move to the first one of their family, or end if there is none; each says
+ * so with an event. */
+STUN_API
+stun_status stun_network_changed(struct stun_agent *agent,
+                                 const struct stun_addr *addrs,
+                                 size_t count,
+                                 stun_time now);
 
 /* The next event, or STUN_EMPTY. `out->struct_size` must be set before each call. */
 STUN_API stun_status stun_poll_event(struct stun_agent *agent, struct stun_event *out);

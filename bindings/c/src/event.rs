@@ -4,6 +4,7 @@ use core::ffi::{CStr, c_char};
 use core::fmt::Write;
 use core::time::Duration;
 
+use libstun::agent::StreamEvent;
 use libstun::stun::BindingEvent;
 use libstun::stun::binding::FailureReason;
 use libstun::{AgentEvent, Event, Machine, SendError};
@@ -28,6 +29,9 @@ pub enum stun_event_code {
     STUN_EV_ADDRESS_CHANGED = 8,
     /// An attempt has failed and another follows: reason, code, count, at.
     STUN_EV_RETRYING = 9,
+    /// Close the connection: what its peer sent cannot be understood. addr is the peer, id the connection. Its last
+    /// event.
+    STUN_EV_CLOSE = 10,
 }
 
 /// Values of `stun_event.reason`.
@@ -148,6 +152,9 @@ fn flatten(happened: &AgentEvent) -> stun_event {
     let empty = stun_event { id: happened.id.as_u64(), ..stun_event::defaults() };
     match happened.event {
         Event::Binding(event) => flatten_binding(event, empty),
+        Event::Stream(StreamEvent::Close { path, .. }) => {
+            stun_event { kind: stun_event_code::STUN_EV_CLOSE as u32, addr: path.remote.into(), ..empty }
+        }
         _ => empty,
     }
 }
@@ -215,14 +222,16 @@ fn send_error_code(error: SendError) -> stun_send_error_code {
 fn write_line(out: &mut String, happened: &AgentEvent) -> core::fmt::Result {
     match happened.event {
         Event::Binding(event) => write!(out, "{event}"),
+        Event::Stream(event) => write!(out, "{event}"),
         _ => Ok(()),
     }
 }
 
-const NAMES: [(stun_event_code, &CStr); 5] = [
+const NAMES: [(stun_event_code, &CStr); 6] = [
     (stun_event_code::STUN_EV_MAPPED, c"STUN_EV_MAPPED"),
     (stun_event_code::STUN_EV_FAILED, c"STUN_EV_FAILED"),
     (stun_event_code::STUN_EV_REFRESHED, c"STUN_EV_REFRESHED"),
     (stun_event_code::STUN_EV_ADDRESS_CHANGED, c"STUN_EV_ADDRESS_CHANGED"),
     (stun_event_code::STUN_EV_RETRYING, c"STUN_EV_RETRYING"),
+    (stun_event_code::STUN_EV_CLOSE, c"STUN_EV_CLOSE"),
 ];

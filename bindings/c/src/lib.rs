@@ -19,6 +19,10 @@ pub mod input;
 
 pub mod output;
 
+pub mod stream;
+
+pub mod power;
+
 pub mod event;
 
 pub mod status;

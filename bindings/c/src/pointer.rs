@@ -22,6 +22,24 @@ pub(crate) unsafe fn bytes<'a>(data: *const u8, len: usize) -> Result<&'a [u8], 
     Ok(unsafe { core::slice::from_raw_parts(data, len) })
 }
 
+/// A caller's array of structs; NULL with count 0 is empty.
+///
+/// # Safety
+/// `data` must be readable for `count` valid `T`s, and not written to, for as long as the slice lives.
+pub(crate) unsafe fn structs<'a, T>(data: *const T, count: usize) -> Result<&'a [T], Misuse> {
+    if count == 0 {
+        return Ok(&[]);
+    }
+    if data.is_null() || !data.is_aligned() {
+        return Err(Misuse(STUN_E_NULL, "a count was given without an array"));
+    }
+    if count.checked_mul(size_of::<T>()).is_none_or(|size| isize::try_from(size).is_err()) {
+        return Err(Misuse(STUN_E_INVALID, "a count is beyond every object"));
+    }
+    // SAFETY: not NULL, aligned, at most isize::MAX bytes, and readable by the caller's word.
+    Ok(unsafe { core::slice::from_raw_parts(data, count) })
+}
+
 /// A caller's buffer to write to; NULL with length 0 is empty.
 ///
 /// # Safety

@@ -71,6 +71,14 @@ pub enum stun_wake_code {
     STUN_WAKE_REFRESH = 4,
     /// A failed request is due again.
     STUN_WAKE_RETRY = 5,
+    /// A request that had to wait for others to the same server may be sent.
+    STUN_WAKE_PACING = 6,
+    /// The next of several addresses or servers is tried.
+    STUN_WAKE_ATTEMPT = 7,
+    /// The next measurement of a NAT probe is due.
+    STUN_WAKE_MEASUREMENT = 8,
+    /// A deadline that you gave an operation.
+    STUN_WAKE_DEADLINE = 9,
 }
 
 /// Why a datagram could not be sent; for stun_handle_send_error().
@@ -123,6 +131,8 @@ pub enum stun_drop_code {
     STUN_DROP_UNEXPECTED = 11,
     /// STUN by its cookie and length, and broken inside.
     STUN_DROP_MALFORMED = 12,
+    /// The network of the source has used up what a server gives to those who have proved nothing.
+    STUN_DROP_OVER_BUDGET = 13,
 }
 
 /// The name of a status, such as "STUN_E_NULL". Static, never NULL.
@@ -194,6 +204,10 @@ pub(crate) fn wake_code(reason: Option<WakeReason>) -> stun_wake_code {
         Some(WakeReason::TransactionTimeout) => stun_wake_code::STUN_WAKE_TRANSACTION_TIMEOUT,
         Some(WakeReason::Refresh) => stun_wake_code::STUN_WAKE_REFRESH,
         Some(WakeReason::Retry) => stun_wake_code::STUN_WAKE_RETRY,
+        Some(WakeReason::Pacing) => stun_wake_code::STUN_WAKE_PACING,
+        Some(WakeReason::Attempt) => stun_wake_code::STUN_WAKE_ATTEMPT,
+        Some(WakeReason::Measurement) => stun_wake_code::STUN_WAKE_MEASUREMENT,
+        Some(WakeReason::Deadline) => stun_wake_code::STUN_WAKE_DEADLINE,
         Some(_) => stun_wake_code::STUN_WAKE_OUTPUT,
     }
 }

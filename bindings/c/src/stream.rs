@@ -1,0 +1,75 @@
+//! Connections whose bytes the agent cuts into frames.
+
+use libstun::OperationId;
+
+use crate::config::start_misuse;
+use crate::handle::{self, Guarded, stun_agent};
+use crate::pointer::{Slot, bytes, reference};
+use crate::status::{Answer, Misuse, instant, stun_status, stun_status_code::*, stun_time};
+use crate::types::{stun_packet, stun_transport_code};
+
+/// A TCP or TLS connection of yours is open. Of `path`, local, remote, transport and socket_id count. From now on
+/// give what you read from it to stun_handle_stream(), and write each packet polled for it whole. If you cut frames
+/// yourself, with stun_frame_length(), you need none of this. `*out_id` names it; written on success only.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stun_stream_open(
+    agent: *mut stun_agent,
+    path: *const stun_packet,
+    now: stun_time,
+    out_id: *mut u64,
+) -> stun_status {
+    // SAFETY: the caller's pointers are NULL or valid for their types.
+    unsafe { handle::call(agent, |guarded| open(guarded, path, now, out_id)) }
+}
+
+/// Bytes that you read from a connection, however they were split; only read during the call. Where the peer has
+/// lost its place, STUN_EV_CLOSE tells you to close the connection. STUN_E_NOT_FOUND if it was closed before.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stun_handle_stream(
+    agent: *mut stun_agent,
+    id: u64,
+    data: *const u8,
+    len: usize,
+    now: stun_time,
+) -> stun_status {
+    // SAFETY: the caller's agent is NULL or live, and `data` readable for `len` bytes.
+    unsafe {
+        handle::call(agent, |guarded| {
+            let (data, now) = (bytes(data, len)?, instant(now)?);
+            guarded
+                .agent
+                .handle_stream(OperationId::from_u64(id), data, now)
+                .map(|()| STUN_OK)
+                .map_err(|_| UNKNOWN)
+        })
+    }
+}
+
+/// A connection is closed, by the peer, by you, or because it failed. Bindings that asked over it and go on ask for
+/// another one with STUN_EV_RECONNECT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stun_stream_close(agent: *mut stun_agent, id: u64, now: stun_time) -> stun_status {
+    // SAFETY: the caller's agent is NULL or live.
+    unsafe {
+        handle::call(agent, |guarded| {
+            let now = instant(now)?;
+            guarded.agent.close_stream(OperationId::from_u64(id), now).map(|()| STUN_OK).map_err(|_| UNKNOWN)
+        })
+    }
+}
+
+const UNKNOWN: Misuse = Misuse(STUN_E_NOT_FOUND, "no open connection of that id");
+
+/// # Safety
+/// The pointers must be NULL or valid for their types.
+unsafe fn open(guarded: &mut Guarded, path: *const stun_packet, now: stun_time, out_id: *mut u64) -> Answer {
+    // SAFETY: passed on from the caller.
+    let (out, path) = unsafe { (Slot::new(out_id)?, reference(path)?) };
+    if path.transport == stun_transport_code::STUN_UDP as u8 {
+        return Err(Misuse(STUN_E_INVALID, "UDP has no connections"));
+    }
+    let five_tuple = crate::types::path(u32::from(path.transport), path.local, path.remote)?;
+    let id = guarded.agent.open_stream(five_tuple, path.socket_id, instant(now)?).map_err(start_misuse)?;
+    out.put(id.as_u64());
+    Ok(STUN_OK)
+}
