@@ -1,7 +1,7 @@
 //! What an agent tells its host.
 
 use super::OperationId;
-use crate::stun::BindingEvent;
+use crate::stun::{BindingEvent, DiscoveryEvent, SurveyEvent};
 
 /// What happened, and to which operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,11 +20,27 @@ pub struct AgentEvent {
 pub enum Event {
     /// A binding's.
     Binding(BindingEvent),
+    /// A survey's.
+    Survey(SurveyEvent),
+    /// A discovery's.
+    Discovery(DiscoveryEvent),
 }
 
 impl From<BindingEvent> for Event {
     fn from(event: BindingEvent) -> Self {
         Self::Binding(event)
+    }
+}
+
+impl From<SurveyEvent> for Event {
+    fn from(event: SurveyEvent) -> Self {
+        Self::Survey(event)
+    }
+}
+
+impl From<DiscoveryEvent> for Event {
+    fn from(event: DiscoveryEvent) -> Self {
+        Self::Discovery(event)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Houses any number of operations behind one set of calls and one deadline.
 
 mod event;
+mod gather;
 mod operation;
 mod routes;
 
@@ -19,6 +20,8 @@ use crate::machine::{Counters, Disposition, DropReason, Machine, Receipt, WakeRe
 use crate::net::{Datagram, Outcome, SendError, Transmit};
 use crate::ready::ReadyQueue;
 use crate::stun::binding::ConfigError;
+use crate::stun::discovery::DiscoveryError;
+use crate::stun::survey::SurveyError;
 use crate::stun::{Binding, BindingConfig, Server, ServerConfig};
 use crate::time::{Instant, Now, TimerTable, earliest};
 use crate::transaction::RtoCache;
@@ -69,6 +72,10 @@ pub struct Agent {
 pub enum StartError {
     /// The binding's configuration contradicts itself.
     Config(ConfigError),
+    /// The survey's configuration contradicts itself.
+    Survey(SurveyError),
+    /// The discovery's configuration contradicts itself.
+    Discovery(DiscoveryError),
     /// The agent houses as many operations as it may.
     TooManyOperations,
     /// Another server already answers at exactly that address.
@@ -79,6 +86,8 @@ impl core::fmt::Display for StartError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Config(error) => error.fmt(f),
+            Self::Survey(error) => error.fmt(f),
+            Self::Discovery(error) => error.fmt(f),
             Self::TooManyOperations => f.write_str("the agent houses as many operations as it may"),
             Self::AddressTaken => f.write_str("another server already answers at that address"),
         }

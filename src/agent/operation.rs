@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::event::Event;
 use crate::machine::{Disposition, Machine, Receipt, Usage, WakeReason};
 use crate::net::{Datagram, FiveTuple, SendError, Transmit};
-use crate::stun::{Binding, Server};
+use crate::stun::{Binding, Discovery, Server, ServerSurvey};
 use crate::time::Instant;
 use crate::wire::TransactionId;
 
@@ -164,6 +164,8 @@ macro_rules! usages {
 usages! {
     Binding(Binding), as_binding, as_binding_mut;
     Server(Server), as_server, as_server_mut;
+    Survey(ServerSurvey), as_survey, as_survey_mut;
+    Discovery(Discovery), as_discovery, as_discovery_mut;
 }
 
 impl Operation {
