@@ -19,6 +19,7 @@
 
 mod config;
 mod event;
+mod leads;
 mod naptr;
 mod servers;
 mod srv;
@@ -34,6 +35,7 @@ pub use event::{
     Answer, DiscoveryEvent, DiscoveryFailure, NaptrRecord, QuestionId, QuestionKind, SrvRecord,
     UnknownQuestion,
 };
+use leads::{Lead, Question, Seed};
 use naptr::Step;
 pub use servers::{DiscoveredServer, LocalSocket, targets};
 
@@ -101,36 +103,6 @@ enum State {
     Resolving { until: Option<Instant>, has_address: bool },
     /// The last event has been given.
     Ended,
-}
-
-/// Something that may lead to servers.
-#[derive(Debug)]
-enum Lead {
-    /// NAPTR records: where to go for each of the transports.
-    Naptr { question: usize, transports: Vec<Transport>, is_ranked: bool, depth: u32 },
-    /// SRV records. Without any, and if it is not an NAPTR record that led here, the host itself serves.
-    Srv { question: usize, transport: Transport, may_fall_back: bool },
-    /// A host, which has both kinds of addresses.
-    Host { aaaa: usize, a: usize, transport: Transport, port: u16 },
-    /// An address.
-    Ip { transport: Transport, address: SocketAddr },
-}
-
-/// A lead that has not been asked for.
-enum Seed {
-    Naptr { name: String, transports: Vec<Transport>, is_ranked: bool, depth: u32 },
-    Srv { name: String, transport: Transport, may_fall_back: bool },
-    Host { name: String, transport: Transport, port: u16 },
-    Ip { transport: Transport, address: SocketAddr },
-}
-
-#[derive(Debug)]
-struct Question {
-    name: String,
-    kind: QuestionKind,
-    is_pending: bool,
-    /// What was answered to A and AAAA; the records of other kinds are used up at once.
-    addresses: Vec<IpAddr>,
 }
 
 impl Discovery {
@@ -340,21 +312,17 @@ impl Discovery {
             Seed::Srv { name, transport, may_fall_back } => match self.ask(name, QuestionKind::Srv) {
                 Some(question) => Lead::Srv { question, transport, may_fall_back },
                 // With its prefix the name is too long to have such records.
-                None if may_fall_back => self.fall_back(transport).into_host(self)?,
+                None if may_fall_back => self.lead(self.fall_back(transport))?,
                 None => return None,
             },
-            seed @ Seed::Host { .. } => seed.into_host(self)?,
+            Seed::Host { name, transport, port } => self.ask_for_host(name, transport, port)?,
             Seed::Ip { transport, address } => Lead::Ip { transport, address },
         })
     }
 
     /// Asks a question, unless an answer to the same one is there or on its way. `None`: it cannot be asked.
     fn ask(&mut self, name: String, kind: QuestionKind) -> Option<usize> {
-        let is_address = matches!(kind, QuestionKind::A | QuestionKind::Aaaa);
-        let is_same = |asked: &Question| {
-            asked.kind == kind && (asked.is_pending || is_address) && asked.name.eq_ignore_ascii_case(&name)
-        };
-        if let Some(index) = self.questions.iter().position(is_same) {
+        if let Some(index) = self.asked(&name, kind) {
             return Some(index);
         }
         let index = self.questions.len();
@@ -366,6 +334,22 @@ impl Discovery {
         self.questions.push(Question { name, kind, is_pending: true, addresses: Vec::new() });
         self.pending = self.pending.saturating_add(1);
         Some(index)
+    }
+
+    /// The same question, if it waits for an answer or has kept it.
+    fn asked(&self, name: &str, kind: QuestionKind) -> Option<usize> {
+        self.questions.iter().position(|asked| asked.is_same(name, kind))
+    }
+
+    /// Asks for both kinds of addresses, AAAA first, or for none (RFC 8489 s8.1, RFC 8305 s3).
+    fn ask_for_host(&mut self, name: String, transport: Transport, port: u16) -> Option<Lead> {
+        let after = self.questions.len().saturating_add(2);
+        if after > Self::MAX_QUESTIONS && self.asked(&name, QuestionKind::Aaaa).is_none() {
+            return None;
+        }
+        let aaaa = self.ask(name.clone(), QuestionKind::Aaaa)?;
+        let a = self.ask(name, QuestionKind::A)?;
+        Some(Lead::Host { aaaa, a, transport, port })
     }
 
     /// After every answer: ends when nothing is pending, and hurries once there is an address.
@@ -437,39 +421,6 @@ impl Discovery {
             }
         }
         servers
-    }
-}
-
-impl Seed {
-    /// Both kinds of addresses are asked for, AAAA first (RFC 8489 s8.1, RFC 8305 s3).
-    fn into_host(self, discovery: &mut Discovery) -> Option<Lead> {
-        let Self::Host { name, transport, port } = self else { return None };
-        let aaaa = discovery.ask(name.clone(), QuestionKind::Aaaa)?;
-        let a = discovery.ask(name, QuestionKind::A)?;
-        Some(Lead::Host { aaaa, a, transport, port })
-    }
-}
-
-impl Lead {
-    /// Whether the answer to that question replaces it.
-    const fn waits_for(&self, asked: usize) -> bool {
-        match self {
-            Self::Naptr { question, .. } | Self::Srv { question, .. } => *question == asked,
-            Self::Host { .. } | Self::Ip { .. } => false,
-        }
-    }
-}
-
-impl Question {
-    /// Keeps the addresses of its own family that a server can have.
-    fn keep(&mut self, addresses: &[IpAddr]) {
-        let wants_ipv6 = self.kind == QuestionKind::Aaaa;
-        let is_usable = |ip: &&IpAddr| {
-            let is_mapped = matches!(ip, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
-            ip.is_ipv6() == wants_ipv6 && !is_mapped && net::is_endpoint(&SocketAddr::new(**ip, 1))
-        };
-        let first = addresses.iter().take(Discovery::MAX_RECORDS).filter(is_usable);
-        self.addresses = first.take(Discovery::MAX_ADDRESSES).copied().collect();
     }
 }
 
@@ -549,6 +500,3 @@ impl Machine for Discovery {
         self.deadline().map(|(_, reason)| reason)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -504,6 +504,3 @@ fn ask(
 const NEXT_ATTEMPT: u32 = ServerSurvey::MAX_TARGETS as u32;
 /// When the survey ends, whoever has answered.
 const DEADLINE: u32 = NEXT_ATTEMPT + 1;
-
-#[cfg(test)]
-mod tests;
