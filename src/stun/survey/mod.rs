@@ -65,7 +65,7 @@ pub struct ServerSurvey {
     events: VecDeque<SurveyEvent>,
     /// Bindings that have ended. They go at the next timeout or error, because the host may still hold bytes
     /// that they lent.
-    spent: Vec<Box<Binding>>,
+    spent: Vec<Binding>,
     counters: Counters,
     now: Now,
 }
@@ -254,7 +254,7 @@ impl ServerSurvey {
             return;
         }
         if let Progress::Asking(binding) = core::mem::replace(&mut attempt.progress, end) {
-            self.spent.push(binding);
+            self.spent.push(*binding);
         }
         self.timers.set(index as u32, None);
         self.with_transmits.remove(index as u32);
