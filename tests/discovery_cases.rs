@@ -211,6 +211,9 @@ mod stun {
         assert_eq!(servers[0].address, addr("[2001:db8::1]:3478"));
         assert_eq!(servers[1].address, addr("192.0.2.1:3478"));
         assert_eq!(servers[1].host, "example.org");
+        let rooted = DiscoveryConfig::new(Service::Stun, "example.org.");
+        let DiscoveryEvent::Servers(servers) = resolve(rooted, &zone).1 else { panic!() };
+        assert_eq!(servers[0].host, "example.org", "as certificates write it");
     }
 
     #[test]
@@ -296,6 +299,29 @@ mod turn {
     }
 
     #[test]
+    fn equal_ranks_leave_the_order_to_the_application_and_lower_ones_come_first() {
+        let zone = Zone::default()
+            .naptr("example.org", 200, "A", "RELAY:turn.udp:turn.tcp", "b.example.org")
+            .naptr("example.org", 100, "a", "relay:TURN.UDP:TURN.TCP", "a.example.org")
+            .host("a.example.org", &["192.0.2.1"])
+            .host("b.example.org", &["192.0.2.2"]);
+        let expected = [
+            (Tcp, "192.0.2.1:3478"),
+            (Udp, "192.0.2.1:3478"),
+            (Tcp, "192.0.2.2:3478"),
+            (Udp, "192.0.2.2:3478"),
+        ];
+        assert_eq!(found(preferring(&[Tcp, Udp], "turn:example.org"), &zone), list(&expected));
+    }
+
+    #[test]
+    fn where_naptr_records_lead_to_nothing_there_is_no_second_guess() {
+        let zone =
+            figure_3().naptr("example.com", 1, "S", "RELAY:turn.udp", "_turn._udp.nowhere.example.com.");
+        assert_eq!(failure(preferring(&[Udp, Tcp], "turn:example.com"), &zone), DiscoveryFailure::NotFound);
+    }
+
+    #[test]
     fn naptr_records_of_other_services_count_as_none() {
         let zone = figure_3()
             .naptr("example.com", 1, "S", "SIP+D2U", "_sip._udp.example.com.")
@@ -363,8 +389,15 @@ mod hostile {
     #[test]
     fn useless_records_lead_nowhere_and_not_to_a_guess() {
         let long = "a".repeat(256);
-        for (port, target) in [(0, "a.example.org"), (1, "10.0.0.1"), (1, "a b"), (1, ""), (1, long.as_str())]
-        {
+        for (port, target) in [
+            (0, "a.example.org"),
+            (1, "10.0.0.1"),
+            (1, "0x7f000001"),
+            (1, "a..b"),
+            (1, "a b"),
+            (1, ""),
+            (1, long.as_str()),
+        ] {
             let zone = Zone::default()
                 .srv("_stun._udp.example.org", 0, port, target)
                 .host("example.org", &["192.0.2.1"]);
@@ -451,7 +484,7 @@ mod hostile {
     #[test]
     fn names_that_the_dns_cannot_hold_are_refused() {
         let long = "a".repeat(256);
-        for host in ["", ".", " ", "a b", "é.example.org", long.as_str()] {
+        for host in ["", ".", " ", "a b", "a..b", "127.1", "[2001:db8::1]", "é.example.org", long.as_str()] {
             assert_eq!(
                 error_of(DiscoveryConfig::new(Service::Stun, host)),
                 DiscoveryError::InvalidName,
@@ -532,6 +565,23 @@ mod in_time {
         assert_eq!(order(1), order(1));
         assert_ne!(order(1), order(2));
     }
+}
+
+#[test]
+fn servers_are_paired_with_every_socket_that_reaches_them_up_to_the_limit_of_a_survey() {
+    let DiscoveryEvent::Servers(found) = resolve(of_uri("stun:192.0.2.1"), &Zone::default()).1 else {
+        panic!()
+    };
+    let socket = |transport, local, socket_id| LocalSocket { transport, local: addr(local), socket_id };
+    let sockets = [
+        socket(Udp, "10.0.0.1:5000", 1),
+        socket(Tcp, "10.0.0.1:5000", 2),
+        socket(Udp, "[::]:5000", 3),
+        socket(Udp, "10.9.9.9:5000", 4),
+    ];
+    let pairs: Vec<u32> = targets(&found, &sockets).iter().map(|target| target.socket_id).collect();
+    assert_eq!(pairs, [1, 4]);
+    assert_eq!(targets(&vec![found[0].clone(); 100], &sockets).len(), 64);
 }
 
 fn take_event(agent: &mut Agent, id: OperationId) -> Event {

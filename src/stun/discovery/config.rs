@@ -10,7 +10,7 @@ use core::time::Duration;
 
 use super::Discovery;
 use crate::net::Transport;
-use crate::wire::uri::{Host, Uri, UriTransport};
+use crate::wire::uri::{Host, Uri, UriTransport, ends_in_a_number};
 
 /// What a server is to do, which is what its SRV records are named after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -170,14 +170,15 @@ pub(super) const fn default_port(transport: Transport) -> u16 {
     }
 }
 
-/// A name that the DNS may be asked for, without the dot at its end; `None` for the root, for addresses in
-/// disguise, and for bytes that no host name has.
+/// A name that a resolver may be asked for, without the dot at its end; `None` for the root, for what no host
+/// is called (RFC 1123 s2.1, with the underscore of RFC 2782), and for what some resolver reads as an address
+/// that nobody has looked at (RFC 3986 s7.4).
 pub(super) fn valid_name(text: &str) -> Option<String> {
     let name = text.strip_suffix('.').unwrap_or(text);
-    let is_name = !name.is_empty()
-        && name.len() <= Discovery::MAX_NAME
-        && name.bytes().all(|byte| byte.is_ascii_graphic())
-        && name.parse::<IpAddr>().is_err();
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let is_label = |label: &str| !label.is_empty() && label.bytes().all(is_letter);
+    let is_name =
+        name.len() <= Discovery::MAX_NAME && name.split('.').all(is_label) && !ends_in_a_number(name);
     is_name.then(|| name.to_owned())
 }
 

@@ -131,8 +131,11 @@ impl Discovery {
     ///
     /// # Errors
     /// The configuration contradicts itself, or can lead to no server (RFC 5928 s3).
-    pub fn new(config: DiscoveryConfig, entropy: Entropy, now: Instant) -> Result<Self, DiscoveryError> {
+    pub fn new(mut config: DiscoveryConfig, entropy: Entropy, now: Instant) -> Result<Self, DiscoveryError> {
         let (place, transports) = (config.place()?, config.usable_transports()?);
+        if let Place::Name(name) = &place {
+            config.host.clone_from(name); // certificates name hosts without a dot at the end
+        }
         let mut discovery = Self {
             state: State::Resolving { until: now.deadline_after(config.deadline), has_address: false },
             config,
@@ -222,8 +225,7 @@ impl Discovery {
 
     /// Without SRV records the host itself serves, at the default port (RFC 2782, RFC 8489 s8.1).
     fn fall_back(&self, transport: Transport) -> Seed {
-        let name = config::valid_name(&self.config.host).unwrap_or_default();
-        Seed::Host { name, transport, port: default_port(transport) }
+        Seed::Host { name: self.config.host.clone(), transport, port: default_port(transport) }
     }
 
     /// Puts in the place of each lead that waited for the question what the answer leads to.
@@ -256,8 +258,7 @@ impl Discovery {
         };
         // RFC 5928 s3 step 5: only the first query that finds nothing falls back.
         if branches.is_empty() && depth == 0 {
-            let name = config::valid_name(&self.config.host).unwrap_or_default();
-            return self.srv_seeds(&name, transports);
+            return self.srv_seeds(&self.config.host, transports);
         }
         let mut seeds = Vec::new();
         for naptr::Branch { transports, is_ranked, step, name } in branches {
