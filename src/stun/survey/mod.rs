@@ -294,6 +294,9 @@ impl ServerSurvey {
         if Usage::is_ended(binding) {
             return self.fail(index, FailureReason::NoMappedAddress);
         }
+        if waits_for_its_host(binding) {
+            return self.fail(index, FailureReason::SendFailed { error: SendError::SocketClosed });
+        }
         let (at, is_ready) = (binding.deadline().map(|(at, _)| at), binding.queued_transmits() > 0);
         self.timers.set(index as u32, at);
         // A response or an error takes back a retransmission that nobody has polled.
@@ -498,6 +501,15 @@ fn ask(
 ) -> Result<Binding, ConfigError> {
     let config = BindingConfig { path: target.path, socket_id: target.socket_id, ..request.clone() };
     Binding::new(config, entropy.fork(), now)
+}
+
+/// Whether only a command can move it, such as after a redirection to a server that no stream leads to: a
+/// survey gives none, and waits for nobody who does.
+fn waits_for_its_host(binding: &Binding) -> bool {
+    binding.deadline().is_none()
+        && binding.queued_transmits() == 0
+        && binding.outstanding().next().is_none()
+        && binding.wish().is_none()
 }
 
 /// When the next target is asked.
