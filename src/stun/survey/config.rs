@@ -11,7 +11,8 @@ use crate::stun::binding::{BindingConfig, ConfigError};
 /// One server, and the socket from which it is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SurveyTarget {
-    /// From which socket to which server.
+    /// From which socket to which server. The host opens streams before it starts the survey, which has no
+    /// command to wait for one.
     pub path: FiveTuple,
     /// The host's number for the socket; handed back in each transmit.
     pub socket_id: u32,

@@ -10,7 +10,8 @@ use crate::net;
 ///
 /// Less than a probe of RFC 5780 finds out, and enough for many: whether an address that one server has seen
 /// is good for others ("endpoint-independent mapping", RFC 4787 s4.1). Only answers to one local socket in one
-/// family are compared with each other.
+/// family are compared with each other. On a host with several uplinks, bind the socket to the address of one:
+/// else two servers may be reached through two NATs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ObservedMapping {

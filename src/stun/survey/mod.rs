@@ -492,7 +492,8 @@ impl Machine for ServerSurvey {
     }
 }
 
-/// The binding that asks one target.
+/// The binding that asks one target. It waits for no grant: a survey asks each server once, and is to be
+/// delayed by none.
 fn ask(
     request: &BindingConfig,
     target: SurveyTarget,
