@@ -15,15 +15,15 @@ use std::net::{SocketAddr, UdpSocket};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use libstun::stun::{BindingConfig, BindingEvent};
-use libstun::{Agent, Clock, Datagram, Event, FiveTuple, Machine, OperationId, SendError};
+use libstun::stun::survey::{ObservedMapping, SurveyTarget};
+use libstun::stun::{ServerSurvey, SurveyConfig, SurveyEvent};
+use libstun::{Clock, Datagram, FiveTuple, Machine, SendError};
 use support::{Options, Result};
 
 const USAGE: &str = "five_servers [server[:port]]... [--seed N] [--rto MILLISECONDS]";
 
 /// One line of the table.
-struct Question {
-    id: OperationId,
+struct Line {
     server: SocketAddr,
     answer: Option<(SocketAddr, Option<Duration>)>,
 }
@@ -35,71 +35,67 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     let options = Options::parse(USAGE)?;
     let clock = Clock::new();
-    let mut agent = Agent::new(options.entropy()?, clock.now());
-
     let servers = support::servers_of_one_family(&options, 5)?;
-    let first = servers.first().ok_or("no server to ask")?;
-    let socket = support::socket_towards(first)?;
+    let socket = support::socket_towards(servers.first().ok_or("no server to ask")?)?;
     let local = socket.local_addr()?;
 
-    // One agent, five operations: it tells the answers apart by transaction id, and each event carries the
-    // id of the operation that it belongs to.
-    let mut questions = Vec::new();
-    for server in servers {
-        let config = options.tune(BindingConfig::once(FiveTuple::udp(local, server)));
-        let id = agent.start_binding(config, clock.now())?;
-        questions.push(Question { id, server, answer: None });
-    }
-    drive(&mut agent, &clock, &socket, local, &mut questions)?;
-    print_table(&questions)
+    // One survey, five servers: a dead one neither delays nor fails the others. It is a machine like every
+    // other, and needs no agent when nothing else is on the socket.
+    let targets = servers.iter().map(|server| SurveyTarget::new(FiveTuple::udp(local, *server))).collect();
+    let mut config = SurveyConfig::all(targets);
+    config.request = options.tune(config.request);
+    let mut survey = ServerSurvey::new(config, options.entropy()?, clock.now())?;
+
+    let mut table: Vec<Line> = servers.into_iter().map(|server| Line { server, answer: None }).collect();
+    let mapping = drive(&mut survey, &clock, &socket, local, &mut table)?;
+    print_table(&table, mapping)
 }
 
-/// Runs until every operation has ended: an agent without any has nothing to wait for.
+/// Runs until the survey has finished, and returns what it has found out about the mapping.
 fn drive(
-    agent: &mut Agent,
+    survey: &mut ServerSurvey,
     clock: &Clock,
     socket: &UdpSocket,
     local: SocketAddr,
-    questions: &mut [Question],
-) -> Result<()> {
+    table: &mut [Line],
+) -> Result<ObservedMapping> {
     let mut buffer = [0; 1500];
     loop {
-        while let Some(transmit) = agent.poll_transmit() {
+        while let Some(transmit) = survey.poll_transmit() {
             if let Err(error) = socket.send_to(transmit.payload, transmit.path.remote) {
                 let receipt = transmit.receipt();
-                agent.handle_send_error(&receipt, SendError::from(&error), clock.now());
+                survey.handle_send_error(&receipt, SendError::from(&error), clock.now());
             }
         }
-        while let Some(happened) = agent.poll_event() {
-            let Event::Binding(event) = happened.event else { continue };
-            let Some(question) = questions.iter_mut().find(|question| question.id == happened.id) else {
-                continue;
-            };
-            support::report(&event, question.server);
-            if let BindingEvent::Mapped { address, rtt } = event {
-                question.answer = Some((address, rtt));
+        while let Some(event) = survey.poll_event() {
+            support::report_survey(&event);
+            match event {
+                SurveyEvent::Mapped { target, address, rtt, .. } => {
+                    if let Some(line) = table.get_mut(target) {
+                        line.answer = Some((address, rtt));
+                    }
+                }
+                SurveyEvent::Finished { mapping, .. } => return Ok(mapping),
+                _ => {}
             }
         }
-        if agent.operation_count() == 0 {
-            return Ok(());
-        }
-        socket.set_read_timeout(clock.read_timeout(agent.poll_timeout()))?;
+        socket.set_read_timeout(clock.read_timeout(survey.poll_timeout()))?;
         match socket.recv_from(&mut buffer) {
             Ok((length, remote)) => {
                 let datagram = Datagram::new(FiveTuple::udp(local, remote), &buffer[..length]);
                 // Nothing but STUN is spoken on this socket: whatever else comes is dropped.
-                let _ = agent.handle_input(&datagram, clock.now());
+                let _ = survey.handle_input(&datagram, clock.now());
             }
             Err(error) if support::is_passing(&error) => {}
             Err(error) => return Err(error.into()),
         }
-        agent.handle_timeout(clock.now());
+        survey.handle_timeout(clock.now());
     }
 }
 
-fn print_table(questions: &[Question]) -> Result<()> {
+fn print_table(table: &[Line], mapping: ObservedMapping) -> Result<()> {
     println!("\n{:<28} {:<28} {:>10}", "server", "mapped address", "rtt");
-    for Question { server, answer, .. } in questions {
+    for Line { server, answer } in table {
         let (mapped, rtt) = match answer {
             Some((mapped, rtt)) => (mapped.to_string(), support::millis(*rtt)),
             None => ("no answer".to_owned(), String::new()),
@@ -107,18 +103,14 @@ fn print_table(questions: &[Question]) -> Result<()> {
         println!("{:<28} {mapped:<28} {rtt:>10}", server.to_string());
     }
 
-    let mut mapped: Vec<SocketAddr> =
-        questions.iter().filter_map(|question| Some(question.answer?.0)).collect();
-    let answers = mapped.len();
-    mapped.sort_unstable();
-    mapped.dedup();
-    match (answers, mapped.len()) {
+    let answers = table.iter().filter(|line| line.answer.is_some()).count();
+    match (answers, mapping) {
         (0, _) => return Err("no server has answered".into()),
         (1, _) => println!("\nonly one server has answered: nothing to compare"),
-        (_, 1) => {
-            println!("\nall {answers} mapped addresses agree: the mapping does not depend on the destination")
-        }
-        (_, n) => println!("\n{n} different mapped addresses: the mapping depends on the destination"),
+        (_, ObservedMapping::SameEverywhere) => println!("\nall {answers} mapped addresses agree: {mapping}"),
+        (_, ObservedMapping::DependsOnDestination { .. }) => println!("\n{mapping}"),
+        // As on loopback. A NAT may still map by the server's IP address.
+        _ => println!("\nall {answers} mapped addresses agree, as those of one IP address may: {mapping}"),
     }
     Ok(())
 }

@@ -63,7 +63,7 @@
 //! |---|---|
 //! | [`wire`] | bytes to values and back: classify, parse, build, sign, frame |
 //! | [`transaction`], [`auth`] | requests that wait for responses; who may sign what |
-//! | [`stun`] | the Binding client and server |
+//! | [`stun`] | the Binding client and server; many servers at once; finding them |
 //! | [`agent`] | any number of operations behind one set of calls |
 //!
 //! # Features
@@ -83,6 +83,9 @@
 //! - Requests to one server are not yet limited to ten at a time (RFC 8489 s6.2): a host that starts many
 //!   bindings paces the starts.
 //! - A server drops known attributes with impossible values in silence instead of answering 400.
+//! - What runs over TLS is the service `turns` with port 5349 even for a `turn:` URI, and a single NAPTR record
+//!   that only points elsewhere ranks no transports: RFC 5928 s3 and its own examples differ, see
+//!   [`stun::discovery`].
 //! - In a URI, percent-encoded names and names that end in a number are refused (RFC 3986 s3.2.2): see
 //!   [`wire::uri`].
 

@@ -10,7 +10,9 @@ mod support;
 use std::time::Duration;
 
 use libstun::auth::{Credentials, ShortTerm};
-use libstun::stun::{Binding, BindingConfig, Server, ServerConfig};
+use libstun::stun::discovery::{Answer, Discovery, DiscoveryConfig, NaptrRecord, Service, SrvRecord};
+use libstun::stun::survey::SurveyTarget;
+use libstun::stun::{Binding, BindingConfig, Server, ServerConfig, ServerSurvey, SurveyConfig};
 use libstun::{
     Agent, AgentEvent, Datagram, Entropy, FiveTuple, Instant, Machine, OperationId, Outcome, Receipt,
     SendError, Transmit, Transport, WakeReason,
@@ -21,6 +23,37 @@ use support::{PASSWORD, USER, addr, asked, udp};
 
 impl Subject for Binding {}
 impl Subject for Server {}
+impl Subject for ServerSurvey {}
+
+/// A resolver that answers whatever is pending, rightly or not.
+impl Subject for Discovery {
+    fn command(&mut self, choice: u8, now: Instant) -> bool {
+        let Some(question) = self.pending().nth(usize::from(choice / 32)) else { return false };
+        let addresses = ["192.0.2.1", "2001:db8::1", "0.0.0.0"].map(|ip| ip.parse().unwrap());
+        let service = SrvRecord { priority: 1, weight: 2, port: 3478, target: "a.example.org" };
+        let refused = SrvRecord { target: ".", ..service };
+        let loops = NaptrRecord {
+            order: 1,
+            preference: 1,
+            flags: "",
+            services: "RELAY:turn.udp:turn.tcp",
+            regexp: "",
+            replacement: "example.org",
+        };
+        let leads = NaptrRecord { flags: "s", replacement: "_turn._udp.example.org", ..loops };
+        let answer = match choice % 32 {
+            0..=5 => Answer::Addresses(&addresses),
+            6..=11 => Answer::Services(&[service, SrvRecord { port: 5000, ..service }]),
+            12 => Answer::Services(&[refused]),
+            13..=17 => Answer::Naptr(&[loops, leads]),
+            18..=22 => Answer::Failed,
+            _ => Answer::NotFound,
+        };
+        self.answer(question, answer, now).unwrap();
+        assert!(self.answer(question, answer, now).is_err());
+        true
+    }
+}
 
 /// An agent, with the ids that its host would keep.
 struct Host {
@@ -53,7 +86,8 @@ impl Subject for Host {
             }
             4 => self.agent.start_binding(BindingConfig::new(udp("[::]:0", "192.0.2.1:3478")), now),
             5 => self.agent.start_server(at("192.0.2.1:3478"), now),
-            6 => self.agent.start_server(ServerConfig::default(), now),
+            6 if choice < 128 => self.agent.start_server(ServerConfig::default(), now),
+            6 => self.agent.start_survey(SurveyConfig::race(targets()), now),
             _ => {
                 let index = usize::from(choice / 8) % self.ids.len().max(1);
                 return self.ids.get(index).is_some_and(|id| {
@@ -107,6 +141,24 @@ fn binding(config: BindingConfig) -> Binding {
     Binding::new(config, Entropy::from_seed([7; 32]), Instant::ZERO).unwrap()
 }
 
+/// Six servers, two of them behind a stream.
+fn targets() -> Vec<SurveyTarget> {
+    let mut targets: Vec<SurveyTarget> = (1..=6)
+        .map(|host| SurveyTarget::new(udp("10.0.0.1:5000", &format!("192.0.2.{host}:3478"))))
+        .collect();
+    targets.iter_mut().skip(4).for_each(|target| target.path.transport = Transport::Tcp);
+    targets
+}
+
+fn survey(config: SurveyConfig) -> ServerSurvey {
+    ServerSurvey::new(config, Entropy::from_seed([7; 32]), Instant::ZERO).unwrap()
+}
+
+fn discovery(service: Service) -> Discovery {
+    let config = DiscoveryConfig::new(service, "example.org");
+    Discovery::new(config, Entropy::from_seed([7; 32]), Instant::ZERO).unwrap()
+}
+
 fn credentials() -> Option<Credentials> {
     ShortTerm::new(USER, PASSWORD).ok().map(Into::into)
 }
@@ -152,6 +204,31 @@ fn a_server_with_credentials_keeps_the_contract() {
 }
 
 #[test]
+fn a_survey_of_many_servers_keeps_the_contract() {
+    contract::hold(None, || survey(SurveyConfig::all(targets())));
+    contract::hold(None, || {
+        survey(SurveyConfig { enough: 2, deadline: None, ..SurveyConfig::all(targets()) })
+    });
+}
+
+#[test]
+fn a_race_keeps_the_contract() {
+    contract::hold(None, || survey(SurveyConfig::race(targets())));
+    contract::hold(Some(PASSWORD), || {
+        let mut config = SurveyConfig { deadline: None, ..SurveyConfig::race(targets()) };
+        config.request.credentials = credentials();
+        survey(config)
+    });
+}
+
+#[test]
+fn a_discovery_keeps_the_contract() {
+    for service in [Service::Stun, Service::Turn, Service::StunBehavior] {
+        contract::hold(None, || discovery(service));
+    }
+}
+
+#[test]
 fn an_agent_keeps_the_contract() {
     contract::hold(None, Host::new);
 }
@@ -165,6 +242,8 @@ fn no_machine_hoards_what_nobody_takes() {
         INPUTS,
         Server::MAX_QUEUED_REPLIES,
     );
+    contract::c7_queues_are_bounded(|| survey(SurveyConfig::all(targets())), INPUTS, 2 * 6 + 1);
+    contract::c7_queues_are_bounded(|| discovery(Service::Turn), INPUTS, 2);
     let operations = 3 * (Binding::MAX_EVENTS + 1);
     contract::c7_queues_are_bounded(Host::new, INPUTS, operations + Server::MAX_QUEUED_REPLIES);
 }

@@ -82,6 +82,22 @@ fn five_servers_agree_on_loopback() {
 }
 
 #[test]
+fn discovery_leads_from_a_uri_to_a_mapped_address() {
+    let ended = run("discover", &[]);
+    assert_mapped(&ended, 1);
+    assert!(ended.stderr.contains("resolve AAAA of localhost: "), "{ended:?}");
+}
+
+#[test]
+fn a_resolver_without_srv_records_says_so_and_the_host_itself_is_asked() {
+    let ended = run("discover", &["stun:localhost", "--rto", "1"]);
+    let srv = "resolve SRV of _stun._udp.localhost: not known to the standard library";
+    for line in [srv, "resolve AAAA of localhost: ", "resolve A of localhost: "] {
+        assert!(ended.stderr.contains(line), "{ended:?}");
+    }
+}
+
+#[test]
 fn a_shared_socket_serves_both_protocols() {
     let ended = run("shared_socket", &[]);
     assert_mapped(&ended, 1);
@@ -129,6 +145,8 @@ fn misuse_ends_with_a_sentence() {
         ("binding_blocking", "--no-such-option"),
         ("binding_tokio", "[::1"),
         ("five_servers", "--trace"),
+        ("discover", "stun://127.0.0.1"),
+        ("discover", "stuns:stun.example.org"),
         ("shared_socket", "127.0.0.1:port"),
         ("server", "127.0.0.1:70000"),
     ] {

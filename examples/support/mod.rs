@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use libstun::stun::{BindingEvent, Server, ServerConfig};
+use libstun::stun::{BindingEvent, Server, ServerConfig, SurveyEvent};
 use libstun::{Clock, Datagram, FiveTuple, Machine, Outcome, Transmit};
 
 pub use options::Options;
@@ -99,6 +99,19 @@ pub fn report(event: &BindingEvent, server: SocketAddr) -> Option<SocketAddr> {
             None
         }
         _ => None, // what a newer libstun tells
+    }
+}
+
+/// Prints what became of one of many servers.
+pub fn report_survey(event: &SurveyEvent) {
+    match event {
+        SurveyEvent::Mapped { path, address, rtt, .. } => {
+            println!("mapped address {address}  rtt {}  from {}", millis(*rtt), path.remote);
+        }
+        SurveyEvent::Failed { path, reason, .. } => {
+            eprintln!("no mapped address from {}: {reason}", path.remote);
+        }
+        _ => {}
     }
 }
 

@@ -6,6 +6,8 @@ use core::time::Duration;
 use super::operation::Housed;
 use super::{Agent, OperationId};
 use crate::stun::binding::ConfigError;
+use crate::stun::discovery::DiscoveryError;
+use crate::stun::survey::SurveyError;
 use crate::stun::{Binding, BindingConfig, Server, ServerConfig};
 use crate::time::Instant;
 
@@ -15,6 +17,10 @@ use crate::time::Instant;
 pub enum StartError {
     /// The binding's configuration contradicts itself.
     Config(ConfigError),
+    /// The survey's configuration contradicts itself.
+    Survey(SurveyError),
+    /// The discovery's configuration contradicts itself.
+    Discovery(DiscoveryError),
     /// The agent houses as many operations as it may.
     TooManyOperations,
     /// Another server already answers at exactly that address.
@@ -25,6 +31,8 @@ impl core::fmt::Display for StartError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Config(error) => error.fmt(f),
+            Self::Survey(error) => error.fmt(f),
+            Self::Discovery(error) => error.fmt(f),
             Self::TooManyOperations => f.write_str("the agent houses as many operations as it may"),
             Self::AddressTaken => f.write_str("another server already answers at that address"),
         }

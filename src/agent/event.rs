@@ -1,7 +1,7 @@
 //! What an agent tells its host.
 
 use super::{OperationId, StreamEvent};
-use crate::stun::BindingEvent;
+use crate::stun::{BindingEvent, DiscoveryEvent, SurveyEvent};
 
 /// What happened, and to which operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,26 +14,32 @@ pub struct AgentEvent {
     pub is_last: bool,
 }
 
-/// What an operation tells its host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
+macro_rules! events {
+    ($($(#[$doc:meta])* $name:ident($event:ty),)*) => {
+        /// What an operation tells its host.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum Event {
+            $($(#[$doc])* $name($event),)*
+        }
+
+        $(impl From<$event> for Event {
+            fn from(event: $event) -> Self {
+                Self::$name(event)
+            }
+        })*
+    };
+}
+
+events! {
     /// A binding's.
     Binding(BindingEvent),
     /// A connection's.
     Stream(StreamEvent),
-}
-
-impl From<BindingEvent> for Event {
-    fn from(event: BindingEvent) -> Self {
-        Self::Binding(event)
-    }
-}
-
-impl From<StreamEvent> for Event {
-    fn from(event: StreamEvent) -> Self {
-        Self::Stream(event)
-    }
+    /// A survey's.
+    Survey(SurveyEvent),
+    /// A discovery's.
+    Discovery(DiscoveryEvent),
 }
 
 impl From<core::convert::Infallible> for Event {

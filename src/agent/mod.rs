@@ -2,6 +2,7 @@
 
 mod commands;
 mod event;
+mod gather;
 mod operation;
 mod pacing;
 mod power;

@@ -11,7 +11,7 @@ use super::routes::Routes;
 use super::stream::Stream;
 use crate::machine::{Disposition, Machine, Receipt, Usage, WakeReason};
 use crate::net::{Datagram, FiveTuple, SendError, Transmit};
-use crate::stun::{Binding, Server};
+use crate::stun::{Binding, Discovery, Server, ServerSurvey};
 use crate::time::Instant;
 use crate::wire::TransactionId;
 
@@ -214,6 +214,8 @@ usages! {
     Binding(Binding), as_binding, as_binding_mut;
     Server(Server), as_server, as_server_mut;
     Stream(Stream), as_stream, as_stream_mut;
+    Survey(ServerSurvey), as_survey, as_survey_mut;
+    Discovery(Discovery), as_discovery, as_discovery_mut;
 }
 
 impl Operation {

@@ -366,7 +366,7 @@ fn parse_name(text: &str) -> Result<Host<'_>, UriError> {
 
 /// Whether some resolver may read the name as an address: octal, hexadecimal, fewer parts than four
 /// (RFC 3986 s7.4).
-fn ends_in_a_number(name: &str) -> bool {
+pub(crate) fn ends_in_a_number(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     let label = name.rsplit('.').next().unwrap_or(name);
     let hexadecimal = label.strip_prefix("0x").or_else(|| label.strip_prefix("0X"));
