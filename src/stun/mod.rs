@@ -4,5 +4,5 @@
 pub mod binding;
 pub mod server;
 
-pub use binding::{Binding, BindingConfig, BindingEvent};
+pub use binding::{Binding, BindingConfig, BindingEvent, RedirectPolicy};
 pub use server::{Server, ServerConfig};
