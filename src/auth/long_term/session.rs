@@ -225,3 +225,11 @@ fn prepared(realm: &[u8]) -> Vec<u8> {
 
 /// Longest PASSWORD-ALGORITHMS in bytes that is echoed: 64 algorithms, of which RFC 8489 knows two.
 pub(in crate::auth) const MAX_ALGORITHMS: usize = 256;
+
+#[cfg(test)]
+impl Session {
+    /// As RFC 8489 appendix B.1 has it.
+    pub(super) fn echo_no_algorithms(&mut self) {
+        self.algorithms = None;
+    }
+}
