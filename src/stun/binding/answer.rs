@@ -130,7 +130,6 @@ impl Binding {
 
     fn succeed(&mut self, address: SocketAddr, rtt: Option<Duration>, last_sent: Instant, now: Instant) {
         self.failures = 0;
-        self.trail.arrive();
         self.last_sent = last_sent;
         self.state = match self.config.refresh {
             Some(interval) => {

@@ -149,6 +149,7 @@ impl Binding {
 
     /// The wait is over: asks again, or first for the connection that it takes.
     pub(super) fn resume(&mut self, now: Instant) {
+        self.trail.begin();
         if self.is_disconnected {
             self.want_connection();
         } else {

@@ -16,7 +16,7 @@ impl Binding {
         let now = self.now.advance(now);
         match self.state {
             State::Waiting { until: Some(at), reason: WakeReason::Refresh } if at <= horizon => {
-                self.request(now);
+                self.resume(now);
                 true
             }
             _ => false,

@@ -62,7 +62,7 @@ impl core::error::Error for RedirectRefusal {}
 pub(super) struct Trail {
     /// Servers that have redirected, and when.
     left: Vec<(SocketAddr, Instant)>,
-    /// How many in a row, since the last success.
+    /// How many in a row.
     depth: u32,
 }
 
@@ -101,8 +101,8 @@ impl Trail {
         self.depth = self.depth.saturating_add(1);
     }
 
-    /// A server has answered.
-    pub(super) fn arrive(&mut self) {
+    /// A request begins that no redirection has caused.
+    pub(super) fn begin(&mut self) {
         self.depth = 0;
     }
 

@@ -1,3 +1,5 @@
+mod commands;
+
 use alloc::vec::Vec;
 
 use super::*;
