@@ -133,12 +133,13 @@ impl LongTerm {
         if let Some(code @ (UNAUTHENTICATED | STALE_NONCE)) = code {
             return self.challenged(response, by, code == STALE_NONCE, is_authentic);
         }
-        if session::lacks_promised_algorithms(response) {
-            return ResponseCheck::Discard;
-        }
         if is_authentic {
             self.settle(by, response);
             return ResponseCheck::Accept;
+        }
+        // RFC 8489 has even signed ones ignored; but out of those nobody can have taken anything.
+        if session::lacks_promised_algorithms(response) {
+            return ResponseCheck::Discard;
         }
         match by {
             SignedBy::Nobody if code == Some(BAD_REQUEST) => ResponseCheck::Discard,
@@ -198,9 +199,8 @@ impl LongTerm {
 
     /// An authentic response: what signed its request works.
     fn settle(&mut self, by: SignedBy, response: &Message<'_>) {
-        match (by, self.candidate.take()) {
-            (SignedBy::Candidate, Some(proved)) => self.working = Some(proved),
-            _ => {}
+        if let (SignedBy::Candidate, Some(proved)) = (by, self.candidate.take()) {
+            self.working = Some(proved);
         }
         if let Some(working) = &mut self.working {
             working.note_authentic(response);

@@ -14,6 +14,8 @@ pub use opaque::{PrepareError, opaque_string};
 pub(crate) use short_term::Refusal;
 pub use short_term::{CredentialError, ShortTerm};
 
+use alloc::boxed::Box;
+
 use crate::wire::{BuildError, IntegrityAlgorithm, Message, MessageBuilder};
 
 /// The credentials that an operation signs and checks with.
@@ -29,7 +31,7 @@ pub enum Credentials {
     /// Known to both ends beforehand (RFC 8489 s9.1).
     ShortTerm(ShortTerm),
     /// Challenged for by the server (RFC 8489 s9.2). A client's only.
-    LongTerm(LongTerm),
+    LongTerm(Box<LongTerm>),
 }
 
 impl From<ShortTerm> for Credentials {
@@ -40,7 +42,7 @@ impl From<ShortTerm> for Credentials {
 
 impl From<LongTerm> for Credentials {
     fn from(credential: LongTerm) -> Self {
-        Self::LongTerm(credential)
+        Self::LongTerm(Box::new(credential))
     }
 }
 
