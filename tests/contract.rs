@@ -10,7 +10,7 @@ mod support;
 use std::time::Duration;
 
 use libstun::auth::{Credentials, ShortTerm};
-use libstun::stun::{Binding, BindingConfig, Server, ServerConfig};
+use libstun::stun::{Binding, BindingConfig, RedirectPolicy, Server, ServerConfig};
 use libstun::{
     Agent, AgentEvent, Datagram, Entropy, FiveTuple, Instant, Machine, OperationId, Outcome, Receipt,
     SendError, Transmit, Transport, WakeReason,
@@ -194,7 +194,8 @@ fn a_binding_with_long_term_credentials_keeps_the_contract() {
     for path in [asked(), stream] {
         contract::hold(Some(&support::long_term_key()), || {
             let credentials = Some(support::long_term());
-            Steered(binding(BindingConfig { credentials, ..BindingConfig::new(path) }))
+            let redirects = [RedirectPolicy::Ask, RedirectPolicy::Follow][usize::from(path == stream)];
+            Steered(binding(BindingConfig { credentials, redirects, ..BindingConfig::new(path) }))
         });
     }
 }

@@ -435,10 +435,7 @@ fn nonce_of(row: &serde_json::Value) -> Vec<u8> {
         return vec![b'n'; length as usize];
     }
     if let Some(hex) = row["nonce_hex"].as_str() {
-        return (0..hex.len())
-            .step_by(2)
-            .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
-            .collect();
+        return support::unhex(hex);
     }
     row["nonce_utf8"].as_str().or(row["prefix"].as_str()).unwrap().as_bytes().to_vec()
 }
@@ -554,8 +551,7 @@ fn the_raw_password_of_rfc_5769_does_not_sign_its_vector() {
         .find(|v| v["name"].as_str().unwrap().contains("2.4"))
         .unwrap();
     let hex = vector["hex"].as_str().unwrap();
-    let bytes: Vec<u8> =
-        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
+    let bytes: Vec<u8> = support::unhex(hex);
     let message = Message::parse(&bytes).unwrap();
     let (user, realm) =
         (message.get::<Username<'_>>().unwrap().unwrap(), message.get::<Realm<'_>>().unwrap().unwrap());
@@ -577,12 +573,10 @@ fn the_samples_of_rfc_8489_verify_or_are_rejected_as_their_vectors_say() {
     let vectors: serde_json::Value = serde_json::from_str(include_str!("vectors/rfc8489_b1.json")).unwrap();
     let vectors = vectors["vectors"].as_array().unwrap();
     assert_eq!(vectors.len(), 11);
-    let unhex = |text: &str| -> Vec<u8> {
-        (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
-    };
     for vector in vectors {
-        let (name, bytes) = (vector["name"].as_str().unwrap(), unhex(vector["hex"].as_str().unwrap()));
-        let key = Key::from_bytes(&unhex(vector["hmac_key_hex"].as_str().unwrap()));
+        let (name, bytes) =
+            (vector["name"].as_str().unwrap(), support::unhex(vector["hex"].as_str().unwrap()));
+        let key = Key::from_bytes(&support::unhex(vector["hmac_key_hex"].as_str().unwrap()));
         let expected = vector["expect"]["MESSAGE-INTEGRITY-SHA256"].as_str().unwrap();
         let is_refused = expected.starts_with("malformed")
             || vector["expect"]["parse"].as_str().is_some_and(|text| text.starts_with("error"));

@@ -446,8 +446,8 @@ fn the_sample_request_of_rfc_8489_is_made_to_the_byte() {
     let vector = &vectors["vectors"][0];
     let text = |name: &str| vector[name].as_str().unwrap();
     let hex = text("hex");
-    let expected: Vec<u8> =
-        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
+    let digits: Vec<u8> = hex.chars().map(|digit| digit.to_digit(16).unwrap() as u8).collect();
+    let expected: Vec<u8> = digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect();
     let sample = Message::parse(&expected).unwrap();
     // U+00AD is dropped and U+2168 spelt out by SASLprep only: the password stands there prepared.
     let mut user = LongTerm::new(text("username"), text("password_prepared")).unwrap();
