@@ -70,6 +70,7 @@
 //!
 //! - `std` (default): [`Clock`], seeds from the operating system, `SendError` from `std::io::Error`. Without
 //!   it the crate is `no_std` and needs only `alloc`.
+//! - `precis` (default): usernames, realms and passwords beyond ASCII ([`auth::opaque_string`]). Brings `std`.
 //!
 //! # Deviations from the RFCs
 //!
@@ -80,6 +81,11 @@
 //! - SOFTWARE is never sent: it would amplify and tell versions to strangers (RFC 8489 s14.14, s16).
 //! - A binding that refreshes goes on after server errors, with growing waits and without an end; one that asks
 //!   once stops after four more requests (RFC 8489 s6.3.4).
+//! - A signed response whose nonce promises PASSWORD-ALGORITHMS that it lacks is accepted, unless it is a
+//!   challenge: nobody can have taken them out (RFC 8489 s9.2.5 has it ignored; a published server sends it).
+//! - An unsigned challenge never takes security away that has worked, and never ends at once a request over UDP:
+//!   see [`auth::LongTerm`] and [`stun::Binding::REJECTION_GRACE`] (RFC 8489 s9.2.5 obeys it).
+//! - On a stream an unsigned 400 ends the request at once (RFC 8489 s9.2.5 waits for nothing, until Ti).
 //! - Requests to one server are not yet limited to ten at a time (RFC 8489 s6.2): a host that starts many
 //!   bindings paces the starts.
 //! - A server drops known attributes with impossible values in silence instead of answering 400.

@@ -12,7 +12,9 @@ use std::time::Duration;
 use libstun::auth::{Credentials, ShortTerm};
 use libstun::stun::discovery::{Answer, Discovery, DiscoveryConfig, NaptrRecord, Service, SrvRecord};
 use libstun::stun::survey::SurveyTarget;
-use libstun::stun::{Binding, BindingConfig, Server, ServerConfig, ServerSurvey, SurveyConfig};
+use libstun::stun::{
+    Binding, BindingConfig, RedirectPolicy, Server, ServerConfig, ServerSurvey, SurveyConfig,
+};
 use libstun::{
     Agent, AgentEvent, Datagram, Entropy, FiveTuple, Instant, Machine, OperationId, Outcome, Receipt,
     SendError, Transmit, Transport, WakeReason,
@@ -133,6 +135,62 @@ impl Machine for Host {
     }
 }
 
+/// A binding whose host commands it: networks, connections, intervals, redirections.
+struct Steered(Binding);
+
+impl Subject for Steered {
+    fn command(&mut self, choice: u8, now: Instant) -> bool {
+        let local = addr(["10.0.0.1:5000", "10.0.0.2:5000"][usize::from(choice / 8 % 2)]);
+        let interval = [None, Some(Duration::from_secs(2)), Some(Duration::from_secs(30))];
+        match choice % 8 {
+            0 => self.0.network_changed(&[local.ip()], now),
+            1 | 2 => {
+                let path = FiveTuple { local, ..*self.0.path() };
+                self.0.reconnected(path, now).unwrap();
+            }
+            3 => self.0.set_refresh(interval[usize::from(choice / 8 % 3)], now),
+            4 => {
+                self.0.refresh_early(now.saturating_add(Duration::from_secs(10)), now);
+            }
+            5 => self.0.answer_redirect(choice > 127, now),
+            _ => return false,
+        }
+        true
+    }
+}
+
+impl Machine for Steered {
+    type Event = <Binding as Machine>::Event;
+
+    fn handle_input<'a>(&mut self, datagram: &Datagram<'a>, now: Instant) -> Outcome<'a> {
+        self.0.handle_input(datagram, now)
+    }
+
+    fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
+        self.0.poll_transmit()
+    }
+
+    fn poll_event(&mut self) -> Option<Self::Event> {
+        self.0.poll_event()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.0.poll_timeout()
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.0.handle_timeout(now);
+    }
+
+    fn handle_send_error(&mut self, failed: &Receipt, error: SendError, now: Instant) {
+        self.0.handle_send_error(failed, error, now);
+    }
+
+    fn wake_reason(&self) -> Option<WakeReason> {
+        self.0.wake_reason()
+    }
+}
+
 fn agent() -> Agent {
     Agent::new(Entropy::from_seed([7; 32]), Instant::ZERO)
 }
@@ -182,6 +240,18 @@ fn a_binding_with_credentials_keeps_the_contract() {
     contract::hold(Some(PASSWORD), || {
         binding(BindingConfig { credentials: credentials(), ..BindingConfig::new(asked()) })
     });
+}
+
+#[test]
+fn a_binding_with_long_term_credentials_keeps_the_contract() {
+    let stream = FiveTuple { transport: Transport::Tcp, ..asked() };
+    for path in [asked(), stream] {
+        contract::hold(Some(&support::long_term_key()), || {
+            let credentials = Some(support::long_term());
+            let redirects = [RedirectPolicy::Ask, RedirectPolicy::Follow][usize::from(path == stream)];
+            Steered(binding(BindingConfig { credentials, redirects, ..BindingConfig::new(path) }))
+        });
+    }
 }
 
 #[test]

@@ -69,7 +69,8 @@ impl Agent {
         let now = self.begin(now);
         self.check_room()?;
         let known = self.round_trips.get(config.path.remote.ip(), now);
-        let binding = Binding::start(config, self.entropy.fork(), known, now).map_err(StartError::Config)?;
+        let binding =
+            Binding::start_gated(config, self.entropy.fork(), known, now).map_err(StartError::Config)?;
         Ok(self.house(Housed::Binding(Box::new(binding))))
     }
 

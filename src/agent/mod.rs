@@ -1,5 +1,6 @@
 //! Houses any number of operations behind one set of calls and one deadline.
 
+mod bindings;
 mod commands;
 mod event;
 mod gather;
@@ -13,6 +14,7 @@ use alloc::vec::Vec;
 
 use slab::Slab;
 
+pub use bindings::ReconnectError;
 pub use commands::{StartError, UnknownOperation};
 pub use event::{AgentEvent, Event};
 pub use operation::OperationId;

@@ -2,14 +2,16 @@
 
 use alloc::vec::Vec;
 
+use super::opaque::PrepareError;
 use crate::crypto;
 use crate::wire::attribute::Username;
 use crate::wire::{BuildError, Integrity, IntegrityAlgorithm, Key, Message, MessageBuilder};
 
 /// A username and its prepared key.
 ///
-/// Both strings must already be prepared as an OpaqueString (RFC 8265 s4.2); ASCII is as it is. The password
-/// is not kept, only the key made of it, which is erased when dropped and never printed.
+/// Both strings must already be prepared as an OpaqueString (RFC 8265 s4.2), which
+/// [`opaque_string`](super::opaque_string) does; ASCII is as it is. The password is not kept, only the key made
+/// of it, which is erased when dropped and never printed.
 ///
 /// A client signs with both algorithms until a response shows which one the server knows, and with that one
 /// from then on (RFC 8489 s9.1.5); [`ShortTerm::only`] fixes it beforehand.
@@ -35,27 +37,24 @@ pub enum CredentialError {
     UsernameLength,
     /// Empty.
     PasswordLength,
+    /// The username cannot be prepared (RFC 8265 s4.2).
+    Username(PrepareError),
+    /// The password cannot be prepared.
+    Password(PrepareError),
 }
 
 impl core::fmt::Display for CredentialError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::UsernameLength => "a username has 1 to 508 bytes",
-            Self::PasswordLength => "a password has at least 1 byte",
-        })
+        match self {
+            Self::UsernameLength => f.write_str("a username has 1 to 508 bytes"),
+            Self::PasswordLength => f.write_str("a password has at least 1 byte"),
+            Self::Username(error) => write!(f, "username: {error}"),
+            Self::Password(error) => write!(f, "password: {error}"),
+        }
     }
 }
 
 impl core::error::Error for CredentialError {}
-
-/// What a client makes of the signature of a response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ResponseCheck {
-    /// The server knows the key.
-    Authentic(IntegrityAlgorithm),
-    /// As if it had never arrived.
-    Discard,
-}
 
 /// Why a server refuses a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,16 +118,12 @@ impl ShortTerm {
         }
     }
 
-    /// Checks a response (RFC 8489 s9.1.4). Where both attributes are present the stronger decides, and
-    /// nothing falls back to the weaker.
-    pub(crate) fn check_response(&self, response: &Message<'_>) -> ResponseCheck {
-        let Some(carried) = strongest(response) else { return ResponseCheck::Discard };
+    /// Checks a response, and says which algorithm signed it; `None` if it is to be discarded (RFC 8489
+    /// s9.1.4). Where both attributes are present the stronger decides, and nothing falls back to the weaker.
+    pub(crate) fn check_response(&self, response: &Message<'_>) -> Option<IntegrityAlgorithm> {
+        let carried = strongest(response)?;
         let acceptable = self.algorithm.is_none_or(|sent| sent == carried);
-        if acceptable && response.check_integrity(carried, &self.key) == Integrity::Valid {
-            ResponseCheck::Authentic(carried)
-        } else {
-            ResponseCheck::Discard
-        }
+        (acceptable && response.check_integrity(carried, &self.key) == Integrity::Valid).then_some(carried)
     }
 
     /// Notes which algorithm the server answered with (RFC 8489 s9.1.5).
@@ -157,7 +152,8 @@ impl core::fmt::Debug for ShortTerm {
     }
 }
 
-fn strongest(message: &Message<'_>) -> Option<IntegrityAlgorithm> {
+/// The integrity attribute that decides.
+pub(super) fn strongest(message: &Message<'_>) -> Option<IntegrityAlgorithm> {
     [IntegrityAlgorithm::Sha256, IntegrityAlgorithm::Sha1]
         .into_iter()
         .find(|algorithm| message.has_integrity(*algorithm))
@@ -213,11 +209,8 @@ mod tests {
             MessageBuilder::new(&mut buffer, Class::SuccessResponse, Method::BINDING, ID).unwrap();
         both.sign_response(IntegrityAlgorithm::Sha1, &mut builder).unwrap();
         let response = Message::parse(builder.finish()).unwrap();
-        assert_eq!(both.check_response(&response), ResponseCheck::Authentic(IntegrityAlgorithm::Sha1));
-        assert_eq!(
-            both.clone().only(IntegrityAlgorithm::Sha256).check_response(&response),
-            ResponseCheck::Discard
-        );
+        assert_eq!(both.check_response(&response), Some(IntegrityAlgorithm::Sha1));
+        assert_eq!(both.clone().only(IntegrityAlgorithm::Sha256).check_response(&response), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ pub mod discovery;
 pub mod server;
 pub mod survey;
 
-pub use binding::{Binding, BindingConfig, BindingEvent};
+pub use binding::{Binding, BindingConfig, BindingEvent, RedirectPolicy};
 pub use discovery::{Discovery, DiscoveryConfig, DiscoveryEvent};
 pub use server::{Server, ServerConfig};
 pub use survey::{ServerSurvey, SurveyConfig, SurveyEvent};

@@ -67,6 +67,11 @@ impl Schedule {
         self.sends_left > 0
     }
 
+    /// Takes away the sends that are left.
+    pub(crate) fn stop(&mut self) {
+        self.sends_left = 0;
+    }
+
     /// Notes a send, and says how long to wait for what comes next: doubling, then Rm times RTO.
     pub(crate) fn note_send(&mut self) -> Duration {
         self.sends_left = self.sends_left.saturating_sub(1);

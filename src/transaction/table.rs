@@ -11,7 +11,7 @@ use super::rto::{RetransmissionConfig, Schedule};
 use crate::machine::{Receipt, WakeReason};
 use crate::net::{FiveTuple, SendError, Transmit};
 use crate::ready::ReadyQueue;
-use crate::time::{Instant, TimerTable};
+use crate::time::{Instant, TimerTable, earliest};
 use crate::wire::TransactionId;
 
 /// Outstanding requests, each with the tag of the usage that asked.
@@ -211,6 +211,27 @@ impl<Tag: Copy> Transactions<Tag> {
         let tag = entry.tag;
         self.recycle(entry);
         Some(tag)
+    }
+
+    /// Ends all transactions without a response.
+    pub fn cancel_all(&mut self) {
+        for key in 0..self.entries.capacity() as u32 {
+            if let Some(entry) = self.remove(key) {
+                self.recycle(entry);
+            }
+        }
+    }
+
+    /// Sends a request no more, and gives it up after `wait` if not before: for an answer that says how it
+    /// will end without proving it.
+    pub fn give_up_within(&mut self, id: TransactionId, wait: Duration, now: Instant) {
+        let Some(key) = self.key_of(id) else { return };
+        let Some(entry) = self.entries.get_mut(key as usize) else { return };
+        let is_last_wait = !entry.schedule.has_sends_left();
+        entry.schedule.stop();
+        self.outbox.remove(key);
+        let known = self.timers.get(key).filter(|_| is_last_wait);
+        self.timers.set(key, earliest(known, now.deadline_after(wait)));
     }
 
     /// Ends the transactions that a failed send ends, and gives each one's tag to `end`. Costs O(1) where the

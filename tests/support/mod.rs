@@ -8,13 +8,18 @@ pub mod heap;
 
 use std::net::SocketAddr;
 
-use libstun::wire::attribute::{AttributeType, ErrorCode, XorMappedAddress};
+use libstun::auth::{Credentials, LongTerm};
+use libstun::wire::attribute::{
+    AlternateServer, AttributeType, ErrorCode, PasswordAlgorithm, PasswordAlgorithms, XorMappedAddress,
+};
 use libstun::wire::{Class, Key, Message, MessageBuilder, Method, TransactionId};
 use libstun::{FiveTuple, Instant, Machine, Outcome};
 
 pub const MAPPED: &str = "203.0.113.9:4242";
 pub const USER: &[u8] = b"l:r";
 pub const PASSWORD: &[u8] = b"secretpassword-0123456789";
+/// Of those who challenge for long-term credentials.
+pub const REALM: &[u8] = b"example.org";
 
 pub fn addr(text: &str) -> SocketAddr {
     text.parse().unwrap()
@@ -67,6 +72,36 @@ pub fn error(id: TransactionId, code: u16, key: Option<&Key>) -> Vec<u8> {
         builder.add(&ErrorCode { code, reason: b"" }).unwrap();
         sign(builder, key);
     })
+}
+
+/// A 401 or 438 that offers SHA-256.
+pub fn challenge(id: TransactionId, code: u16, realm: &[u8], nonce: &[u8]) -> Vec<u8> {
+    message(Class::ErrorResponse, Method::BINDING, id, |builder| {
+        builder.add(&ErrorCode { code, reason: b"" }).unwrap();
+        builder.add_raw(AttributeType::REALM, realm).unwrap();
+        builder.add_raw(AttributeType::NONCE, nonce).unwrap();
+        builder.add(&PasswordAlgorithms::from_list(&[PasswordAlgorithm::SHA256])).unwrap();
+    })
+}
+
+/// A 300 that names another server.
+pub fn redirection(id: TransactionId, key: Option<&Key>) -> Vec<u8> {
+    message(Class::ErrorResponse, Method::BINDING, id, |builder| {
+        builder.add(&ErrorCode { code: 300, reason: b"" }).unwrap();
+        builder.add(&AlternateServer(addr("192.0.2.9:3478"))).unwrap();
+        sign(builder, key);
+    })
+}
+
+/// The bytes of the key that long-term credentials make of [`USER`], [`REALM`] and [`PASSWORD`] with SHA-256.
+pub fn long_term_key() -> [u8; 32] {
+    use sha2::Digest as _;
+    sha2::Sha256::digest([USER, REALM, PASSWORD].join(&b':')).into()
+}
+
+pub fn long_term() -> Credentials {
+    let text = |bytes: &'static [u8]| std::str::from_utf8(bytes).unwrap();
+    LongTerm::new(text(USER), text(PASSWORD)).unwrap().into()
 }
 
 /// A success that demands to understand attribute 0x7FFE.
@@ -129,7 +164,7 @@ pub fn malformed() -> Vec<Vector> {
         .collect()
 }
 
-fn unhex(text: &str) -> Vec<u8> {
+pub fn unhex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text.chars().map(|digit| digit.to_digit(16).unwrap() as u8).collect();
     digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::RedirectPolicy;
 use crate::auth::Credentials;
 use crate::entropy::Entropy;
 use crate::net::{self, FiveTuple};
@@ -27,6 +28,8 @@ pub struct BindingConfig {
     /// Takes MAPPED-ADDRESS where XOR-MAPPED-ADDRESS is missing, as servers of RFC 3489 send it. No: a
     /// middlebox may have rewritten it.
     pub accepts_mapped_address: bool,
+    /// What to do when a server names another one in its place. Ask that one.
+    pub redirects: RedirectPolicy,
     /// When to send again and when to give up.
     pub retransmission: RetransmissionConfig,
 }
@@ -49,6 +52,7 @@ impl BindingConfig {
             credentials: None,
             fingerprint: true,
             accepts_mapped_address: false,
+            redirects: RedirectPolicy::default(),
             retransmission: RetransmissionConfig::default(),
         }
     }
@@ -60,15 +64,19 @@ impl BindingConfig {
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let remote = self.path.remote;
-        if !net::is_endpoint(&remote) {
-            return Err(ConfigError::ServerAddress);
-        }
-        if self.path.local.is_ipv4() != remote.is_ipv4() {
-            return Err(ConfigError::MixedFamilies);
-        }
+        Self::check_path(&self.path)?;
         if self.refresh.is_some_and(|interval| interval < Self::MIN_REFRESH) {
             return Err(ConfigError::RefreshTooShort);
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_path(path: &FiveTuple) -> Result<(), ConfigError> {
+        if !net::is_endpoint(&path.remote) {
+            return Err(ConfigError::ServerAddress);
+        }
+        if path.local.is_ipv4() != path.remote.is_ipv4() {
+            return Err(ConfigError::MixedFamilies);
         }
         Ok(())
     }

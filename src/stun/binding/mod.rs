@@ -1,24 +1,31 @@
 //! A client of the Binding method: learns the mapped address, keeps the NAT binding alive, tells when the
 //! address changes.
 
+mod answer;
+mod asking;
+mod command;
 mod config;
 mod event;
+mod redirect;
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
+use asking::Wish;
 pub use config::{Backoff, BindingConfig, ConfigError};
 pub use event::{BindingEvent, FailureReason};
+use redirect::Trail;
+pub use redirect::{RedirectPolicy, RedirectRefusal};
 
-use crate::auth::ResponseCheck;
+use crate::auth::{AuthFailure, SignedBy};
 use crate::entropy::Entropy;
-use crate::machine::{Counters, Disposition, DropReason, Machine, Receipt, Usage, WakeReason};
-use crate::net::{self, Datagram, FiveTuple, Outcome, SendError, Transmit};
+use crate::machine::{Counters, Disposition, Machine, Receipt, Usage, WakeReason};
+use crate::net::{Datagram, FiveTuple, Outcome, SendError, Transmit};
 use crate::time::{Instant, Now, earliest};
-use crate::transaction::{NoMatch, Request, RttEstimator, Transactions};
-use crate::wire::attribute::{AttributeType, ErrorCode, MappedAddress, XorMappedAddress};
-use crate::wire::{BuildError, Class, Integrity, Message, MessageBuilder, Method, TransactionId};
+use crate::transaction::{RttEstimator, Transactions};
+use crate::wire::TransactionId;
 
 /// Asks one server for the mapped address, and goes on asking if it is to be kept alive.
 ///
@@ -42,13 +49,28 @@ pub struct Binding {
     config: BindingConfig,
     entropy: Entropy,
     state: State,
-    transactions: Transactions<()>,
+    transactions: Transactions<SignedBy>,
+    /// Sends a request only when it is granted.
+    is_gated: bool,
+    wish: Option<Wish>,
+    /// How often it refreshes unless overridden.
+    own_refresh: Option<Duration>,
+    /// Whether it stays after a success: it refreshes, or has been told not to for a while.
+    is_kept: bool,
+    /// Whether its connection is lost.
+    is_disconnected: bool,
     round_trips: RttEstimator,
     mapped: Option<SocketAddr>,
+    /// When the request was last sent whose answer gave `mapped`.
+    last_sent: Instant,
+    trail: Trail,
+    domain: Option<Box<str>>,
     /// Failed attempts since the last success.
     failures: u32,
     /// The code of the last response that was discarded because nobody signed it, and how many there were.
     unsigned: Option<(u16, u32)>,
+    /// Why the first challenge that could not be met could not.
+    rejection: Option<AuthFailure>,
     events: VecDeque<BindingEvent>,
     dropped_events: u32,
     counters: Counters,
@@ -58,21 +80,32 @@ pub struct Binding {
 /// Everything that decides what the next input means is here.
 ///
 /// ```text
-///            response: refresh wanted                     response: asked once
+///            response: kept                                response: asked once
 ///   +--------------------------------------+   +--------------------------------> Ended
 ///   |                                      |   |        failure that is final
 ///   v         at the deadline              |   |
-///  Waiting -------------------------> Requesting
-///   ^                                      |
-///   +--------------------------------------+
-///            failure that may pass
+///  Waiting -------------------------> Requesting --300, the host is asked--> Redirected
+///   |  ^                               ^   |  ^                                   |
+///   |  +-------------------------------|---+  +-----------------------------------+
+///   |        failure that may pass     |           the host agrees
+///   |                                  |
+///   +--at the deadline--> Disconnected-+  the host has reconnected
+///       of a lost connection
 /// ```
+///
+/// In `Requesting` up to two requests are outstanding: one that was signed with what works, and the retry that
+/// an unproven challenge to it has caused. The first response that counts ends both (RFC 8489 s9.2.5). Where
+/// requests are granted, one may only be wished for yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// A request is outstanding under this id.
-    Requesting(TransactionId),
+    /// A request is outstanding, or wished for.
+    Requesting,
     /// Nothing is outstanding; the next request is due then.
     Waiting { until: Option<Instant>, reason: WakeReason },
+    /// The host is to say whether that server may be asked.
+    Redirected(SocketAddr),
+    /// The host is to open a connection.
+    Disconnected,
     /// The last event has been given.
     Ended,
 }
@@ -80,6 +113,13 @@ enum State {
 impl Binding {
     /// Events kept for a host that does not poll; the oldest goes first, and is counted.
     pub const MAX_EVENTS: usize = 8;
+
+    /// How long a request over UDP still waits for its true response after a challenge that cannot be met and that
+    /// nobody signed. RFC 8489 has no such wait; without one, whoever sees a request could end it.
+    pub const REJECTION_GRACE: Duration = Duration::from_secs(2);
+
+    /// Requests outstanding at a time: the original, and the retry of one challenge.
+    const MAX_OUTSTANDING: usize = 2;
 
     /// A binding that asks at once.
     ///
@@ -96,16 +136,39 @@ impl Binding {
         known: Option<RttEstimator>,
         now: Instant,
     ) -> Result<Self, ConfigError> {
+        let mut binding = Self::start_gated(config, entropy, known, now)?;
+        binding.is_gated = false;
+        binding.grant(now);
+        Ok(binding)
+    }
+
+    /// The same, each new request waiting for its grant (RFC 8489 s6.2): the first one, a refresh, another try,
+    /// the signed retry of a challenge. Retransmissions need none.
+    pub(crate) fn start_gated(
+        config: BindingConfig,
+        entropy: Entropy,
+        known: Option<RttEstimator>,
+        now: Instant,
+    ) -> Result<Self, ConfigError> {
         config.check()?;
         let mut binding = Self {
+            state: State::Requesting,
+            transactions: Transactions::new(Self::MAX_OUTSTANDING),
+            is_gated: true,
+            wish: None,
+            own_refresh: config.refresh,
+            is_kept: config.refresh.is_some(),
+            is_disconnected: false,
             config,
             entropy,
-            state: State::Ended,
-            transactions: Transactions::new(1),
             round_trips: known.unwrap_or_default(),
             mapped: None,
+            last_sent: now,
+            trail: Trail::default(),
+            domain: None,
             failures: 0,
             unsigned: None,
+            rejection: None,
             events: VecDeque::with_capacity(1),
             dropped_events: 0,
             counters: Counters::default(),
@@ -125,6 +188,14 @@ impl Binding {
     #[must_use]
     pub const fn mapped_address(&self) -> Option<SocketAddr> {
         self.mapped
+    }
+
+    /// The name that the certificate of the server must carry, if the server that redirected here gave one
+    /// (ALTERNATE-DOMAIN, RFC 8489 s10). Read it when [`BindingEvent::Redirected`] comes. Of a redirection that
+    /// was not signed it is as trustworthy as the network.
+    #[must_use]
+    pub fn alternate_domain(&self) -> Option<&str> {
+        self.domain.as_deref()
     }
 
     /// Whether it has given its last event: it will not send again.
@@ -150,182 +221,13 @@ impl Binding {
         self.round_trips
     }
 
-    fn consider(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition {
-        let now = self.now.advance(now);
-        let Ok(message) = Message::parse(datagram.payload) else { return Disposition::Unclaimed };
-        if !message.class().is_response() {
-            return Disposition::Unclaimed;
-        }
-        match self.transactions.find(&datagram.path, message.transaction_id()) {
-            Ok(()) => {}
-            Err(NoMatch::WrongPath) => return Disposition::Dropped(DropReason::WrongSource),
-            Err(NoMatch::UnknownId) => return Disposition::Unclaimed,
-        }
-        match self.authenticate(&message) {
-            Ok(()) => {
-                self.conclude(&message, now);
-                Disposition::Done
-            }
-            Err(reason) => {
-                self.note_unsigned(&message, reason, now);
-                Disposition::Dropped(reason)
-            }
-        }
-    }
-
-    /// The checks of RFC 8489 s6.3 and s9.1.4, none of which changes anything but the credential's
-    /// algorithm, and that only for an authentic response.
-    fn authenticate(&mut self, response: &Message<'_>) -> Result<(), DropReason> {
-        if response.method() != Method::BINDING {
-            return Err(DropReason::WrongMethod);
-        }
-        if response.check_fingerprint() == Integrity::Invalid {
-            return Err(DropReason::BadFingerprint);
-        }
-        let Some(credentials) = self.config.credentials.as_mut() else { return Ok(()) };
-        match credentials.accept_response(response) {
-            ResponseCheck::Authentic(_) => Ok(()),
-            ResponseCheck::Discard => Err(DropReason::Unauthenticated),
-        }
-    }
-
-    /// Remembers that only unsigned responses came, so that the end is not mistaken for silence. A reliable
-    /// transport ends here (RFC 8489 s9.1.4).
-    fn note_unsigned(&mut self, response: &Message<'_>, reason: DropReason, now: Instant) {
-        if reason != DropReason::Unauthenticated {
-            return;
-        }
-        let code = response.get::<ErrorCode<'_>>().ok().flatten().map_or(0, |error| error.code);
-        let seen = self.unsigned.map_or(0, |(_, count)| count);
-        self.unsigned = Some((code, seen.saturating_add(1)));
-        if self.config.path.transport.is_reliable() {
-            self.abandon();
-            self.fail(self.silence(), now);
-        }
-    }
-
-    /// Ends the transaction with its authentic response.
-    fn conclude(&mut self, response: &Message<'_>, now: Instant) {
-        let Some(completed) = self.transactions.take(response.transaction_id(), now) else { return };
-        if let Some(rtt) = completed.rtt {
-            self.round_trips.note(rtt);
-        }
-        if let Some(rto) = completed.retransmitted_after {
-            self.round_trips.note_retransmitted(rto);
-        }
-        match self.verdict(response) {
-            Ok(address) => self.succeed(address, completed.rtt, completed.last_sent, now),
-            Err(reason) => self.fail(reason, now),
-        }
-    }
-
-    /// What an authentic response says (RFC 8489 s6.3.3, s6.3.4).
-    fn verdict(&self, response: &Message<'_>) -> Result<SocketAddr, FailureReason> {
-        if let Some(unknown) = response.covered().find(|raw| is_unknown(raw.ty)) {
-            return Err(FailureReason::UnknownAttribute { attribute: unknown.ty });
-        }
-        if response.class() == Class::ErrorResponse {
-            return Err(match response.get::<ErrorCode<'_>>() {
-                Ok(Some(error)) => FailureReason::ErrorResponse { code: error.code },
-                Ok(None) | Err(_) => FailureReason::MalformedError,
-            });
-        }
-        let mapped = response.get::<XorMappedAddress>().map(|found| found.map(|address| address.0));
-        let legacy = self.config.accepts_mapped_address;
-        let mapped = match mapped {
-            Ok(None) if legacy => response.get::<MappedAddress>().map(|found| found.map(|address| address.0)),
-            other => other,
-        };
-        match mapped {
-            Ok(Some(address)) if net::is_endpoint(&address) => Ok(net::canonical(address)),
-            _ => Err(FailureReason::NoMappedAddress),
-        }
-    }
-
-    fn succeed(&mut self, address: SocketAddr, rtt: Option<Duration>, last_sent: Instant, now: Instant) {
-        self.failures = 0;
-        self.state = match self.config.refresh {
-            Some(interval) => {
-                State::Waiting { until: next_refresh(last_sent, interval, now), reason: WakeReason::Refresh }
-            }
-            None => State::Ended,
-        };
-        let event = match self.mapped.replace(address) {
-            None => BindingEvent::Mapped { address, rtt },
-            Some(previous) if previous == address => BindingEvent::Refreshed { address, rtt },
-            Some(previous) => BindingEvent::AddressChanged { previous, address, rtt },
-        };
-        self.push(event);
-    }
-
-    /// Retries what may pass, ends what may not.
-    fn fail(&mut self, reason: FailureReason, now: Instant) {
-        self.failures = self.failures.saturating_add(1);
-        let may_retry = match reason {
-            // RFC 8489 s6.3.4: a server error is worth four more requests.
-            FailureReason::ErrorResponse { code: 500..=599 } => {
-                self.failures <= MAX_SERVER_ERROR_RETRIES || self.config.refresh.is_some()
-            }
-            _ => reason.may_pass() && self.config.refresh.is_some(),
-        };
-        if may_retry {
-            let wait = self.config.backoff.wait(self.failures, &mut self.entropy);
-            let until = now.deadline_after(wait);
-            self.state = State::Waiting { until, reason: WakeReason::Retry };
-            self.push(BindingEvent::Retrying { reason, at: until.unwrap_or(Instant::MAX) });
-        } else {
-            self.state = State::Ended;
-            self.push(BindingEvent::Failed { reason });
-        }
-    }
-
-    /// Why a request that was never validly answered has failed.
-    fn silence(&self) -> FailureReason {
-        match self.unsigned {
-            Some((code, count)) => FailureReason::IntegrityViolated { code, count },
-            None => FailureReason::Timeout,
-        }
-    }
-
-    /// Starts a transaction.
-    fn request(&mut self, now: Instant) {
-        let id = TransactionId::new(self.entropy.bytes());
-        let mut buffer = [0; MAX_REQUEST];
-        let path = self.config.path;
-        let is_started = self.write_request(id, &mut buffer).is_ok_and(|bytes| {
-            let request = Request { id, bytes, path, socket_id: self.config.socket_id, tag: () };
-            self.transactions
-                .start(&request, &self.config.retransmission, self.round_trips.rto(), now)
-                .is_ok()
-        });
-        self.unsigned = None;
-        if is_started {
-            self.state = State::Requesting(id);
-        } else {
-            // MAX_REQUEST has room for everything; were it wrong, the host should hear of it.
-            self.state = State::Ended;
-            self.push(BindingEvent::Failed {
-                reason: FailureReason::SendFailed { error: SendError::MessageTooLarge },
-            });
-        }
-    }
-
-    fn write_request<'b>(&self, id: TransactionId, buffer: &'b mut [u8]) -> Result<&'b [u8], BuildError> {
-        let mut builder = MessageBuilder::new(buffer, Class::Request, Method::BINDING, id)?;
-        if let Some(credentials) = &self.config.credentials {
-            credentials.sign_request(&mut builder)?;
-        }
-        if self.config.fingerprint {
-            builder.add_fingerprint()?;
-        }
-        Ok(builder.finish())
-    }
-
-    /// Ends the outstanding transaction without a response.
-    fn abandon(&mut self) {
-        if let State::Requesting(id) = self.state {
-            self.transactions.cancel(id);
-        }
+    /// Whether an error says that the connection has gone on which nothing is outstanding.
+    fn loses_idle_connection(&self, failed: &Receipt, error: SendError) -> bool {
+        matches!(self.state, State::Waiting { reason: WakeReason::Refresh, .. })
+            && self.config.path.transport.is_reliable()
+            && FailureReason::SendFailed { error }.ends_connection()
+            && failed.transaction_id.is_none()
+            && self.config.path.admits(&failed.path)
     }
 
     fn push(&mut self, event: BindingEvent) {
@@ -346,9 +248,9 @@ impl Usage for Binding {
 
     fn deadline(&self) -> Option<(Instant, WakeReason)> {
         match self.state {
-            State::Requesting(_) => self.transactions.deadline(),
+            State::Requesting => self.transactions.deadline(),
             State::Waiting { until, reason } => until.map(|at| (at, reason)),
-            State::Ended => None,
+            State::Redirected(_) | State::Disconnected | State::Ended => None,
         }
     }
 
@@ -375,6 +277,31 @@ impl Usage for Binding {
     fn asks_on(&self, path: &FiveTuple) -> bool {
         self.config.path.admits(path)
     }
+
+    fn wish(&self) -> Option<SocketAddr> {
+        self.wish.map(|_| self.config.path.remote)
+    }
+
+    fn grant(&mut self, now: Instant) {
+        let now = self.now.advance(now);
+        if let Some(wish) = self.wish.take() {
+            self.send(wish, now);
+        }
+    }
+
+    fn refresh_early(&mut self, horizon: Instant, now: Instant) {
+        Self::refresh_early(self, horizon, now);
+    }
+
+    fn override_refresh(&mut self, interval: Option<Duration>, now: Instant) {
+        if self.own_refresh.is_some() {
+            self.time_refresh(interval.or(self.own_refresh), now);
+        }
+    }
+
+    fn network_changed(&mut self, addresses: &[IpAddr], now: Instant) {
+        Self::network_changed(self, addresses, now);
+    }
 }
 
 impl Machine for Binding {
@@ -400,22 +327,26 @@ impl Machine for Binding {
     fn handle_timeout(&mut self, now: Instant) {
         let now = self.now.advance(now);
         match self.state {
-            State::Requesting(_) => {
+            State::Requesting => {
                 self.transactions.handle_timeout(now);
-                if self.transactions.take_expired().is_some() {
-                    self.fail(self.silence(), now);
-                }
+                self.note_expired(now);
             }
-            State::Waiting { until, .. } if until.is_some_and(|at| at <= now) => self.request(now),
-            State::Waiting { .. } | State::Ended => {}
+            State::Waiting { until, .. } if until.is_some_and(|at| at <= now) => self.resume(now),
+            State::Waiting { .. } | State::Redirected(_) | State::Disconnected | State::Ended => {}
         }
     }
 
     fn handle_send_error(&mut self, failed: &Receipt, error: SendError, now: Instant) {
         let now = self.now.advance(now);
-        let mut is_over = false;
-        self.transactions.fail(failed, error, |()| is_over = true);
-        if is_over {
+        let (mut is_over, mut is_candidate) = (self.loses_idle_connection(failed, error), false);
+        self.transactions.fail(failed, error, |by| {
+            is_over = true;
+            is_candidate |= by == SignedBy::Candidate;
+        });
+        if is_candidate {
+            self.forget_candidate();
+        }
+        if is_over && !self.is_asking() {
             self.fail(FailureReason::SendFailed { error }, now);
         }
     }
@@ -427,22 +358,6 @@ impl Machine for Binding {
         self.deadline().map(|(_, reason)| reason)
     }
 }
-
-/// The NAT's timer runs from the last request; an answer that took longer than the interval starts it anew.
-fn next_refresh(last_sent: Instant, interval: Duration, now: Instant) -> Option<Instant> {
-    last_sent.deadline_after(interval).filter(|at| *at > now).or_else(|| now.deadline_after(interval))
-}
-
-/// Unknown and required, unlike known but unexpected, which is ignored (RFC 8489 s6.3).
-fn is_unknown(ty: AttributeType) -> bool {
-    ty.is_comprehension_required() && ty.name().is_none()
-}
-
-/// More requests after a server error (RFC 8489 s6.3.4).
-const MAX_SERVER_ERROR_RETRIES: u32 = 4;
-
-/// Longest request in bytes: header, the longest USERNAME, both signatures, FINGERPRINT.
-const MAX_REQUEST: usize = 20 + 4 + 508 + 24 + 36 + 8;
 
 #[cfg(test)]
 mod tests;

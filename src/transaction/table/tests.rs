@@ -232,3 +232,44 @@ fn a_thousand_that_end_at_once_leave_few_buffers_behind() {
     }
     assert_eq!(table.spare_buffers.len(), Transactions::<u8>::MAX_SPARE_BUFFERS);
 }
+
+#[test]
+fn a_request_that_is_given_up_soon_is_sent_no_more_and_never_later_than_it_would_have_been() {
+    let mut table = one(Transport::Udp);
+    assert_eq!(sent(&mut table), [1]);
+    table.handle_timeout(Instant::from_millis(500));
+    table.give_up_within(id(1), Duration::from_secs(2), Instant::from_millis(600));
+    assert!(sent(&mut table).is_empty(), "what was queued is taken back");
+    let end = Some((Instant::from_millis(2_600), WakeReason::TransactionTimeout));
+    assert_eq!(table.deadline(), end);
+    table.give_up_within(id(1), Duration::from_secs(2), Instant::from_millis(1_000));
+    assert_eq!(table.deadline(), end, "a second call does not prolong it");
+    table.give_up_within(id(9), Duration::ZERO, Instant::from_millis(1_000));
+    table.handle_timeout(Instant::from_millis(2_600));
+    assert_eq!((table.take_expired(), table.is_empty()), (Some(1), true));
+
+    let mut last = one(Transport::Udp);
+    for millis in [500, 1500, 3500, 7500, 15_500, 31_500] {
+        last.handle_timeout(Instant::from_millis(millis));
+    }
+    last.give_up_within(id(1), Duration::from_secs(2), Instant::from_millis(39_000));
+    assert_eq!(last.deadline().map(|(at, _)| at), Some(Instant::from_millis(39_500)));
+}
+
+#[test]
+fn a_request_that_is_given_up_soon_may_still_be_answered() {
+    let mut table = one(Transport::Udp);
+    sent(&mut table);
+    table.give_up_within(id(1), Duration::from_secs(2), Instant::from_millis(100));
+    assert_eq!(table.find(&path(Transport::Udp), id(1)), Ok(1));
+    let completed = table.take(id(1), Instant::from_millis(2_000)).unwrap();
+    assert_eq!((completed.rtt, table.deadline()), (Some(Duration::from_secs(2)), None));
+}
+
+#[test]
+fn all_requests_may_be_cancelled_at_once() {
+    let mut table = one(Transport::Udp);
+    start(&mut table, 2, Transport::Udp, Instant::ZERO);
+    table.cancel_all();
+    assert!(table.is_empty() && sent(&mut table).is_empty() && table.deadline().is_none());
+}

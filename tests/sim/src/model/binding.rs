@@ -303,6 +303,11 @@ impl Expectation {
             FailureReason::IntegrityViolated { .. } => asking.discarded.1 && asking.is_over(told, resumed)?,
             FailureReason::SendFailed { error } => self.hard_error == Some(error),
             other => match self.answer {
+                // A 420 may name what was not understood; the packet does not say whether it did.
+                Answer::Failure(FailureReason::ErrorResponse { code: 420 }) => matches!(
+                    other,
+                    FailureReason::ErrorResponse { code: 420 } | FailureReason::NotUnderstood { .. }
+                ),
                 Answer::Failure(reason) => reason == other,
                 Answer::MaybeFailure | Answer::Anything => true,
                 Answer::None | Answer::Success(_) | Answer::MaybeSuccess(_) => false,

@@ -65,6 +65,8 @@ struct World {
     /// Addresses in responses that came from where they should.
     heard: Vec<SocketAddr>,
     heard_signed: Vec<SocketAddr>,
+    /// Servers that valid responses have named in place of others.
+    named: Vec<SocketAddr>,
     replies: u16,
     /// Whether everything was taken since the last input.
     is_drained: bool,
@@ -84,6 +86,7 @@ impl World {
             askers: Vec::new(),
             heard: Vec::new(),
             heard_signed: Vec::new(),
+            named: Vec::new(),
             replies: 0,
             is_drained: true,
         };
@@ -273,10 +276,12 @@ impl World {
             return;
         }
         for attribute in &message.attributes[..message.covered] {
-            if let (0x0001 | 0x0020, Some(is_xored)) =
-                (attribute.number, naive::address_type(attribute.number))
-            {
-                self.heard.extend(naive::address(&attribute.value, is_xored, &message.id));
+            let said = naive::address_type(attribute.number)
+                .and_then(|is_xored| naive::address(&attribute.value, is_xored, &message.id));
+            match attribute.number {
+                0x0001 | 0x0020 => self.heard.extend(said),
+                0x8023 => self.named.extend(said),
+                _ => {}
             }
         }
     }
@@ -323,7 +328,10 @@ impl World {
             assert!(bytes.len() <= Server::MAX_REPLY);
             return Some(None);
         }
-        let is_wanted = self.operations.iter().any(|operation| operation.path == Some(path));
+        let is_wanted = self.operations.iter().filter_map(|operation| operation.path).any(|asked| {
+            let is_named = self.named.contains(&path.remote);
+            asked == path || is_named && FiveTuple { remote: path.remote, ..asked } == path
+        });
         assert!(is_wanted, "a request to {path:?}, which nobody named");
         match self.requests.get(&message.id) {
             Some(before) => assert_eq!(*before, (path, bytes), "a retransmission differs"),
@@ -358,6 +366,17 @@ impl World {
             }
             BindingEvent::Retrying { .. } => false,
             BindingEvent::Failed { .. } => true,
+            BindingEvent::Redirected { server, awaits_answer, .. } => {
+                assert!(self.named.contains(&server) && !awaits_answer);
+                if let Some(path) = &mut self.operations[place].path {
+                    path.remote = server;
+                }
+                false
+            }
+            BindingEvent::Reconnect { path } => {
+                assert!(path.transport.is_reliable() && operation.path == Some(path));
+                false
+            }
             _ => panic!("an event that the model does not know"),
         };
         assert_eq!(is_said_last, is_last);
