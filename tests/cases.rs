@@ -4,8 +4,8 @@
 //! Cases that are not here, and where they are or why they are nowhere yet:
 //! - 38 to 49, 57: long-term credentials and redirections, in `credential_cases.rs`;
 //! - 56: 5xx is in `stun/binding/tests.rs`;
-//! - 59: pacing of many requests to one server;
-//! - 66 to 69: a server with state, stateless nonces; 70 to 88: TURN; 89 to 106: ICE;
+//! - 59: ten requests at a server, in `agent_power.rs`;
+//! - 37, 46, 48, 61 to 69: servers, in `server_cases.rs`; 70 to 88: TURN; 89 to 106: ICE;
 //! - 1 to 33: the wire, see the tests of vectors and wire cases; 120 to 131: the bindings' own tests.
 
 #![allow(missing_docs)]
