@@ -13,7 +13,7 @@ use libstun::agent::StartError;
 use libstun::auth::ShortTerm;
 use libstun::stun::binding::{ConfigError, FailureReason};
 use libstun::stun::survey::{ObservedMapping, ServersDiffer, SurveyError, SurveyTarget};
-use libstun::stun::{ServerSurvey, SurveyConfig, SurveyEvent};
+use libstun::stun::{RedirectPolicy, ServerSurvey, SurveyConfig, SurveyEvent};
 use libstun::wire::Key;
 use libstun::{
     Agent, DropReason, Entropy, Event, FiveTuple, Instant, Machine, Receipt, SendError, Transport, WakeReason,
@@ -259,7 +259,14 @@ fn contradictions_are_named() {
     let with = |target| new(SurveyConfig::all(vec![servers(1)[0], target]));
     assert_eq!(new(SurveyConfig::all(vec![])), Err(SurveyError::NoTargets));
     assert_eq!(new(SurveyConfig::all(vec![target("192.0.2.1:1"); 65])), Err(SurveyError::TooManyTargets));
-    assert_eq!(new(SurveyConfig::all(vec![target("192.0.2.1:1"); 64])), Ok(()));
+    assert_eq!(new(SurveyConfig::all(servers(64))), Ok(()));
+    let at_one = |count| SurveyConfig::all(vec![target("192.0.2.1:1"); count]);
+    assert_eq!(new(at_one(10)), Ok(()));
+    let server = addr("192.0.2.1:1");
+    assert_eq!(new(at_one(11)), Err(SurveyError::TooManyAtOneServer { server }));
+    let mut asking = SurveyConfig::all(servers(1));
+    asking.request.redirects = RedirectPolicy::Ask;
+    assert_eq!(new(asking), Err(SurveyError::AsksHost));
     let nothing = SurveyConfig { enough: 0, ..SurveyConfig::all(servers(1)) };
     assert_eq!(new(nothing), Err(SurveyError::NothingWanted));
     let hasty = SurveyConfig { attempt_delay: Duration::from_millis(9), ..SurveyConfig::all(servers(1)) };

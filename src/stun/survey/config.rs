@@ -2,11 +2,12 @@
 
 use alloc::vec::Vec;
 use core::fmt;
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use super::ServerSurvey;
 use crate::net::{self, EVERYWHERE, FiveTuple};
-use crate::stun::binding::{BindingConfig, ConfigError};
+use crate::stun::binding::{BindingConfig, ConfigError, RedirectPolicy};
 
 /// One server, and the socket from which it is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -109,6 +110,14 @@ impl SurveyConfig {
         }
         for (index, target) in self.targets.iter().enumerate() {
             target.check().map_err(|error| SurveyError::Target { index, error })?;
+            let server = target.path.remote;
+            let at_it = self.targets.iter().filter(|other| other.path.remote == server).count();
+            if self.attempt_delay.is_zero() && at_it > ServerSurvey::MAX_PER_SERVER {
+                return Err(SurveyError::TooManyAtOneServer { server });
+            }
+        }
+        if self.request.redirects == RedirectPolicy::Ask {
+            return Err(SurveyError::AsksHost);
         }
         Ok(())
     }
@@ -141,6 +150,13 @@ pub enum SurveyError {
     NothingWanted,
     /// The delay is neither zero nor [`SurveyConfig::MIN_ATTEMPT_DELAY`] or more.
     AttemptDelayTooShort,
+    /// More than [`ServerSurvey::MAX_PER_SERVER`] targets are one server, and would be asked at once.
+    TooManyAtOneServer {
+        /// The server.
+        server: SocketAddr,
+    },
+    /// The request's redirect policy is [`RedirectPolicy::Ask`]: a survey has nobody to ask.
+    AsksHost,
     /// A target contradicts itself.
     Target {
         /// Its place in [`SurveyConfig::targets`].
@@ -157,6 +173,10 @@ impl fmt::Display for SurveyError {
             Self::TooManyTargets => write!(f, "more than {} targets", ServerSurvey::MAX_TARGETS),
             Self::NothingWanted => f.write_str("no answer at all would be enough"),
             Self::AttemptDelayTooShort => f.write_str("the delay between attempts is under 10 ms"),
+            Self::TooManyAtOneServer { server } => {
+                write!(f, "more than {} requests at once to {server}", ServerSurvey::MAX_PER_SERVER)
+            }
+            Self::AsksHost => f.write_str("a survey cannot ask the host about redirections"),
             Self::Target { index, error } => write!(f, "target {index}: {error}"),
         }
     }

@@ -115,6 +115,9 @@ impl ServerSurvey {
     /// Targets of one survey at most.
     pub const MAX_TARGETS: usize = 64;
 
+    /// Targets that are one and the same server, asked at once (RFC 8489 s6.2: ten outstanding).
+    pub const MAX_PER_SERVER: usize = 10;
+
     /// Events that can be queued: one for each target, and the last. None is ever dropped.
     pub const MAX_EVENTS: usize = Self::MAX_TARGETS + 1;
 
