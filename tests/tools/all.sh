@@ -45,6 +45,8 @@ step c tests/c/run.sh
 step cpp tests/cpp/run.sh
 step install tests/install/run.sh
 step interop tests/interop/run.sh
+step interop-client tests/interop/client.sh
+step interop-server tests/interop/server.sh
 step msrv tests/tools/msrv.sh
 step readme tests/tools/readme.sh
 
