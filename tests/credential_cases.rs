@@ -355,6 +355,31 @@ fn an_unsigned_challenge_with_a_new_realm_serves_the_retry_only() {
     assert_eq!((next.get(), next.get()), (Ok(Some(Realm(REALM))), Ok(Some(Nonce(ALGORITHMS)))));
 }
 
+/// Case 41: the server itself was slower than whoever forged the first challenge.
+#[test]
+fn a_signed_challenge_takes_the_place_of_the_retry_that_an_unsigned_one_has_caused() {
+    let (mut binding, id) = refreshing();
+    answer(&mut binding, &challenge(id, 401, b"evil", b"obMatJos2AAABevil", Some(LIST)), at(25_020));
+    let evil = id_of(&one_request(&mut binding).1);
+    let again = challenge(evil, 401, b"evil", b"obMatJos2AAABevil", Some(LIST));
+    answer(&mut binding, &again, at(25_021));
+    let signed = message(Class::ErrorResponse, Method::BINDING, id, |builder| {
+        builder.add(&ErrorCode { code: 438, reason: b"" }).unwrap();
+        builder.add(&Realm(REALM)).unwrap();
+        builder.add(&Nonce(b"obMatJos2AAABfresh")).unwrap();
+        builder.add(&PasswordAlgorithms::from_list(LIST)).unwrap();
+        builder.sign_sha256(&sha256_key(REALM)).unwrap();
+    });
+    answer(&mut binding, &signed, at(25_022));
+    let (_, retry) = one_request(&mut binding);
+    assert_eq!(Message::parse(&retry).unwrap().get(), Ok(Some(Nonce(b"obMatJos2AAABfresh"))));
+    let path = *binding.path();
+    assert!(!offer(&mut binding, path, &success(evil, MAPPED, Some(&sha256_key(b"evil"))), at(25_030)));
+    binding.handle_timeout(at(27_100));
+    answer(&mut binding, &success(id_of(&retry), MAPPED, Some(&sha256_key(REALM))), at(27_200));
+    assert!(matches!(events(&mut binding)[..], [BindingEvent::Refreshed { .. }]));
+}
+
 /// Case 41: a server that has really moved.
 #[test]
 fn a_new_realm_whose_retry_succeeds_takes_over_with_a_key_of_its_own() {
