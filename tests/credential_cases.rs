@@ -302,6 +302,10 @@ fn a_nonce_that_is_always_stale_is_answered_three_times_for_each_request() {
     let reason = FailureReason::Authentication { failure: AuthFailure::TooManyChallenges };
     let (_, told, _) = run_out(&mut binding);
     assert!(matches!(told[..], [BindingEvent::Retrying { reason: why, .. }] if why == reason), "{told:?}");
+    wake(&mut binding);
+    let again = id_of(&one_request(&mut binding).1);
+    answer(&mut binding, &challenge(again, 438, REALM, b"obMatJos2AAAB-anew", Some(LIST)), now);
+    assert_eq!(transmits(&mut binding).len(), 1, "the next request is another one");
 }
 
 /// Case 40.
@@ -355,6 +359,49 @@ fn an_unsigned_challenge_with_a_new_realm_serves_the_retry_only() {
     assert_eq!((next.get(), next.get()), (Ok(Some(Realm(REALM))), Ok(Some(Nonce(ALGORITHMS)))));
 }
 
+/// Case 41: the server itself was slower than whoever forged the first challenge.
+#[test]
+fn a_signed_challenge_takes_the_place_of_the_retry_that_an_unsigned_one_has_caused() {
+    let (mut binding, id) = refreshing();
+    answer(&mut binding, &challenge(id, 401, b"evil", b"obMatJos2AAABevil", Some(LIST)), at(25_020));
+    let evil = id_of(&one_request(&mut binding).1);
+    let again = challenge(evil, 401, b"evil", b"obMatJos2AAABevil", Some(LIST));
+    answer(&mut binding, &again, at(25_021));
+    let signed = message(Class::ErrorResponse, Method::BINDING, id, |builder| {
+        builder.add(&ErrorCode { code: 438, reason: b"" }).unwrap();
+        builder.add(&Realm(REALM)).unwrap();
+        builder.add(&Nonce(b"obMatJos2AAABfresh")).unwrap();
+        builder.add(&PasswordAlgorithms::from_list(LIST)).unwrap();
+        builder.sign_sha256(&sha256_key(REALM)).unwrap();
+    });
+    answer(&mut binding, &signed, at(25_022));
+    let (_, retry) = one_request(&mut binding);
+    assert_eq!(Message::parse(&retry).unwrap().get(), Ok(Some(Nonce(b"obMatJos2AAABfresh"))));
+    let path = *binding.path();
+    assert!(!offer(&mut binding, path, &success(evil, MAPPED, Some(&sha256_key(b"evil"))), at(25_030)));
+    binding.handle_timeout(at(27_100));
+    answer(&mut binding, &success(id_of(&retry), MAPPED, Some(&sha256_key(REALM))), at(27_200));
+    assert!(matches!(events(&mut binding)[..], [BindingEvent::Refreshed { .. }]));
+}
+
+/// Case 41: a forged challenge whose retry has been rejected does not keep the true one from being met.
+#[test]
+fn after_a_forged_challenge_has_led_nowhere_the_next_one_is_met() {
+    let (mut binding, id) = refreshing();
+    answer(&mut binding, &challenge(id, 401, b"evil", b"obMatJos2AAABevil", Some(LIST)), at(25_020));
+    let evil = id_of(&one_request(&mut binding).1);
+    answer(&mut binding, &challenge(evil, 401, b"evil", b"obMatJos2AAABevil", Some(LIST)), at(25_021));
+    answer(&mut binding, &challenge(id, 438, REALM, b"obMatJos2AAABearly", Some(LIST)), at(25_022));
+    assert!(transmits(&mut binding).is_empty(), "one retry at a time");
+    binding.handle_timeout(at(27_021));
+    transmits(&mut binding);
+    answer(&mut binding, &challenge(id, 438, REALM, b"obMatJos2AAABfresh", Some(LIST)), at(27_100));
+    let (_, retry) = one_request(&mut binding);
+    assert_eq!(Message::parse(&retry).unwrap().get(), Ok(Some(Nonce(b"obMatJos2AAABfresh"))));
+    answer(&mut binding, &success(id_of(&retry), MAPPED, Some(&sha256_key(REALM))), at(27_200));
+    assert!(matches!(events(&mut binding)[..], [BindingEvent::Refreshed { .. }]));
+}
+
 /// Case 41: a server that has really moved.
 #[test]
 fn a_new_realm_whose_retry_succeeds_takes_over_with_a_key_of_its_own() {
@@ -398,6 +445,18 @@ fn after_a_stripped_challenge_the_true_one_is_still_met() {
     let (_, retry) = one_request(&mut binding);
     answer(&mut binding, &success(id_of(&retry), MAPPED, Some(&sha256_key(REALM))), at(30));
     assert!(matches!(events(&mut binding)[..], [BindingEvent::Mapped { .. }]));
+}
+
+/// Case 42: and what was forged is not the reason if the server then falls silent.
+#[test]
+fn a_stripped_challenge_is_forgotten_once_the_true_one_is_met() {
+    let mut binding = binding(config(user()));
+    let (_, first) = one_request(&mut binding);
+    answer(&mut binding, &challenge(id_of(&first), 401, REALM, ALGORITHMS, None), at(10));
+    answer(&mut binding, &challenge(id_of(&first), 401, REALM, ALGORITHMS, Some(LIST)), at(20));
+    let (end, told, _) = run_out(&mut binding);
+    let reason = FailureReason::Timeout;
+    assert_eq!((end, told), (at(39_520), vec![BindingEvent::Failed { reason }]));
 }
 
 /// Case 43. Somebody on the path takes SHA-256 out of the challenge, cookie and all.
@@ -652,6 +711,26 @@ fn redirections_to_nowhere_in_circles_or_without_end_are_refused() {
         answer(&mut chained, &redirection(id_of(&request), &[next], None), at(10));
     }
     assert_eq!(events(&mut chained).last(), failure(RedirectRefusal::TooMany).last());
+}
+
+/// Case 57: the limit is for one request.
+#[test]
+fn a_request_after_too_many_redirections_may_be_redirected_again() {
+    let mut binding = binding(BindingConfig::new(asked()));
+    let redirect = |binding: &mut Binding, next: &str| {
+        let (_, request) = one_request(binding);
+        answer(binding, &redirection(id_of(&request), &[next], None), at(10));
+        events(binding).pop().unwrap()
+    };
+    for number in 2..6 {
+        let told = redirect(&mut binding, &format!("192.0.2.{number}:3478"));
+        assert!(matches!(told, BindingEvent::Redirected { .. }));
+    }
+    let told = redirect(&mut binding, "192.0.2.6:3478");
+    let reason = FailureReason::Redirected { refusal: RedirectRefusal::TooMany };
+    assert!(matches!(told, BindingEvent::Retrying { reason: why, .. } if why == reason), "{told:?}");
+    wake(&mut binding);
+    assert!(matches!(redirect(&mut binding, "192.0.2.6:3478"), BindingEvent::Redirected { .. }));
 }
 
 /// Case 57.

@@ -172,6 +172,11 @@ fn a_server_of_rfc_5389_is_answered_with_its_own_means() {
     };
     let other = check(&mut user, SignedBy::Candidate, &signed(IntegrityAlgorithm::Sha256));
     assert_eq!(other, ResponseCheck::Discard, "it was not the algorithm that was sent");
+    let both = success(|builder| {
+        builder.sign(&key).unwrap();
+        builder.sign_sha256(&key).unwrap();
+    });
+    assert_eq!(check(&mut user, SignedBy::Candidate, &both), ResponseCheck::Discard, "the stronger decides");
     assert_eq!(
         check(&mut user, SignedBy::Candidate, &signed(IntegrityAlgorithm::Sha1)),
         ResponseCheck::Accept

@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::asking::Wish;
 use super::redirect;
 use super::{Binding, BindingEvent, FailureReason, RedirectPolicy, State};
-use crate::auth::{AuthFailure, ResponseCheck};
+use crate::auth::{AuthFailure, ResponseCheck, SignedBy};
 use crate::machine::{Disposition, DropReason, WakeReason};
 use crate::net::{self, Datagram};
 use crate::time::Instant;
@@ -38,7 +38,7 @@ impl Binding {
         };
         match check {
             ResponseCheck::Accept => self.conclude(&message, now),
-            ResponseCheck::Retry { ends } => self.retry_signed(&message, ends, now),
+            ResponseCheck::Retry { ends } => self.retry_signed(&message, by, ends, now),
             ResponseCheck::Reject { failure, is_authentic } => {
                 self.reject(message.transaction_id(), failure, is_authentic, now);
             }
@@ -64,11 +64,15 @@ impl Binding {
 
     /// Asks again, signed with what the challenge has taught (RFC 8489 s9.2.5). A request that was signed with
     /// what works stays outstanding: whoever challenges it has proved nothing.
-    fn retry_signed(&mut self, challenge: &Message<'_>, ends: bool, now: Instant) {
+    fn retry_signed(&mut self, challenge: &Message<'_>, by: SignedBy, ends: bool, now: Instant) {
         if ends {
             self.take(challenge.transaction_id(), now);
+            self.rejection = None;
         } else {
             self.note_unsigned(challenge);
+        }
+        if ends && by == SignedBy::Working {
+            self.transactions.cancel_all(); // a retry that an unsigned challenge has caused is of no more use
         }
         self.want(Wish::SignedRetry, now);
     }

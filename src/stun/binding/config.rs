@@ -21,7 +21,7 @@ pub struct BindingConfig {
     pub refresh: Option<Duration>,
     /// How long to wait after a failure that may pass: while refreshing, and after a server error always.
     pub backoff: Backoff,
-    /// Signs requests and demands signed responses. None.
+    /// Signs requests and demands signed responses; long-term ones once the server has asked for them. None.
     pub credentials: Option<Credentials>,
     /// Ends requests with FINGERPRINT, which helps others on the socket to tell STUN from the rest. Yes.
     pub fingerprint: bool,

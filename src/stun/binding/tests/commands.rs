@@ -168,6 +168,11 @@ fn a_binding_that_asks_once_is_kept_once_it_is_given_an_interval() {
     answer(&mut binding, ms(10), |id| success(id, MAPPED));
     assert!(matches!(events(&mut binding)[..], [BindingEvent::Mapped { .. }]));
     assert_eq!((binding.poll_timeout(), binding.is_ended()), (Some(ms(25_000)), false));
+    wake(&mut binding);
+    sent(&mut binding);
+    binding.set_refresh(None, ms(25_000));
+    answer(&mut binding, ms(25_010), |id| success(id, MAPPED));
+    assert_eq!((binding.deadline(), binding.is_ended()), (None, false));
 }
 
 #[test]
@@ -187,6 +192,24 @@ fn a_binding_whose_address_has_gone_moves_and_knows_nothing_any_more() {
     assert_eq!(binding.poll_transmit().map(|transmit| transmit.path.local), Some(local));
     answer(&mut binding, ms(110), |id| success(id, MAPPED));
     assert!(matches!(events(&mut binding)[..], [BindingEvent::Mapped { .. }]));
+}
+
+#[test]
+fn failures_on_the_old_network_do_not_delay_those_on_the_new_one() {
+    let mut binding = start(BindingConfig::new(path()));
+    for _ in 0..4 {
+        sent(&mut binding);
+        let now = binding.now.get();
+        answer(&mut binding, now, |id| error(id, 500));
+        events(&mut binding);
+        wake(&mut binding);
+    }
+    let now = binding.now.get();
+    binding.network_changed(&ips(&["10.9.9.9"]), now);
+    sent(&mut binding);
+    answer(&mut binding, now, |id| error(id, 500));
+    let (due, _) = binding.deadline().unwrap();
+    assert!(due.saturating_since(now) <= Duration::from_secs(1));
 }
 
 #[test]
@@ -251,6 +274,8 @@ fn a_lost_connection_is_asked_for_after_the_backoff_and_the_binding_goes_on_alon
         answer(&mut binding, at, |id| success(id, MAPPED));
         assert!(matches!(events(&mut binding)[..], [BindingEvent::Refreshed { .. }]));
         assert_eq!(binding.wake_reason(), Some(WakeReason::Refresh));
+        wake(&mut binding);
+        assert_eq!((sent(&mut binding).len(), events(&mut binding).len()), (1, 0), "and stays there");
     }
 }
 
