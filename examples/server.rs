@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use libstun::stun::{Server, ServerConfig};
 use libstun::wire::stream::StreamDecoder;
-use libstun::{Clock, Datagram, FiveTuple, Machine};
+use libstun::{Clock, Datagram, Entropy, FiveTuple, Machine};
 use support::{DEFAULT_PORT, Options, Result};
 
 const USAGE: &str = "server [address[:port]]... [--tcp] [--count N] [--every N]";
@@ -76,7 +76,8 @@ fn listen<S>(options: &Options, bind: impl Fn(SocketAddr) -> io::Result<S>) -> R
 fn serve_udp(socket: &UdpSocket, answers: &Sender<()>) -> io::Result<()> {
     let local = socket.local_addr()?;
     let clock = Clock::new();
-    let mut server = Server::new(ServerConfig::default(), clock.now());
+    let mut server =
+        Server::new(ServerConfig::default(), Entropy::from_os().map_err(io::Error::other)?, clock.now());
     let mut buffer = [0; 1500]; // a longer datagram arrives cut and is no STUN
     loop {
         match socket.recv_from(&mut buffer) {
@@ -120,7 +121,8 @@ fn converse(mut stream: TcpStream, remote: SocketAddr, answers: &Sender<()>) -> 
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let clock = Clock::new();
-    let mut server = Server::new(ServerConfig::default(), clock.now());
+    let mut server =
+        Server::new(ServerConfig::default(), Entropy::from_os().map_err(io::Error::other)?, clock.now());
     let mut frames = StreamDecoder::new();
     let mut buffer = [0; 1500];
     loop {

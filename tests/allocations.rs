@@ -9,7 +9,7 @@ mod support;
 use std::time::Duration;
 
 use libstun::auth::{Credentials, ShortTerm};
-use libstun::stun::{Binding, BindingConfig, Server, ServerConfig};
+use libstun::stun::{Binding, BindingConfig, Server, ServerConfig, ServerCredentials};
 use libstun::transaction::{Request, RetransmissionConfig, Transactions};
 use libstun::wire::TransactionId;
 use libstun::{Agent, Datagram, Entropy, FiveTuple, Instant, Machine};
@@ -32,8 +32,9 @@ fn allocations(name: &str, mut round: impl FnMut()) {
     assert_eq!(count, 0, "{name}");
 }
 
-fn server(credentials: Option<Credentials>) -> Server {
-    Server::new(ServerConfig { local: None, credentials }, Instant::ZERO)
+fn server(credentials: Option<ServerCredentials>) -> Server {
+    let config = ServerConfig { credentials, ..ServerConfig::default() };
+    Server::new(config, Entropy::from_seed([7; 32]), Instant::ZERO)
 }
 
 /// Carries every request of a client to a server and every reply back, through a buffer on the stack.
@@ -63,11 +64,12 @@ fn refresh<C: Machine>(client: &mut C, server: &mut Server) -> u32 {
 
 #[test]
 fn the_steady_state_of_every_machine_allocates_nothing() {
-    let credentials = || ShortTerm::new(USER, PASSWORD).ok().map(Credentials::from);
-    for (name, credentials) in [("binding that refreshes", None), ("the same, signed", credentials())] {
-        let config = BindingConfig { credentials: credentials.clone(), ..BindingConfig::new(asked()) };
+    let credential = || ShortTerm::new(USER, PASSWORD).ok();
+    for (name, credential) in [("binding that refreshes", None), ("the same, signed", credential())] {
+        let credentials = credential.clone().map(Credentials::from);
+        let config = BindingConfig { credentials, ..BindingConfig::new(asked()) };
         let mut binding = Binding::new(config, Entropy::from_seed([7; 32]), Instant::ZERO).unwrap();
-        let mut server = server(credentials);
+        let mut server = server(credential.map(Into::into));
         allocations(name, || {
             refresh(&mut binding, &mut server);
         });
@@ -101,7 +103,7 @@ fn servers() {
         builder.sign_sha256(&key).unwrap();
         builder.add_fingerprint().unwrap();
     });
-    let guarded = ShortTerm::new(USER, PASSWORD).ok().map(Credentials::from);
+    let guarded = ShortTerm::new(USER, PASSWORD).ok().map(ServerCredentials::from);
     for (name, bytes, credentials) in [
         ("server, plain", request(id, |_| ()), None),
         ("server, FINGERPRINT", sealed, None),

@@ -107,6 +107,10 @@ fn binding(config: BindingConfig) -> Binding {
     Binding::new(config, Entropy::from_seed([7; 32]), Instant::ZERO).unwrap()
 }
 
+fn server(config: ServerConfig) -> Server {
+    Server::new(config, Entropy::from_seed([7; 32]), Instant::ZERO)
+}
+
 fn credentials() -> Option<Credentials> {
     ShortTerm::new(USER, PASSWORD).ok().map(Into::into)
 }
@@ -142,13 +146,14 @@ fn a_binding_over_a_stream_keeps_the_contract() {
 
 #[test]
 fn a_server_keeps_the_contract() {
-    contract::hold(None, || Server::new(ServerConfig::default(), Instant::ZERO));
+    contract::hold(None, || server(ServerConfig::default()));
 }
 
 #[test]
 fn a_server_with_credentials_keeps_the_contract() {
-    let config = ServerConfig { local: None, credentials: credentials() };
-    contract::hold(Some(PASSWORD), || Server::new(config.clone(), Instant::ZERO));
+    let credentials = ShortTerm::new(USER, PASSWORD).ok().map(Into::into);
+    let config = ServerConfig { credentials, ..ServerConfig::default() };
+    contract::hold(Some(PASSWORD), || server(config.clone()));
 }
 
 #[test]
@@ -160,11 +165,7 @@ fn an_agent_keeps_the_contract() {
 fn no_machine_hoards_what_nobody_takes() {
     const INPUTS: u32 = 100_000;
     contract::c7_queues_are_bounded(|| binding(BindingConfig::new(asked())), INPUTS, Binding::MAX_EVENTS + 1);
-    contract::c7_queues_are_bounded(
-        || Server::new(ServerConfig::default(), Instant::ZERO),
-        INPUTS,
-        Server::MAX_QUEUED_REPLIES,
-    );
+    contract::c7_queues_are_bounded(|| server(ServerConfig::default()), INPUTS, Server::MAX_QUEUED_REPLIES);
     let operations = 3 * (Binding::MAX_EVENTS + 1);
     contract::c7_queues_are_bounded(Host::new, INPUTS, operations + Server::MAX_QUEUED_REPLIES);
 }

@@ -1,7 +1,7 @@
 //! What an agent tells its host.
 
 use super::OperationId;
-use crate::stun::BindingEvent;
+use crate::stun::{BindingEvent, ServerEvent};
 
 /// What happened, and to which operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct AgentEvent {
 pub enum Event {
     /// A binding's.
     Binding(BindingEvent),
+    /// A server's.
+    Server(ServerEvent),
 }
 
 impl From<BindingEvent> for Event {
@@ -28,8 +30,8 @@ impl From<BindingEvent> for Event {
     }
 }
 
-impl From<core::convert::Infallible> for Event {
-    fn from(never: core::convert::Infallible) -> Self {
-        match never {}
+impl From<ServerEvent> for Event {
+    fn from(event: ServerEvent) -> Self {
+        Self::Server(event)
     }
 }

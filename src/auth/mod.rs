@@ -1,9 +1,12 @@
 //! Credentials: who may sign what. Auth never sends, and transactions never authenticate.
 
 mod cookie;
+pub(crate) mod nonce;
+pub(crate) mod realm;
 mod short_term;
 
 pub use cookie::{NONCE_COOKIE_LENGTH, SecurityFeatures};
+pub use realm::{Realm, RealmNameLength};
 pub use short_term::{CredentialError, ShortTerm};
 pub(crate) use short_term::{Refusal, ResponseCheck};
 

@@ -5,4 +5,4 @@ pub mod binding;
 pub mod server;
 
 pub use binding::{Binding, BindingConfig, BindingEvent};
-pub use server::{Server, ServerConfig};
+pub use server::{BehaviorDiscovery, Budget, Server, ServerConfig, ServerCredentials, ServerEvent};

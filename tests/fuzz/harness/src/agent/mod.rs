@@ -168,7 +168,7 @@ impl World {
         let credentials =
             is_signed.then(|| ShortTerm::new(USERNAME, PASSWORD).expect("a good credential").into());
         let local = LOCALS.get(usize::from(local)).map(|text| addr(text));
-        let config = ServerConfig { local, credentials };
+        let config = ServerConfig { local, credentials, ..ServerConfig::default() };
         let started = self.agent.start_server(config.clone(), now);
         assert_eq!(self.twin.start_server(config, clamped), started, "C8");
         self.check_limit(started);
