@@ -8,10 +8,11 @@ mod support;
 
 use std::time::Duration;
 
-use libstun::auth::{Credentials, ShortTerm};
+use libstun::auth::{Credentials, Realm, ShortTerm};
 use libstun::stun::{Binding, BindingConfig, Server, ServerConfig, ServerCredentials};
 use libstun::transaction::{Request, RetransmissionConfig, Transactions};
-use libstun::wire::TransactionId;
+use libstun::wire::attribute::Nonce;
+use libstun::wire::{Key, Message, TransactionId};
 use libstun::{Agent, Datagram, Entropy, FiveTuple, Instant, Machine};
 use support::heap::{self, Counting};
 use support::{PASSWORD, USER, asked, request};
@@ -77,6 +78,7 @@ fn the_steady_state_of_every_machine_allocates_nothing() {
     }
     silent_binding();
     servers();
+    long_term_server();
     agent_with_a_hundred_bindings();
     transactions();
     hoarding();
@@ -116,6 +118,36 @@ fn servers() {
             assert!(server.poll_transmit().is_some());
         });
     }
+}
+
+/// The whole of a client's life with a server that has a realm: challenged, signed, stale.
+fn long_term_server() {
+    let id = TransactionId::new([7; 12]);
+    let mut realm = Realm::new(b"example.test").unwrap();
+    realm.add_user(USER, PASSWORD).unwrap();
+    let mut server = server(Some(realm.into()));
+    let path = support::served();
+    let unsigned =
+        request(id, |builder| builder.add(&libstun::wire::attribute::Username(&[b'u'; 40])).unwrap());
+    let _ = server.handle_input(&Datagram::new(path, &unsigned), Instant::ZERO);
+    let challenge = server.poll_transmit().unwrap().payload.to_vec();
+    let nonce = Message::parse(&challenge).unwrap().get::<Nonce<'_>>().unwrap().unwrap().0.to_vec();
+    let signed = request(id, |builder| {
+        builder.add(&libstun::wire::attribute::Username(USER)).unwrap();
+        builder.add(&libstun::wire::attribute::Realm(b"example.test")).unwrap();
+        builder.add(&Nonce(&nonce)).unwrap();
+        builder.sign(&Key::long_term_md5(USER, b"example.test", PASSWORD)).unwrap();
+    });
+    let mut now = Instant::ZERO;
+    allocations("server with a realm", || {
+        for (path, bytes) in
+            [(path, &unsigned), (path, &signed), (FiveTuple { remote: path.local, ..path }, &signed)]
+        {
+            let _ = server.handle_input(&Datagram::new(path, bytes), now);
+            assert!(server.poll_transmit().is_some());
+        }
+        now = now.saturating_add(Duration::from_secs(2));
+    });
 }
 
 fn agent_with_a_hundred_bindings() {

@@ -9,8 +9,10 @@ mod support;
 
 use std::time::Duration;
 
-use libstun::auth::{Credentials, ShortTerm};
-use libstun::stun::{Binding, BindingConfig, Server, ServerConfig};
+use libstun::auth::{Credentials, Realm, ShortTerm};
+use libstun::stun::{
+    BehaviorDiscovery, Binding, BindingConfig, Budget, Server, ServerConfig, ServerCredentials,
+};
 use libstun::{
     Agent, AgentEvent, Datagram, Entropy, FiveTuple, Instant, Machine, OperationId, Outcome, Receipt,
     SendError, Transmit, Transport, WakeReason,
@@ -111,6 +113,12 @@ fn server(config: ServerConfig) -> Server {
     Server::new(config, Entropy::from_seed([7; 32]), Instant::ZERO)
 }
 
+fn realm() -> Option<ServerCredentials> {
+    let mut realm = Realm::new(b"example.test").unwrap();
+    realm.add_user(USER, PASSWORD).unwrap();
+    Some(realm.into())
+}
+
 fn credentials() -> Option<Credentials> {
     ShortTerm::new(USER, PASSWORD).ok().map(Into::into)
 }
@@ -154,6 +162,24 @@ fn a_server_with_credentials_keeps_the_contract() {
     let credentials = ShortTerm::new(USER, PASSWORD).ok().map(Into::into);
     let config = ServerConfig { credentials, ..ServerConfig::default() };
     contract::hold(Some(PASSWORD), || server(config.clone()));
+}
+
+#[test]
+fn a_server_with_a_realm_keeps_the_contract() {
+    // Without the first rule, so that challenges are sent; with it in the test after this.
+    let budget = Some(Budget { amplification_limit_percent: None, ..Budget::default() });
+    let config = ServerConfig { credentials: realm(), budget, ..ServerConfig::default() };
+    contract::hold(None, || server(config.clone()));
+    let config = ServerConfig { credentials: realm(), ..ServerConfig::default() };
+    contract::hold(None, || server(config.clone()));
+}
+
+#[test]
+fn a_server_for_behavior_discovery_keeps_the_contract() {
+    let addresses = ["192.0.2.1", "192.0.2.2"].map(|ip| ip.parse().unwrap());
+    let behavior = BehaviorDiscovery::new(addresses, [3478, 3479], [0, 1, 2, 3]).ok();
+    let config = ServerConfig { behavior, ..ServerConfig::default() };
+    contract::hold(None, || server(config.clone()));
 }
 
 #[test]

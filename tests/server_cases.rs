@@ -5,7 +5,7 @@
 
 #![allow(missing_docs)]
 #![allow(clippy::arithmetic_side_effects, clippy::expect_used, clippy::indexing_slicing)]
-#![allow(clippy::panic, clippy::unwrap_used)]
+#![allow(clippy::panic, clippy::string_slice, clippy::unwrap_used)]
 
 mod support;
 

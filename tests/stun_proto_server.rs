@@ -18,8 +18,8 @@ use libstun::stun::{Budget, Server, ServerConfig};
 use libstun::{Entropy, Instant};
 use stun_proto::auth::{Feature, LongTermClientAuth, LongTermClientValidation};
 use stun_proto::types::attribute::{
-    AttributeStaticType as _, ErrorCode, Nonce, PasswordAlgorithm, PasswordAlgorithmValue, PasswordAlgorithms,
-    Realm, Userhash, Username, XorMappedAddress,
+    AttributeStaticType as _, ErrorCode, Nonce, PasswordAlgorithm, PasswordAlgorithmValue,
+    PasswordAlgorithms, Realm, Userhash, Username, XorMappedAddress,
 };
 use stun_proto::types::message::{
     BINDING, IntegrityAlgorithm, LongTermCredentials, Message, MessageWrite, MessageWriteExt as _,

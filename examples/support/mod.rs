@@ -167,7 +167,7 @@ pub fn embedded_server() -> io::Result<SocketAddr> {
     Ok(local)
 }
 
-/// All that it takes to serve: a server has no deadlines and no events.
+/// All that it takes to serve: a server has no deadlines, and its events are for hosts with a firewall.
 fn serve(socket: &UdpSocket, local: SocketAddr) -> io::Result<()> {
     let clock = Clock::new();
     let mut server =

@@ -10,6 +10,7 @@
 //! (RFC 8489 s9.2.1). 96 bits are far beyond what can be tried against a server.
 
 use core::net::{IpAddr, SocketAddr};
+use core::num::NonZeroU64;
 use core::time::Duration;
 
 use base64ct::{Base64Unpadded, Encoding};
@@ -73,7 +74,7 @@ impl Nonces {
             (Some(previous), 1) => previous,
             _ => return false,
         };
-        let is_fresh = seconds.saturating_sub(made) < lifetime;
+        let is_fresh = seconds.saturating_sub(made) < lifetime.get();
         crypto::equal_in_constant_time(&write(key, terms, made), nonce) && is_fresh
     }
 
@@ -96,8 +97,8 @@ impl core::fmt::Debug for Nonces {
 }
 
 impl NonceTerms {
-    fn seconds(&self) -> u64 {
-        self.lifetime.as_secs().max(1)
+    fn seconds(&self) -> NonZeroU64 {
+        NonZeroU64::new(self.lifetime.as_secs()).unwrap_or(NonZeroU64::MIN)
     }
 }
 
@@ -179,7 +180,7 @@ mod tests {
     }
 
     fn at(seconds: u64) -> Instant {
-        Instant::from_millis(seconds * 1000)
+        Instant::from_millis(seconds.saturating_mul(1000))
     }
 
     #[test]

@@ -30,8 +30,8 @@ use crate::time::Instant;
 /// a stream proves it by itself. Bytes are those of STUN, without the headers below.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// Bytes sent for a hundred received, by network; `None` is no limit, for operators who rather amplify
-    /// than let a client ask twice for its challenge.
+    /// Bytes sent for a hundred received, by network. Under 160 not even a plain success fits. `None` is no
+    /// limit, for operators who rather amplify than let a client ask twice for its challenge.
     pub amplification_limit_percent: Option<u32>,
     /// Bytes of errors and challenges each second, by network.
     pub error_bytes_per_second: u32,
@@ -79,7 +79,6 @@ impl Default for Budget {
 }
 
 /// The budgets of all networks.
-#[derive(Debug)]
 pub(super) struct Ledger {
     limits: Budget,
     entropy: Entropy,
@@ -93,7 +92,7 @@ pub(super) struct Ledger {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Account(usize);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 struct Bucket {
     /// Bytes that may be sent by the first rule.
     credit: u32,
@@ -115,7 +114,7 @@ impl Ledger {
 
     /// Enters a request of so many bytes.
     pub(super) fn enter(&mut self, remote: &SocketAddr, received: usize, now: Instant) -> Account {
-        self.turn_to(now.as_nanos() / REKEY_INTERVAL.as_nanos() as u64);
+        self.turn_to(now.as_nanos() / REKEY_NANOS);
         let network = network(net::canonical(*remote).ip());
         let account = Account(place(&self.key, network));
         let limits = self.limits;
@@ -171,6 +170,13 @@ impl Ledger {
     }
 }
 
+impl core::fmt::Debug for Ledger {
+    /// Without its key.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Ledger").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
 impl Bucket {
     fn new(limits: &Budget) -> Self {
         let (window, withheld, failures) = (0, 0, 0);
@@ -181,7 +187,7 @@ impl Bucket {
         let percent = u64::from(limits.amplification_limit_percent.unwrap_or(0));
         let earned = (received as u64).saturating_mul(percent) / 100;
         let earned = u32::try_from(earned).unwrap_or(u32::MAX);
-        self.credit = self.credit.saturating_add(earned).min(Budget::MAX_CREDIT.max(earned));
+        self.credit = self.credit.saturating_add(earned).min(Budget::MAX_CREDIT);
     }
 
     fn refill(&mut self, limits: &Budget, now: Instant) {
@@ -196,7 +202,7 @@ impl Bucket {
     }
 
     fn open_window(&mut self, now: Instant) {
-        let window = now.as_nanos() / Budget::WINDOW.as_nanos() as u64;
+        let window = now.as_nanos() / WINDOW_NANOS;
         if window != self.window {
             (self.window, self.withheld, self.failures) = (window, 0, 0);
         }
@@ -220,18 +226,21 @@ fn place(key: &[u64; 2], network: u64) -> usize {
         (wide as u64) ^ ((wide >> 64) as u64)
     };
     let mixed = fold(fold(network ^ a, b | 1).wrapping_add(a), 0x9E37_79B9_7F4A_7C15 ^ b);
-    (mixed >> (64 - BUCKETS.trailing_zeros())) as usize
+    (mixed >> (u64::BITS - BUCKET_BITS)) as usize
 }
 
 fn draw(entropy: &mut Entropy) -> [u64; 2] {
     [entropy.bytes(), entropy.bytes()].map(u64::from_le_bytes)
 }
 
-/// A power of two. 40 KiB in all.
-const BUCKETS: usize = 1024;
+/// 32 KiB in all.
+const BUCKETS: usize = 1 << BUCKET_BITS;
+const BUCKET_BITS: u32 = 10;
 
 /// How long a key of the hash is used: as long as the key of nonces is by default.
-const REKEY_INTERVAL: Duration = Duration::from_secs(600);
+const REKEY_NANOS: u64 = 600_000_000_000;
+
+const WINDOW_NANOS: u64 = Budget::WINDOW.as_nanos() as u64;
 
 #[cfg(test)]
 mod tests {
