@@ -5,7 +5,8 @@
 //! - 38 to 46, 48, 49: long-term credentials (401, 438, nonces, realms, hostile nonces) are not built yet;
 //! - 56 in part, 57: 5xx is in `stun/binding/tests.rs`; 300 and ALTERNATE-SERVER are not followed yet;
 //! - 59: pacing of many requests to one server;
-//! - 66 to 69: a server with state, stateless nonces; 70 to 88: TURN; 89 to 106: ICE;
+//! - 37, 46, 48, 61 to 69 for every kind of server: `server_cases.rs`, and 67 in `spoofed.rs`; 70 to 88: TURN; 89 to
+//!   106: ICE;
 //! - 1 to 33: the wire, see the tests of vectors and wire cases; 120 to 131: the bindings' own tests.
 
 #![allow(missing_docs)]
