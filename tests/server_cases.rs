@@ -23,6 +23,7 @@ use libstun::wire::{
 use libstun::{
     Agent, AgentEvent, Datagram, DropReason, Entropy, Event, FiveTuple, Instant, Machine, Outcome, Transport,
 };
+use proptest::prelude::*;
 use support::{addr, at, events, offer, request, served, transmits, udp};
 
 const ID: TransactionId = TransactionId::new([5; 12]);
@@ -637,6 +638,46 @@ fn events_that_nobody_takes_are_dropped_and_counted() {
     assert_eq!((server.dropped_events(), events(&mut server).len()), (10, Server::MAX_EVENTS));
 }
 
+proptest! {
+    /// Case 61 for what nobody has thought of: requests that once were good, of every kind, to every server.
+    #[test]
+    fn no_damaged_request_brings_a_server_out_of_its_rules(
+        kind in 0_usize..6,
+        filler: [bool; 8],
+        damage in proptest::collection::vec((any::<u16>(), any::<u8>()), 0..4),
+        cut: Option<u8>,
+        port in 1_u16..,
+    ) {
+        let mut server = every_kind().remove(kind);
+        let nonce = if kind == 2 { challenge(&mut server) } else { vec![b'x'; 36] };
+        let mut bytes = request(ID, |builder| {
+            if filler[0] { builder.add(&ChangeRequest { change_ip: filler[1], change_port: filler[2] }).unwrap(); }
+            if filler[3] { builder.add(&ResponsePort(port)).unwrap(); }
+            if filler[4] { builder.add(&Padding(&[1; 1600])).unwrap(); }
+            if filler[5] {
+                SHA256.fill(&nonce, builder);
+                if filler[6] { builder.sign(&MD5.key()).unwrap() } else { builder.sign_sha256(&SHA256.key()).unwrap() }
+            }
+            if filler[7] { builder.add_fingerprint().unwrap(); }
+        });
+        for (place, value) in damage {
+            let place = usize::from(place) % bytes.len();
+            bytes[place] ^= value;
+        }
+        bytes.truncate(bytes.len() - usize::from(cut.unwrap_or(0)) % bytes.len());
+        let path = udp("192.0.2.1:3478", "203.0.113.77:4242");
+        offer(&mut server, path, &bytes, at(0));
+        for (from, reply) in transmits(&mut server) {
+            prop_assert_eq!(from.remote.ip(), path.remote.ip());
+            prop_assert!(reply[0] & 1 == 1, "a response");
+            prop_assert_eq!(&reply[4..20], &bytes[4..20]);
+            prop_assert!(reply.len() <= Server::MAX_REPLY.max(bytes.len() + 100));
+            // The two requests for the challenge before have left eight bytes.
+            prop_assert!(reply.len() * 100 <= bytes.len() * 260 + 8 * 100);
+        }
+    }
+}
+
 // --- RFC 5780 -------------------------------------------------------------------------------------------------
 
 fn discover(
@@ -698,6 +739,24 @@ fn what_does_not_fit_the_budget_is_left_out_in_its_order() {
         server(ServerConfig { behavior: Some(behavior()), budget: None, ..ServerConfig::default() });
     let (.., reply) = discover(&mut free, "192.0.2.1:3478", |_| ());
     assert_eq!((has(&reply), reply.len()), ([true, true, true], 68));
+}
+
+#[test]
+fn what_fits_for_ipv6_is_as_the_manual_says() {
+    let addresses = ["2001:db8::1", "2001:db8::2"].map(|ip| ip.parse().unwrap());
+    let behavior = BehaviorDiscovery::new(addresses, [3478, 3479], [0; 4]).ok();
+    let path = udp("[2001:db8::1]:3478", "[2001:db8:9::9]:4242");
+    let plain = request(ID, |_| ());
+    let asking = request(ID, |builder| builder.add(&ChangeRequest::default()).unwrap());
+    let long = request(ID, |builder| builder.add_raw(AttributeType::SOFTWARE, &[b's'; 24]).unwrap());
+    for (bytes, percent, length) in
+        [(&plain, 260, 44), (&asking, 260, 68), (&long, 260, 116), (&plain, 580, 116)]
+    {
+        let budget = Some(Budget { amplification_limit_percent: Some(percent), ..Budget::default() });
+        let mut server = server(ServerConfig { behavior, budget, ..ServerConfig::default() });
+        let reply = ask_from(&mut server, path, bytes, at(0)).unwrap();
+        assert_eq!(reply.len(), length, "{} bytes, {percent} percent", bytes.len());
+    }
 }
 
 #[test]

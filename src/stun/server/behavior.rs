@@ -9,6 +9,22 @@
 //!   A2:P2       --> A2:P2       A2:P1         A1:P2         A1:P1        A1:P1
 //! ```
 //!
+//! # What fits the budget
+//!
+//! RFC 5780 s6.1 wants three more addresses in every success, of 12 bytes each (IPv4) or 24 (IPv6). Where they do
+//! not fit [`Budget`](super::Budget), they are left out, the most dispensable first: MAPPED-ADDRESS, which
+//! XOR-MAPPED-ADDRESS says too; RESPONSE-ORIGIN, which the source of the datagram says too; OTHER-ADDRESS. This
+//! deviates from the RFC, for the sake of those whose address is forged.
+//!
+//! | the request | IPv4 | IPv6 |
+//! |---|---|---|
+//! | 20 bytes, nothing in it | OTHER-ADDRESS | none |
+//! | 28 bytes, CHANGE-REQUEST, with flags or without | all | OTHER-ADDRESS |
+//! | 48 bytes | all | all |
+//!
+//! A client makes its first request long enough by a CHANGE-REQUEST without flags or by PADDING. An operator whose
+//! IPv6 clients do not allows 580 percent.
+//!
 //! # Why RESPONSE-PORT and CHANGE-REQUEST make no reflector
 //!
 //! A reply goes to the IP address that its request came from, never to another: what it can hit is another
@@ -28,6 +44,9 @@ use crate::wire::attribute::{AttributeType, ChangeRequest, Padding, ResponsePort
 ///
 /// Two IP addresses and two ports make four sockets, which the host owns. A datagram that arrives at one must
 /// say so in its `path.local`; a reply says by `path.local` and `socket_id` from which one it has to leave.
+///
+/// Within the default [`Budget`](super::Budget) a success has OTHER-ADDRESS where the request has 28 bytes, with
+/// IPv4 already where it has 20; MAPPED-ADDRESS goes first, then RESPONSE-ORIGIN, then OTHER-ADDRESS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BehaviorDiscovery {
     /// A1:P1, A1:P2, A2:P1, A2:P2; four times the same where there is one.
