@@ -303,6 +303,17 @@ fn an_unknown_user_and_a_wrong_password_get_the_same_reply() {
     assert!(replies.iter().all(|reply| *reply == replies[0]));
 }
 
+#[test]
+fn a_request_for_another_realm_is_401_even_under_the_right_key() {
+    let mut server = long_term();
+    let nonce = challenge(&mut server);
+    let bytes = request(ID, |builder| {
+        Signing { realm: b"elsewhere.test", ..MD5 }.fill(&nonce, builder);
+        builder.sign(&MD5.key()).unwrap();
+    });
+    assert_eq!(code(&ask(&mut server, &bytes).unwrap()), 401);
+}
+
 /// Case 48.
 #[test]
 fn a_signed_request_replayed_from_another_address_gets_438() {
@@ -477,6 +488,8 @@ fn who_has_proved_its_address_pays_nothing_and_earns_nothing_for_others() {
     let nonce = challenge(&mut server);
     for _ in 0..1000 {
         assert_eq!(code(&ask(&mut server, &SHA256.request(&nonce)).unwrap()), 200);
+        let wrong = Signing { password: b"wrong", ..SHA256 }.request(&nonce);
+        assert_eq!(code(&ask(&mut server, &wrong).unwrap()), 401);
     }
     let neighbour = udp("192.0.2.1:3478", "203.0.113.10:1");
     assert!(ask_from(&mut server, neighbour, &request(ID, |_| ()), Instant::ZERO).is_none());
@@ -837,6 +850,21 @@ fn a_server_behind_its_own_nat_names_its_public_addresses() {
     assert_eq!(path.local, addr("192.0.2.2:3478"));
     assert_eq!(message.get(), Ok(Some(ResponseOrigin(addr("198.51.100.2:3478")))));
     assert_eq!(message.get(), Ok(Some(OtherAddress(addr("198.51.100.2:3479")))));
+}
+
+#[test]
+fn over_a_stream_nothing_can_be_answered_from_elsewhere() {
+    let path = FiveTuple { transport: Transport::Tcp, ..served() };
+    for ty in [AttributeType::CHANGE_REQUEST, AttributeType::RESPONSE_PORT, AttributeType::PADDING] {
+        let bytes = request(ID, |builder| builder.add_raw(ty, &[0, 0, 0, 6]).unwrap());
+        let mut server = discovering();
+        offer(&mut server, path, &bytes, at(0));
+        let (back, reply) = transmits(&mut server).remove(0);
+        assert_eq!((back, code(&reply)), (path, 420), "{ty:?}");
+    }
+    let reply = ask_from(&mut discovering(), path, &request(ID, |_| ()), at(0)).unwrap();
+    let message = Message::parse(&reply).unwrap();
+    assert_eq!(message.get(), Ok(Some(OtherAddress(addr("192.0.2.2:3479")))));
 }
 
 #[test]

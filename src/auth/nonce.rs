@@ -226,6 +226,7 @@ mod tests {
         assert!(nonces.is_valid(&later, &terms("[::ffff:203.0.113.9]:4242"), at(100)), "it is the same");
         let fewer = NonceTerms { features: SecurityFeatures::default(), ..ours };
         assert!(!nonces.is_valid(&later, &fewer, at(100)));
+        assert_ne!(nonces.make(&fewer, at(100))[NONCE_COOKIE_LENGTH..], later[NONCE_COOKIE_LENGTH..]);
         assert!(!Nonces::new(Entropy::from_seed([4; 32])).is_valid(&later, &ours, at(100)));
     }
 
