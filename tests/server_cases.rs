@@ -469,6 +469,16 @@ fn a_network_is_never_sent_more_than_2_6_of_what_came_in_its_name() {
 }
 
 #[test]
+fn a_longer_name_of_a_realm_waits_for_more_retransmissions() {
+    for (length, asked) in [(20, 2), (21, 3), (72, 3), (73, 4), (Realm::MAX_NAME, 5)] {
+        let credentials = Some(Realm::new(&vec![b'r'; length]).unwrap().into());
+        let mut server = server(ServerConfig { credentials, ..ServerConfig::default() });
+        let attempts = (1..=9).position(|_| ask(&mut server, &request(ID, |_| ())).is_some()).unwrap() + 1;
+        assert_eq!(attempts, asked, "{length}");
+    }
+}
+
+#[test]
 fn a_challenge_waits_for_the_retransmission_unless_the_request_is_long_enough() {
     let short = request(ID, |_| ());
     let sealed = request(ID, |builder| builder.add_fingerprint().unwrap());

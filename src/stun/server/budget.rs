@@ -6,8 +6,9 @@
 //! 1. *Amplification.* A network is sent no more than 2.6 times the bytes that came in its name. A plain
 //!    success fits by itself (at most 52 bytes for 20). A challenge (96 bytes and the realm's name) does not
 //!    fit the shortest request: it is withheld, the client asks again after its RTO, and with that request
-//!    it does. An unsigned first request therefore costs a client 500 ms, or two RTOs for a long name, unless
-//!    it is longer: FINGERPRINT, USERNAME or SOFTWARE make up for it.
+//!    it does. An unsigned first request of 20 bytes therefore costs a client 500 ms under a realm's name of up
+//!    to 20 bytes, and 1.5 s of up to 72; one of 40 bytes costs it nothing under a name of up to 20. Whoever
+//!    minds sets [`Budget::amplification_limit_percent`] to `None`.
 //! 2. *Rate.* Errors, challenges among them, are also limited in bytes for each second. Successes are not: a
 //!    whole country may be behind one network, and who asks gets one for each question, which is no
 //!    multiplication worth forging for. A client gets an error once for each lifetime of a nonce.

@@ -56,6 +56,18 @@ use crate::wire::{Class, Integrity, Message, Method, TransactionId};
 ///                                                         | no
 ///                                                       silence, and perhaps an event
 /// ```
+///
+/// # Where the RFCs leave a choice, and where it differs
+///
+/// - A request with both USERNAME and USERHASH is 400: they could name two users (RFC 8489 s9.2.4 says nothing).
+/// - REALM of another realm is 401: no such user there (RFC 8489 s9.2.4 does not look at it).
+/// - A 401 or 438 is neither signed nor has a reason phrase; both would lengthen what strangers can ask for.
+/// - Under a PASSWORD-ALGORITHM of MD5 the answer has MESSAGE-INTEGRITY-SHA256, as RFC 8489 s9.2.4 wants it; only
+///   without any PASSWORD-ALGORITHM it has MESSAGE-INTEGRITY.
+/// - What does not fit its [`Budget`] is withheld, or leaves out what RFC 5780 s6.1 adds to it.
+/// - PADDING of a reply has the length of the request's at most, not that of the MTU (RFC 5780 s6.1).
+/// - RESPONSE-PORT 0 is 400; over a stream, CHANGE-REQUEST, RESPONSE-PORT and PADDING are 420 (RFC 5780 s6.1).
+/// - RESPONSE-ADDRESS of RFC 3489 s11.2.2 is 420: it would send replies to whomever a stranger names.
 #[derive(Debug)]
 pub struct Server {
     config: ServerConfig,
