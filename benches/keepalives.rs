@@ -8,6 +8,7 @@
 //! ten requests may be outstanding at a server, one wake-up for each 50 ms of it.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::arithmetic_side_effects)]
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};

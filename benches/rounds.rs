@@ -8,7 +8,7 @@
 use std::hint::black_box;
 use std::time::Instant as Wall;
 
-use libstun::auth::{Credentials, ShortTerm};
+use libstun::auth::ShortTerm;
 use libstun::stun::{Binding, BindingConfig, Server, ServerConfig};
 use libstun::wire::attribute::{Username, XorMappedAddress};
 use libstun::wire::{
@@ -49,19 +49,23 @@ fn main() {
     exchange("a Binding's refresh against a Server, both ends", None);
     exchange(
         "the same, signed with a short-term credential",
-        Some(ShortTerm::new(b"user", b"password").unwrap().into()),
+        Some(ShortTerm::new(b"user", b"password").unwrap()),
     );
 }
 
 /// One refresh through a whole client and a whole server in memory.
-fn exchange(name: &str, credentials: Option<Credentials>) {
+fn exchange(name: &str, credential: Option<ShortTerm>) {
     let (ours, theirs) = ("203.0.113.7:50000".parse().unwrap(), "192.0.2.1:3478".parse().unwrap());
     let config = BindingConfig {
-        credentials: credentials.clone(),
+        credentials: credential.clone().map(Into::into),
         ..BindingConfig::new(FiveTuple::udp(ours, theirs))
     };
     let mut binding = Binding::new(config, Entropy::from_seed([1; 32]), Instant::ZERO).unwrap();
-    let mut server = Server::new(ServerConfig { local: None, credentials }, Instant::ZERO);
+    let mut server = Server::new(
+        ServerConfig { credentials: credential.map(Into::into), ..ServerConfig::default() },
+        Entropy::from_seed([9; 32]),
+        Instant::ZERO,
+    );
     time(name, || {
         let now = binding.poll_timeout().unwrap();
         binding.handle_timeout(now);

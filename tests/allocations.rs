@@ -8,11 +8,11 @@ mod support;
 
 use std::time::Duration;
 
-use libstun::auth::{Credentials, ShortTerm};
-use libstun::stun::{Binding, BindingConfig, Server, ServerConfig};
+use libstun::auth::{Credentials, Realm, ShortTerm};
+use libstun::stun::{Binding, BindingConfig, Server, ServerConfig, ServerCredentials};
 use libstun::transaction::{Request, RetransmissionConfig, Transactions};
-use libstun::wire::attribute::XorMappedAddress;
-use libstun::wire::{Class, MessageBuilder, Method, TransactionId};
+use libstun::wire::attribute::{Nonce, XorMappedAddress};
+use libstun::wire::{Class, Key, Message, MessageBuilder, Method, TransactionId};
 use libstun::{Agent, Datagram, Entropy, FiveTuple, Instant, Machine};
 use support::heap::{self, Counting};
 use support::{PASSWORD, USER, asked, request};
@@ -33,8 +33,9 @@ fn allocations(name: &str, mut round: impl FnMut()) {
     assert_eq!(count, 0, "{name}");
 }
 
-fn server(credentials: Option<Credentials>) -> Server {
-    Server::new(ServerConfig { local: None, credentials }, Instant::ZERO)
+fn server(credentials: Option<ServerCredentials>) -> Server {
+    let config = ServerConfig { credentials, ..ServerConfig::default() };
+    Server::new(config, Entropy::from_seed([7; 32]), Instant::ZERO)
 }
 
 /// Carries every request of a client to a server and every reply back, through a buffer on the stack.
@@ -64,11 +65,12 @@ fn refresh<C: Machine>(client: &mut C, server: &mut Server) -> u32 {
 
 #[test]
 fn the_steady_state_of_every_machine_allocates_nothing() {
-    let credentials = || ShortTerm::new(USER, PASSWORD).ok().map(Credentials::from);
-    for (name, credentials) in [("binding that refreshes", None), ("the same, signed", credentials())] {
-        let config = BindingConfig { credentials: credentials.clone(), ..BindingConfig::new(asked()) };
+    let credential = || ShortTerm::new(USER, PASSWORD).ok();
+    for (name, credential) in [("binding that refreshes", None), ("the same, signed", credential())] {
+        let credentials = credential.clone().map(Credentials::from);
+        let config = BindingConfig { credentials, ..BindingConfig::new(asked()) };
         let mut binding = Binding::new(config, Entropy::from_seed([7; 32]), Instant::ZERO).unwrap();
-        let mut server = server(credentials);
+        let mut server = server(credential.map(Into::into));
         allocations(name, || {
             refresh(&mut binding, &mut server);
         });
@@ -77,6 +79,7 @@ fn the_steady_state_of_every_machine_allocates_nothing() {
     long_term_binding();
     silent_binding();
     servers();
+    long_term_server();
     agent_with_a_hundred_bindings();
     transactions();
     hoarding();
@@ -126,7 +129,7 @@ fn servers() {
         builder.sign_sha256(&key).unwrap();
         builder.add_fingerprint().unwrap();
     });
-    let guarded = ShortTerm::new(USER, PASSWORD).ok().map(Credentials::from);
+    let guarded = ShortTerm::new(USER, PASSWORD).ok().map(ServerCredentials::from);
     for (name, bytes, credentials) in [
         ("server, plain", request(id, |_| ()), None),
         ("server, FINGERPRINT", sealed, None),
@@ -139,6 +142,36 @@ fn servers() {
             assert!(server.poll_transmit().is_some());
         });
     }
+}
+
+/// The whole of a client's life with a server that has a realm: challenged, signed, stale.
+fn long_term_server() {
+    let id = TransactionId::new([7; 12]);
+    let mut realm = Realm::new(b"example.test").unwrap();
+    realm.add_user(USER, PASSWORD).unwrap();
+    let mut server = server(Some(realm.into()));
+    let path = support::served();
+    let unsigned =
+        request(id, |builder| builder.add(&libstun::wire::attribute::Username(&[b'u'; 40])).unwrap());
+    let _ = server.handle_input(&Datagram::new(path, &unsigned), Instant::ZERO);
+    let challenge = server.poll_transmit().unwrap().payload.to_vec();
+    let nonce = Message::parse(&challenge).unwrap().get::<Nonce<'_>>().unwrap().unwrap().0.to_vec();
+    let signed = request(id, |builder| {
+        builder.add(&libstun::wire::attribute::Username(USER)).unwrap();
+        builder.add(&libstun::wire::attribute::Realm(b"example.test")).unwrap();
+        builder.add(&Nonce(&nonce)).unwrap();
+        builder.sign(&Key::long_term_md5(USER, b"example.test", PASSWORD)).unwrap();
+    });
+    let mut now = Instant::ZERO;
+    allocations("server with a realm", || {
+        for (path, bytes) in
+            [(path, &unsigned), (path, &signed), (FiveTuple { remote: path.local, ..path }, &signed)]
+        {
+            let _ = server.handle_input(&Datagram::new(path, bytes), now);
+            assert!(server.poll_transmit().is_some());
+        }
+        now = now.saturating_add(Duration::from_secs(2));
+    });
 }
 
 fn agent_with_a_hundred_bindings() {

@@ -61,12 +61,16 @@ fn agent() -> Agent {
 }
 
 fn plain_server() -> Server {
-    Server::new(ServerConfig::default(), Instant::ZERO)
+    Server::new(ServerConfig::default(), entropy(), Instant::ZERO)
 }
 
 fn guarded_server() -> Server {
     Server::new(
-        ServerConfig { local: None, credentials: ShortTerm::new(USER, PASSWORD).ok().map(Into::into) },
+        ServerConfig {
+            credentials: ShortTerm::new(USER, PASSWORD).ok().map(Into::into),
+            ..ServerConfig::default()
+        },
+        entropy(),
         Instant::ZERO,
     )
 }

@@ -9,11 +9,12 @@ mod support;
 
 use std::time::Duration;
 
-use libstun::auth::{Credentials, ShortTerm};
+use libstun::auth::{Credentials, Realm, ShortTerm};
 use libstun::stun::discovery::{Answer, Discovery, DiscoveryConfig, NaptrRecord, Service, SrvRecord};
 use libstun::stun::survey::SurveyTarget;
 use libstun::stun::{
-    Binding, BindingConfig, RedirectPolicy, Server, ServerConfig, ServerSurvey, SurveyConfig,
+    BehaviorDiscovery, Binding, BindingConfig, Budget, RedirectPolicy, Server, ServerConfig,
+    ServerCredentials, ServerSurvey, SurveyConfig,
 };
 use libstun::{
     Agent, AgentEvent, Datagram, Entropy, FiveTuple, Instant, Machine, OperationId, Outcome, Receipt,
@@ -217,6 +218,16 @@ fn discovery(service: Service) -> Discovery {
     Discovery::new(config, Entropy::from_seed([7; 32]), Instant::ZERO).unwrap()
 }
 
+fn server(config: ServerConfig) -> Server {
+    Server::new(config, Entropy::from_seed([7; 32]), Instant::ZERO)
+}
+
+fn realm() -> Option<ServerCredentials> {
+    let mut realm = Realm::new(b"example.test").unwrap();
+    realm.add_user(USER, PASSWORD).unwrap();
+    Some(realm.into())
+}
+
 fn credentials() -> Option<Credentials> {
     ShortTerm::new(USER, PASSWORD).ok().map(Into::into)
 }
@@ -264,13 +275,32 @@ fn a_binding_over_a_stream_keeps_the_contract() {
 
 #[test]
 fn a_server_keeps_the_contract() {
-    contract::hold(None, || Server::new(ServerConfig::default(), Instant::ZERO));
+    contract::hold(None, || server(ServerConfig::default()));
 }
 
 #[test]
 fn a_server_with_credentials_keeps_the_contract() {
-    let config = ServerConfig { local: None, credentials: credentials() };
-    contract::hold(Some(PASSWORD), || Server::new(config.clone(), Instant::ZERO));
+    let credentials = ShortTerm::new(USER, PASSWORD).ok().map(Into::into);
+    let config = ServerConfig { credentials, ..ServerConfig::default() };
+    contract::hold(Some(PASSWORD), || server(config.clone()));
+}
+
+#[test]
+fn a_server_with_a_realm_keeps_the_contract() {
+    // Without the first rule, so that challenges are sent; with it in the test after this.
+    let budget = Some(Budget { amplification_limit_percent: None, ..Budget::default() });
+    let config = ServerConfig { credentials: realm(), budget, ..ServerConfig::default() };
+    contract::hold(None, || server(config.clone()));
+    let config = ServerConfig { credentials: realm(), ..ServerConfig::default() };
+    contract::hold(None, || server(config.clone()));
+}
+
+#[test]
+fn a_server_for_behavior_discovery_keeps_the_contract() {
+    let addresses = ["192.0.2.1", "192.0.2.2"].map(|ip| ip.parse().unwrap());
+    let behavior = BehaviorDiscovery::new(addresses, [3478, 3479], [0, 1, 2, 3]).ok();
+    let config = ServerConfig { behavior, ..ServerConfig::default() };
+    contract::hold(None, || server(config.clone()));
 }
 
 #[test]
@@ -307,13 +337,9 @@ fn an_agent_keeps_the_contract() {
 fn no_machine_hoards_what_nobody_takes() {
     const INPUTS: u32 = 100_000;
     contract::c7_queues_are_bounded(|| binding(BindingConfig::new(asked())), INPUTS, Binding::MAX_EVENTS + 1);
-    contract::c7_queues_are_bounded(
-        || Server::new(ServerConfig::default(), Instant::ZERO),
-        INPUTS,
-        Server::MAX_QUEUED_REPLIES,
-    );
     contract::c7_queues_are_bounded(|| survey(SurveyConfig::all(targets())), INPUTS, 2 * 6 + 1);
     contract::c7_queues_are_bounded(|| discovery(Service::Turn), INPUTS, 2);
+    contract::c7_queues_are_bounded(|| server(ServerConfig::default()), INPUTS, Server::MAX_QUEUED_REPLIES);
     let operations = 3 * (Binding::MAX_EVENTS + 1);
     contract::c7_queues_are_bounded(Host::new, INPUTS, operations + Server::MAX_QUEUED_REPLIES);
 }

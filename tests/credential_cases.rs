@@ -580,7 +580,11 @@ fn a_signed_request_that_names_nobody_is_a_bad_request() {
     use libstun::auth::ShortTerm;
     use libstun::stun::{Server, ServerConfig};
     let credentials = ShortTerm::new(support::USER, support::PASSWORD).ok().map(Into::into);
-    let mut server = Server::new(ServerConfig { credentials, ..ServerConfig::default() }, Instant::ZERO);
+    let mut server = Server::new(
+        ServerConfig { credentials, ..ServerConfig::default() },
+        Entropy::from_seed([9; 32]),
+        Instant::ZERO,
+    );
     let bytes = support::request(TransactionId::new([1; 12]), |builder| {
         builder.sign_sha256(&Key::short_term(support::PASSWORD)).unwrap();
     });

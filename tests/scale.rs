@@ -83,7 +83,7 @@ fn count_events(agent: &mut Agent, is_wanted: impl Fn(&BindingEvent) -> bool) ->
 fn a_hundred_thousand_bindings_are_started_answered_refreshed_given_up_and_cancelled() {
     let before = heap::live_bytes();
     let mut agent = Agent::new(Entropy::from_seed([7; 32]), Instant::ZERO);
-    let mut server = Server::new(ServerConfig::default(), Instant::ZERO);
+    let mut server = Server::new(ServerConfig::default(), Entropy::from_seed([8; 32]), Instant::ZERO);
     let ids = start_all(&mut agent);
     let bytes = (heap::live_bytes() - before) / i64::from(BINDINGS);
     println!("{bytes} bytes of heap per binding");

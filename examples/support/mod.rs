@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use libstun::stun::{BindingEvent, Server, ServerConfig, SurveyEvent};
-use libstun::{Clock, Datagram, FiveTuple, Machine, Outcome, Transmit};
+use libstun::{Clock, Datagram, Entropy, FiveTuple, Machine, Outcome, Transmit};
 
 pub use options::Options;
 
@@ -180,10 +180,11 @@ pub fn embedded_server() -> io::Result<SocketAddr> {
     Ok(local)
 }
 
-/// All that it takes to serve: a server has no deadlines and no events.
+/// All that it takes to serve: a server has no deadlines, and its events are for hosts with a firewall.
 fn serve(socket: &UdpSocket, local: SocketAddr) -> io::Result<()> {
     let clock = Clock::new();
-    let mut server = Server::new(ServerConfig::default(), clock.now());
+    let mut server =
+        Server::new(ServerConfig::default(), Entropy::from_os().map_err(io::Error::other)?, clock.now());
     let mut buffer = [0; 1500];
     loop {
         match socket.recv_from(&mut buffer) {

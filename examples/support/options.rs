@@ -1,5 +1,6 @@
 //! The command line of every example.
 
+use std::net::IpAddr;
 use std::process;
 use std::time::Duration;
 
@@ -17,6 +18,14 @@ pub struct Options {
     pub trace: bool,
     /// `--tcp`: serve TCP as well.
     pub tcp: bool,
+    /// `--realm NAME`: demand long-term credentials.
+    pub realm: Option<String>,
+    /// `--user NAME:PASSWORD`: who has some, as often as there are users.
+    pub users: Vec<String>,
+    /// `--behavior ADDRESS`: serve NAT behaviour discovery, with that second address.
+    pub behavior: Option<IpAddr>,
+    /// `--rfc3489`: answer clients without the magic cookie.
+    pub rfc3489: bool,
     /// `--count N`: stop after so many.
     pub count: Option<u64>,
     /// `--every N`: say something every so many.
@@ -42,10 +51,14 @@ impl Options {
             if !usage.contains(&format!("[{argument}")) {
                 return Err(format!("unknown option {argument}; usage: {usage}").into());
             }
+            if options.take_text(&argument, &mut arguments)? {
+                continue;
+            }
             let mut value = || number(&argument, arguments.next());
             match argument.as_str() {
                 "--trace" => options.trace = true,
                 "--tcp" => options.tcp = true,
+                "--rfc3489" => options.rfc3489 = true,
                 "--count" => options.count = Some(value()?),
                 "--every" => options.every = Some(value()?),
                 "--seed" => options.seed = Some(value()?),
@@ -54,6 +67,23 @@ impl Options {
             }
         }
         Ok(options)
+    }
+
+    /// The options whose value is no number; says whether it was one.
+    fn take_text(&mut self, option: &str, arguments: &mut impl Iterator<Item = String>) -> Result<bool> {
+        let mut value = || arguments.next().ok_or_else(|| format!("{option} wants a value"));
+        match option {
+            "--realm" => self.realm = Some(value()?),
+            "--user" => self.users.push(value()?),
+            "--behavior" => {
+                let text = value()?;
+                let address =
+                    text.parse().map_err(|_| format!("{option} wants an IP address, not {text}"))?;
+                self.behavior = Some(address);
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 
     /// Randomness of the system. `--seed` is for comparing runs: whoever knows the seed can forge answers.

@@ -82,7 +82,9 @@ impl Agent {
     pub fn start_server(&mut self, config: ServerConfig, now: Instant) -> Result<OperationId, StartError> {
         let now = self.begin(now);
         self.check_room()?;
-        let server = Server::new(config, now);
+        // Aside, so that a server among the operations changes no transaction id of theirs.
+        let entropy = self.entropy.aside(self.generation.saturating_add(1));
+        let server = Server::new(config, entropy, now);
         if server.listening().any(|local| self.routes.requests_at(&local).is_some()) {
             return Err(StartError::AddressTaken);
         }

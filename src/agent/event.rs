@@ -1,7 +1,7 @@
 //! What an agent tells its host.
 
 use super::{OperationId, StreamEvent};
-use crate::stun::{BindingEvent, DiscoveryEvent, SurveyEvent};
+use crate::stun::{BindingEvent, DiscoveryEvent, ServerEvent, SurveyEvent};
 
 /// What happened, and to which operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,16 +34,12 @@ macro_rules! events {
 events! {
     /// A binding's.
     Binding(BindingEvent),
+    /// A server's.
+    Server(ServerEvent),
     /// A connection's.
     Stream(StreamEvent),
     /// A survey's.
     Survey(SurveyEvent),
     /// A discovery's.
     Discovery(DiscoveryEvent),
-}
-
-impl From<core::convert::Infallible> for Event {
-    fn from(never: core::convert::Infallible) -> Self {
-        match never {}
-    }
 }

@@ -24,6 +24,7 @@ pub use power::PowerProfile;
 use routes::Routes;
 pub use stream::StreamEvent;
 
+use crate::auth::Realm;
 use crate::entropy::Entropy;
 use crate::machine::{Counters, Disposition, DropReason, Machine, Receipt, WakeReason};
 use crate::net::{Datagram, Outcome, SendError, Transmit};
@@ -125,6 +126,12 @@ impl Agent {
     #[must_use]
     pub fn server(&self, id: OperationId) -> Option<&Server> {
         self.operation(id)?.machine.as_server()
+    }
+
+    /// The users of a server's realm, to add and remove some; `None` if it has no realm, or is no server.
+    pub fn realm_mut(&mut self, id: OperationId) -> Option<&mut Realm> {
+        self.operation(id)?;
+        self.operations.get_mut(id.slot() as usize)?.machine.as_server_mut()?.realm_mut()
     }
 
     /// What was dropped, by reason, by the agent and all its operations.
@@ -285,6 +292,15 @@ impl Agent {
         }
     }
 
+    /// A server that answers clients of RFC 3489 is offered their requests, which have no cookie to tell them by.
+    fn dispatch_classic(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition {
+        let slot = self.routes.request(&datagram.path.local).filter(|slot| {
+            let operation = self.operations.get(*slot as usize);
+            operation.and_then(|operation| operation.machine.as_server()).is_some_and(Server::answers_rfc3489)
+        });
+        slot.map_or(Disposition::Unclaimed, |slot| self.deliver(slot, datagram, now))
+    }
+
     fn deliver(&mut self, slot: u32, datagram: &Datagram<'_>, now: Instant) -> Disposition {
         let Some(operation) = self.operations.get_mut(slot as usize) else { return Disposition::Unclaimed };
         let disposition = operation.receive(datagram, now);
@@ -339,7 +355,7 @@ impl Machine for Agent {
             Err(_) if classify(datagram.payload) == Classification::Stun => {
                 Disposition::Dropped(DropReason::Malformed)
             }
-            Err(_) => Disposition::Unclaimed,
+            Err(_) => self.dispatch_classic(datagram, now),
         };
         self.counters.note(disposition);
         self.finish();

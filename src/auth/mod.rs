@@ -3,7 +3,9 @@
 mod check;
 mod cookie;
 mod long_term;
+pub(crate) mod nonce;
 mod opaque;
+pub(crate) mod realm;
 mod short_term;
 
 pub use check::AuthFailure;
@@ -11,12 +13,13 @@ pub(crate) use check::{ResponseCheck, SignedBy};
 pub use cookie::{NONCE_COOKIE_LENGTH, SecurityFeatures};
 pub use long_term::LongTerm;
 pub use opaque::{PrepareError, opaque_string};
+pub use realm::{Realm, RealmNameLength};
 pub(crate) use short_term::Refusal;
 pub use short_term::{CredentialError, ShortTerm};
 
 use alloc::boxed::Box;
 
-use crate::wire::{BuildError, IntegrityAlgorithm, Message, MessageBuilder};
+use crate::wire::{BuildError, Message, MessageBuilder};
 
 /// The credentials that an operation signs and checks with.
 ///
@@ -111,26 +114,6 @@ impl Credentials {
     pub(crate) fn forget_server(&mut self) {
         if let Self::LongTerm(credential) = self {
             credential.forget_server();
-        }
-    }
-}
-
-impl Credentials {
-    pub(crate) fn sign_response(
-        &self,
-        algorithm: IntegrityAlgorithm,
-        builder: &mut MessageBuilder<'_>,
-    ) -> Result<(), BuildError> {
-        match self {
-            Self::ShortTerm(credential) => credential.sign_response(algorithm, builder),
-            Self::LongTerm(_) => Err(BuildError::InvalidValue),
-        }
-    }
-
-    pub(crate) fn check_request(&self, request: &Message<'_>) -> Result<IntegrityAlgorithm, Refusal> {
-        match self {
-            Self::ShortTerm(credential) => credential.check_request(request),
-            Self::LongTerm(_) => Err(Refusal::Unauthenticated),
         }
     }
 }

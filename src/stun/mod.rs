@@ -8,5 +8,5 @@ pub mod survey;
 
 pub use binding::{Binding, BindingConfig, BindingEvent, RedirectPolicy};
 pub use discovery::{Discovery, DiscoveryConfig, DiscoveryEvent};
-pub use server::{Server, ServerConfig};
+pub use server::{BehaviorDiscovery, Budget, Server, ServerConfig, ServerCredentials, ServerEvent};
 pub use survey::{ServerSurvey, SurveyConfig, SurveyEvent};

@@ -6,6 +6,7 @@
 pub mod attribute;
 mod builder;
 mod channel_data;
+pub(crate) mod classic;
 mod classify;
 mod header;
 mod integrity;

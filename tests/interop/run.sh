@@ -11,44 +11,18 @@ mkdir -p "$BUILD"
 BUILD=$(cd "$BUILD" && pwd)
 LIBDIR=$(cd "$LIBDIR" && pwd)
 . tests/tools/report.sh
+. tests/interop/helpers.sh
 coturn_pid='' server_pid=''
 
-# Only what was started here, each by its own number.
 stop_all() {
-    for pid in $coturn_pid $server_pid; do
-        kill "$pid" 2>/dev/null || :
-        wait "$pid" 2>/dev/null || :
-    done
+    stop "$coturn_pid"
+    stop "$server_pid"
     coturn_pid='' server_pid=''
 }
 trap stop_all EXIT
 trap 'exit 1' HUP INT TERM
 
-# skip WHAT CHECKS: what is not there is skipped aloud, and in CI it is a failure.
-skip() {
-    if [ "${CI:-}" = true ]; then
-        echo "FAILED: $1" >&2
-        failed=$((failed + $2))
-    else
-        echo "SKIPPED: $1" >&2
-        skipped=$((skipped + $2))
-    fi
-}
-
-has() { command -v "$1" >/dev/null; }
-net() { python3 tests/interop/net.py "$@"; }
 poll() { "$BUILD/binding_poll" "$@"; }
-not() { ! "$@"; }
-
-# eventually COMMAND...: tries for five seconds.
-eventually() {
-    tries=0
-    until "$@" >/dev/null 2>&1; do
-        tries=$((tries + 1))
-        [ "$tries" -lt 50 ] || return 1
-        sleep 0.1
-    done
-}
 
 # finds HOST COMMAND...: the program finds an address of that host; a literal is compared, not a pattern.
 finds() {
@@ -116,8 +90,6 @@ start_server() {
     ! net has-ipv6 || eventually grep -qF 'listening on tcp [::1]' "$BUILD/server.out"
 }
 
-# listening TRANSPORT ADDRESS: the port, as the server says it.
-listening() { grep -F "listening on $1 $2:" "$BUILD/server.out" | sed 's/.*://'; }
 answered() { tail -n 1 "$BUILD/server.err" | sed 's/^answered //'; }
 has_answered() { [ "$(answered)" = "$1" ]; }
 
@@ -131,11 +103,6 @@ reflexive() { # HOST PORT
 # lets a server answer such clients; ours does not, and must not stumble over them either.
 RFC3489='0001000801729002fea97270745e016f44f736640003000400000000'
 MODERN='000100002112a442000102030405060708090a0b'
-
-hears() { # HEX EXPECTED
-    heard=$(echo "$1" | net ask 127.0.0.1 "$udp")
-    case $heard in $2) ;; *) echo "heard $heard"; return 1 ;; esac
-}
 
 old_client() {
     before=$(answered)

@@ -8,7 +8,7 @@ use std::fmt::{Display, Formatter, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use libstun::auth::{Credentials, ShortTerm};
+use libstun::auth::ShortTerm;
 use libstun::stun::binding::{Backoff, FailureReason};
 use libstun::stun::{BindingConfig, BindingEvent, ServerConfig};
 use libstun::transaction::RetransmissionConfig;
@@ -110,8 +110,8 @@ impl Recorder {
         match call {
             Call::Binding(binding) => self.started(|agent| agent.start_binding(binding.config(), now).ok()),
             Call::Server { local, credential } => {
-                let credentials = credential.as_ref().map(Credential::credentials);
-                let config = ServerConfig { local: *local, credentials };
+                let credentials = credential.as_ref().map(|credential| credential.short_term().into());
+                let config = ServerConfig { local: *local, credentials, ..ServerConfig::default() };
                 self.started(|agent| agent.start_server(config, now).ok())
             }
             Call::Cancel(id) => match self.agent.cancel(OperationId::from_u64(*id), now) {
@@ -219,7 +219,7 @@ impl BindingCall {
             socket_id: self.socket_id,
             refresh: self.refresh.map(nanos),
             backoff: Backoff { first: nanos(self.backoff.0), max: nanos(self.backoff.1) },
-            credentials: self.credential.as_ref().map(Credential::credentials),
+            credentials: self.credential.as_ref().map(|credential| credential.short_term().into()),
             fingerprint: self.flags & 1 == 0,
             accepts_mapped_address: self.flags & 2 != 0,
             retransmission: RetransmissionConfig {
@@ -234,14 +234,13 @@ impl BindingCall {
 }
 
 impl Credential {
-    fn credentials(&self) -> Credentials {
+    fn short_term(&self) -> ShortTerm {
         let both = ShortTerm::new(&self.username, &self.password).expect("a credential");
         match self.integrity {
             1 => both.only(IntegrityAlgorithm::Sha1),
             2 => both.only(IntegrityAlgorithm::Sha256),
             _ => both,
         }
-        .into()
     }
 }
 

@@ -3,7 +3,7 @@
 use core::ffi::{c_char, c_void};
 
 use libstun::agent::StartError;
-use libstun::auth::{Credentials, ShortTerm};
+use libstun::auth::ShortTerm;
 use libstun::wire::IntegrityAlgorithm;
 
 use crate::pointer::{Growable, bytes};
@@ -238,7 +238,7 @@ pub(crate) unsafe fn credentials(
     (username, username_len): (*const u8, usize),
     (password, password_len): (*const u8, usize),
     integrity: u32,
-) -> Result<Option<Credentials>, Misuse> {
+) -> Result<Option<ShortTerm>, Misuse> {
     let only = match integrity {
         0 => None,
         1 => Some(IntegrityAlgorithm::Sha1),
@@ -254,8 +254,8 @@ pub(crate) unsafe fn credentials(
         Misuse(STUN_E_INVALID, "a credential needs a username of 1 to 508 bytes and a password")
     })?;
     Ok(Some(match only {
-        Some(algorithm) => credential.only(algorithm).into(),
-        None => credential.into(),
+        Some(algorithm) => credential.only(algorithm),
+        None => credential,
     }))
 }
 

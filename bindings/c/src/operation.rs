@@ -84,8 +84,8 @@ unsafe fn start_server(
     let (username, password) =
         ((config.username, config.username_len), (config.password, config.password_len));
     // SAFETY: passed on from the caller.
-    let credentials = unsafe { credentials(username, password, config.integrity)? };
-    let config = ServerConfig { local: config.local.to_optional()?, credentials };
+    let credentials = unsafe { credentials(username, password, config.integrity)? }.map(Into::into);
+    let config = ServerConfig { local: config.local.to_optional()?, credentials, ..ServerConfig::default() };
     let id = guarded.agent.start_server(config, instant(now)?).map_err(start_misuse)?;
     out.put(id.as_u64());
     Ok(STUN_OK)
@@ -111,7 +111,7 @@ unsafe fn binding_config(given: &stun_binding_config) -> Result<BindingConfig, M
             max: or_default(given.backoff_max, defaults.backoff.max),
         },
         // SAFETY: passed on from the caller.
-        credentials: unsafe { credentials(username, password, given.integrity)? },
+        credentials: unsafe { credentials(username, password, given.integrity)? }.map(Into::into),
         fingerprint: given.flags & NO_FINGERPRINT == 0,
         accepts_mapped_address: given.flags & ACCEPT_MAPPED != 0,
         retransmission: RetransmissionConfig {

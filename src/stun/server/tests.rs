@@ -2,7 +2,8 @@ use alloc::vec::Vec;
 
 use super::*;
 use crate::auth::ShortTerm;
-use crate::wire::{Key, TransactionId};
+use crate::wire::attribute::{ErrorCode, XorMappedAddress};
+use crate::wire::{IntegrityAlgorithm, Key, MessageBuilder};
 
 const ID: TransactionId = TransactionId::new([5; 12]);
 const PASSWORD: &[u8] = b"secretpassword";
@@ -11,13 +12,17 @@ fn path() -> FiveTuple {
     FiveTuple::udp("192.0.2.1:3478".parse().unwrap(), "203.0.113.9:4242".parse().unwrap())
 }
 
+fn server(config: ServerConfig) -> Server {
+    Server::new(config, Entropy::from_seed([7; 32]), Instant::ZERO)
+}
+
 fn plain() -> Server {
-    Server::new(ServerConfig::default(), Instant::ZERO)
+    server(ServerConfig::default())
 }
 
 fn guarded() -> Server {
     let credentials = ShortTerm::new(b"alice", PASSWORD).ok().map(Into::into);
-    Server::new(ServerConfig { local: None, credentials }, Instant::ZERO)
+    server(ServerConfig { credentials, ..ServerConfig::default() })
 }
 
 fn message(class: Class, method: Method, fill: impl FnOnce(&mut MessageBuilder<'_>)) -> Vec<u8> {
@@ -103,7 +108,7 @@ fn unknown_required_attributes_are_listed_up_to_the_limit_and_the_reply_fits() {
 }
 
 #[test]
-fn the_longest_reply_fits_exactly() {
+fn the_longest_replies_fit_exactly() {
     let bytes = request(|builder| {
         builder.add(&crate::wire::attribute::Username(b"alice")).unwrap();
         (0..9).for_each(|number| builder.add_raw(AttributeType::new(0x4000 + number), b"").unwrap());
@@ -111,7 +116,11 @@ fn the_longest_reply_fits_exactly() {
         builder.add_fingerprint().unwrap();
     });
     let reply = ask(&mut guarded(), &bytes).unwrap();
-    assert_eq!((code(&reply), reply.len()), (420, Server::MAX_REPLY));
+    assert_eq!((code(&reply), reply.len()), (420, 112));
+    let realm = Realm::new(&[b'r'; Realm::MAX_NAME]).unwrap();
+    let config = ServerConfig { credentials: Some(realm.into()), budget: None, ..ServerConfig::default() };
+    let reply = ask(&mut server(config), &request(|builder| builder.add_fingerprint().unwrap())).unwrap();
+    assert_eq!((code(&reply), reply.len()), (401, Server::MAX_REPLY));
 }
 
 #[test]
@@ -184,8 +193,8 @@ fn nobody_can_be_behind_some_sources() {
 
 #[test]
 fn only_the_configured_address_is_answered() {
-    let config = ServerConfig { local: "192.0.2.1:3478".parse().ok(), credentials: None };
-    let mut server = Server::new(config, Instant::ZERO);
+    let config = ServerConfig { local: "192.0.2.1:3478".parse().ok(), ..ServerConfig::default() };
+    let mut server = server(config);
     assert!(ask(&mut server, &request(|_| ())).is_some());
     let elsewhere = FiveTuple { local: "192.0.2.1:3479".parse().unwrap(), ..path() };
     let bytes = request(|_| ());
@@ -211,8 +220,8 @@ fn a_server_with_one_algorithm_accepts_that_alone_even_beside_the_other() {
     let (sha1, sha256) = (IntegrityAlgorithm::Sha1, IntegrityAlgorithm::Sha256);
     let ask_only = |only, also_sha256| {
         let credential = ShortTerm::new(b"alice", PASSWORD).unwrap().only(only);
-        let config = ServerConfig { local: None, credentials: Some(credential.into()) };
-        let mut server = Server::new(config, Instant::ZERO);
+        let config = ServerConfig { credentials: Some(credential.into()), ..ServerConfig::default() };
+        let mut server = server(config);
         ask(&mut server, &signed_request(b"alice", PASSWORD, also_sha256)).unwrap()
     };
     for (only, also_sha256, expected) in

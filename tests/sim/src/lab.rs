@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use libstun::auth::ShortTerm;
 use libstun::stun::{Binding, BindingEvent, Server, ServerConfig};
-use libstun::{Agent, FiveTuple, Instant};
+use libstun::{Agent, Entropy, FiveTuple, Instant};
 
 use crate::host::Host;
 use crate::nat::NatConfig;
@@ -129,7 +129,7 @@ impl Lab {
         let credentials = if guards { ShortTerm::new(USER, PASSWORD).ok().map(Into::into) } else { None };
         let mut agent = Agent::new(self.world.random().entropy(), Instant::ZERO);
         agent
-            .start_server(ServerConfig { local: None, credentials }, Instant::ZERO)
+            .start_server(ServerConfig { credentials, ..ServerConfig::default() }, Instant::ZERO)
             .map_err(|error| error.to_string())?;
         let host = self.world.add_host(Program::Agent(Box::new(agent)), Some(guards));
         self.world.add_interface(host, Net::CORE, address);
@@ -138,7 +138,7 @@ impl Lab {
 
     /// Puts one of our servers next to the client, behind the same NAT.
     pub fn add_server_beside(&mut self, address: IpAddr) -> NodeId {
-        let server = Server::new(ServerConfig::default(), Instant::ZERO);
+        let server = Server::new(ServerConfig::default(), Entropy::from_seed([7; 32]), Instant::ZERO);
         let host = self.world.add_host(Program::Server(Box::new(server)), Some(false));
         self.world.add_interface(host, self.network, address);
         host

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use libstun::auth::ShortTerm;
 use libstun::stun::{BindingConfig, Server, ServerConfig};
-use libstun::{Agent, FiveTuple, Instant};
+use libstun::{Agent, Entropy, FiveTuple, Instant};
 
 use crate::alg;
 use crate::corpus;
@@ -89,7 +89,8 @@ impl World {
     /// One of our servers on the core; `guards` demands the password.
     pub fn add_server(&mut self, guards: bool, address: IpAddr) -> NodeId {
         let credentials = if guards { ShortTerm::new(USER, PASSWORD).ok().map(Into::into) } else { None };
-        let server = Server::new(ServerConfig { local: None, credentials }, Instant::ZERO);
+        let config = ServerConfig { credentials, ..ServerConfig::default() };
+        let server = Server::new(config, Entropy::from_seed([7; 32]), Instant::ZERO);
         let id = self.add_host(Program::Server(Box::new(server)), Some(guards));
         self.add_interface(id, Net::CORE, address);
         id

@@ -1,5 +1,8 @@
 //! What the fuzzer may make up: calls, times, configurations, requests.
 
+use libstun::auth::Realm;
+use libstun::stun::BehaviorDiscovery;
+
 use super::*;
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
@@ -132,6 +135,29 @@ impl Ask {
         }
         builder.finish().to_vec()
     }
+}
+
+/// One of every kind of server; `local` says where and which.
+pub(super) fn server_config(local: u8, is_signed: bool) -> ServerConfig {
+    let realm = || {
+        let mut realm = Realm::new(b"example.test").expect("a good name");
+        realm.add_user(USERNAME, PASSWORD).expect("a good credential");
+        realm.into()
+    };
+    let short_term = || ShortTerm::new(USERNAME, PASSWORD).expect("a good credential").into();
+    let addresses = ["192.0.2.1", "192.0.2.2"].map(|ip| ip.parse().expect("an address"));
+    let mut config = ServerConfig {
+        local: LOCALS.get(usize::from(local)).map(|text| addr(text)),
+        credentials: is_signed.then(short_term),
+        ..ServerConfig::default()
+    };
+    match local / 64 {
+        1 => config.credentials = is_signed.then(realm),
+        2 => config.behavior = BehaviorDiscovery::new(addresses, [3478, 3479], [0, 1, 2, 3]).ok(),
+        3 => config.budget = None,
+        _ => {}
+    }
+    config
 }
 
 pub(super) fn endpoint(which: u8) -> SocketAddr {
