@@ -64,6 +64,7 @@
 //! | [`wire`] | bytes to values and back: classify, parse, build, sign, frame |
 //! | [`transaction`], [`auth`] | requests that wait for responses; who may sign what |
 //! | [`stun`] | the Binding client and server |
+//! | [`nat`] | what the NAT before the host does |
 //! | [`agent`] | any number of operations behind one set of calls |
 //!
 //! # Features
@@ -98,6 +99,7 @@ pub mod auth;
 mod crypto;
 mod entropy;
 mod machine;
+pub mod nat;
 mod net;
 mod ready;
 pub mod stun;

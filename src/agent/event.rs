@@ -1,6 +1,7 @@
 //! What an agent tells its host.
 
 use super::OperationId;
+use crate::nat::ProbeEvent;
 use crate::stun::BindingEvent;
 
 /// What happened, and to which operation.
@@ -20,11 +21,19 @@ pub struct AgentEvent {
 pub enum Event {
     /// A binding's.
     Binding(BindingEvent),
+    /// A NAT probe's.
+    NatProbe(ProbeEvent),
 }
 
 impl From<BindingEvent> for Event {
     fn from(event: BindingEvent) -> Self {
         Self::Binding(event)
+    }
+}
+
+impl From<ProbeEvent> for Event {
+    fn from(event: ProbeEvent) -> Self {
+        Self::NatProbe(event)
     }
 }
 

@@ -16,6 +16,7 @@ use routes::Routes;
 
 use crate::entropy::Entropy;
 use crate::machine::{Counters, Disposition, DropReason, Machine, Receipt, WakeReason};
+use crate::nat::{self, Probe, ProbeConfig};
 use crate::net::{Datagram, Outcome, SendError, Transmit};
 use crate::ready::ReadyQueue;
 use crate::stun::binding::ConfigError;
@@ -69,6 +70,8 @@ pub struct Agent {
 pub enum StartError {
     /// The binding's configuration contradicts itself.
     Config(ConfigError),
+    /// The NAT probe's configuration contradicts itself.
+    NatProbe(nat::ConfigError),
     /// The agent houses as many operations as it may.
     TooManyOperations,
     /// Another server already answers at exactly that address.
@@ -79,6 +82,7 @@ impl core::fmt::Display for StartError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Config(error) => error.fmt(f),
+            Self::NatProbe(error) => error.fmt(f),
             Self::TooManyOperations => f.write_str("the agent houses as many operations as it may"),
             Self::AddressTaken => f.write_str("another server already answers at that address"),
         }
@@ -159,6 +163,18 @@ impl Agent {
         Ok(id)
     }
 
+    /// Starts a diagnosis of the NAT before the host, which asks at once. Its id stays valid until its last event,
+    /// [`Finished`](crate::nat::ProbeEvent::Finished), has been polled.
+    ///
+    /// # Errors
+    /// The configuration contradicts itself, or there are too many operations; nothing was started.
+    pub fn start_nat_probe(&mut self, config: ProbeConfig, now: Instant) -> Result<OperationId, StartError> {
+        let now = self.begin(now);
+        self.check_room()?;
+        let probe = Probe::new(config, self.entropy.fork(), now).map_err(StartError::NatProbe)?;
+        Ok(self.house(Housed::NatProbe(Box::new(probe))))
+    }
+
     /// Ends an operation at once and without an event; what it had queued is gone with it.
     ///
     /// # Errors
@@ -192,6 +208,12 @@ impl Agent {
     #[must_use]
     pub fn server(&self, id: OperationId) -> Option<&Server> {
         self.operation(id)?.machine.as_server()
+    }
+
+    /// A NAT probe, to ask for what it has found so far; `None` once its last event has been polled.
+    #[must_use]
+    pub fn nat_probe(&self, id: OperationId) -> Option<&Probe> {
+        self.operation(id)?.machine.as_nat_probe()
     }
 
     /// What was dropped, by reason, by the agent and all its operations.

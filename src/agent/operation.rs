@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::event::Event;
 use crate::machine::{Disposition, Machine, Receipt, Usage, WakeReason};
+use crate::nat::Probe;
 use crate::net::{Datagram, FiveTuple, SendError, Transmit};
 use crate::stun::{Binding, Server};
 use crate::time::Instant;
@@ -164,6 +165,7 @@ macro_rules! usages {
 usages! {
     Binding(Binding), as_binding, as_binding_mut;
     Server(Server), as_server, as_server_mut;
+    NatProbe(Probe), as_nat_probe, as_nat_probe_mut;
 }
 
 impl Operation {

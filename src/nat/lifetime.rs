@@ -1,0 +1,232 @@
+//! The search for the binding lifetime (RFC 5780 s4.6).
+//!
+//! ```text
+//!   primary --request--> server            the binding is renewed, and then left alone for a while
+//!        ... waiting ...
+//!   second --RESPONSE-PORT--> server --> the primary's binding: is it still there?
+//! ```
+//!
+//! The wait doubles until the binding is found dead, and then halves the gap between the longest life and the
+//! earliest death. The first wait is none at all: it shows that the server does what RESPONSE-PORT says.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use super::ask::{Role, Tag};
+use super::config::{LifetimeLimits, Patience, Property};
+use super::finding::{Confidence, Finding, Reason, Test};
+use super::probe::{Probe, Stage, Upshot};
+use super::silence::Trial;
+use super::value::Lifetime;
+use crate::time::Instant;
+
+/// How far the search is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Search {
+    phase: Phase,
+    /// The longest that a binding was seen to live, and the shortest after which it was dead.
+    low: Duration,
+    high: Option<Duration>,
+    /// The wait that is being tried.
+    wait: Duration,
+    /// The renewed binding, when its renewal was first sent and when it was answered.
+    binding: Option<(SocketAddr, Instant, Instant)>,
+    upshot: Upshot,
+    /// When the request with that upshot was sent.
+    decided: Instant,
+    is_clean: bool,
+    tries: u32,
+    failures: u32,
+}
+
+/// ```text
+///   Renewing --answered--> Waiting --time--> Trying --alive, dead--> Renewing, with another wait
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Renewing,
+    Waiting(Instant),
+    Trying,
+}
+
+impl Search {
+    /// When the wait is over, if it waits.
+    pub(super) const fn waits_until(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Waiting(until) => Some(until),
+            Phase::Renewing | Phase::Trying => None,
+        }
+    }
+
+    /// The port of the binding that is tried.
+    pub(super) fn port(&self) -> Option<u16> {
+        self.binding.map(|(mapped, ..)| mapped.port())
+    }
+
+    pub(super) fn note(&mut self, upshot: Upshot, sent: Instant) {
+        if self.upshot == Upshot::Pending {
+            (self.upshot, self.decided) = (upshot, sent);
+        }
+    }
+
+    /// What is known so far.
+    fn bounds(&self) -> Option<Lifetime> {
+        let is_known = self.low > Duration::ZERO || self.high.is_some();
+        is_known.then_some(Lifetime { at_least: self.low, below: self.high })
+    }
+
+    /// The next wait, or `None` if the bounds are good enough, or cannot be better.
+    fn next_wait(&self, limits: &LifetimeLimits) -> Option<Duration> {
+        let Some(high) = self.high else {
+            return (self.wait < limits.max)
+                .then(|| self.wait.saturating_mul(2).max(FIRST_WAIT).min(limits.max));
+        };
+        let gap = high.saturating_sub(self.low);
+        let next = self.low.saturating_add(gap / 2);
+        (gap > limits.precision && self.tries < MAX_TRIES).then_some(next)
+    }
+}
+
+impl Probe {
+    pub(super) fn begin_search(&mut self) {
+        let (Some(mapped), Some(second)) = (self.facts.mapped, self.facts.second_mapped) else {
+            let reason = if self.config.second.is_none() { Reason::NoSecondSocket } else { Reason::NoAnswer };
+            return self.end_search(Finding::unknown(reason));
+        };
+        if mapped.ip() != second.ip() {
+            return self.end_search(Finding::unknown(Reason::DifferentAddresses));
+        }
+        self.search = Some(Search {
+            phase: Phase::Renewing,
+            low: Duration::ZERO,
+            high: None,
+            wait: Duration::ZERO,
+            binding: None,
+            upshot: Upshot::Pending,
+            decided: Instant::ZERO,
+            is_clean: true,
+            tries: 0,
+            failures: 0,
+        });
+        self.ask(Test::Renewal, Role::Primary, self.facts.server);
+    }
+
+    /// The renewal was answered: from now on the primary socket is silent.
+    pub(super) fn note_renewal(&mut self, tag: &Tag, mapped: SocketAddr, now: Instant) {
+        if let Some(search) = &mut self.search {
+            search.binding = Some((mapped, tag.started, now));
+            search.phase = Phase::Waiting(now.saturating_add(search.wait));
+        }
+    }
+
+    /// Goes on with the search, which has nothing to wait for.
+    pub(super) fn search_on(&mut self, now: Instant) {
+        let Some(search) = &mut self.search else { return self.finish(Reason::NoAnswer) };
+        match search.phase {
+            // Not answered.
+            Phase::Renewing => self.fail_once(Reason::NoAnswer),
+            Phase::Waiting(_) => {
+                search.phase = Phase::Trying;
+                search.upshot = Upshot::Pending;
+                let patience = Patience { interval: INTERVAL, ..self.config.patience };
+                self.trial = Some(Trial::new(patience, now));
+                self.run_trial(now);
+            }
+            Phase::Trying => self.judge_try(),
+        }
+    }
+
+    fn judge_try(&mut self) {
+        let Some(search) = &mut self.search else { return };
+        let Some((_, started, answered)) = search.binding else { return };
+        search.tries = search.tries.saturating_add(1);
+        let is_first = search.wait == Duration::ZERO;
+        match search.upshot {
+            Upshot::Answered => {
+                // Refreshed by its answer at the latest, used by the request at the earliest.
+                let lived = search.decided.saturating_since(answered);
+                search.low = search.low.max(lived);
+            }
+            Upshot::Refused(420) => {
+                return self.end_search(Finding::unknown(Reason::ResponsePortUnsupported));
+            }
+            Upshot::Refused(code) => {
+                return self.end_search(Finding::unknown(Reason::ErrorResponse { code }));
+            }
+            Upshot::Elsewhere | Upshot::Silent { .. } if is_first => {
+                return self.end_search(Finding::unknown(Reason::ServerIgnoresResponsePort));
+            }
+            Upshot::Elsewhere | Upshot::Silent { .. } => {
+                // Refreshed by the renewal at the earliest, found dead by the last request on its way.
+                search.is_clean &= search.upshot != Upshot::Silent { is_clean: false };
+                let died = search.decided.saturating_since(started).saturating_add(self.facts.longest_rtt);
+                search.high = Some(search.high.map_or(died, |high| high.min(died)));
+            }
+            Upshot::Failed(error) => return self.fail_once(Reason::SendFailed { error }),
+            Upshot::Pending | Upshot::Lossy => return self.fail_once(Reason::Lossy),
+        }
+        self.try_next();
+    }
+
+    fn try_next(&mut self) {
+        let Some(search) = &mut self.search else { return };
+        if search.high.is_some_and(|high| high <= search.low) {
+            // RFC 5780 s4.6: "be prepared to get inconsistent results".
+            return self.end_search(Finding::unknown(Reason::Contradiction));
+        }
+        match search.next_wait(&self.config.lifetime) {
+            Some(wait) => {
+                (search.wait, search.phase, search.binding) = (wait, Phase::Renewing, None);
+                self.ask(Test::Renewal, Role::Primary, self.facts.server);
+            }
+            None => self.settle_bounds(),
+        }
+        if self.wants(Property::Lifetime) && self.settled.contains(Property::Lifetime) {
+            self.finish(Reason::NoAnswer);
+        }
+    }
+
+    /// Something that says nothing about the binding: the same once more, but not for ever.
+    fn fail_once(&mut self, reason: Reason) {
+        let Some(search) = &mut self.search else { return };
+        search.failures = search.failures.saturating_add(1);
+        search.is_clean = false;
+        if search.failures < MAX_FAILURES {
+            (search.phase, search.binding) = (Phase::Renewing, None);
+            return self.ask(Test::Renewal, Role::Primary, self.facts.server);
+        }
+        match search.bounds() {
+            Some(_) => self.finish(reason),
+            None => self.end_search(Finding::unknown(reason)),
+        }
+    }
+
+    /// Reports the bounds as far as they are known.
+    pub(super) fn settle_bounds(&mut self) {
+        let Some((bounds, is_clean, is_exact)) = self.search.as_ref().and_then(|search| {
+            Some((search.bounds()?, search.is_clean, search.next_wait(&self.config.lifetime).is_none()))
+        }) else {
+            return;
+        };
+        let confidence = if is_clean && is_exact { Confidence::High } else { Confidence::Medium };
+        self.settle(Property::Lifetime, |report| report.lifetime = Finding::known(bounds, confidence));
+    }
+
+    fn end_search(&mut self, finding: Finding<Lifetime>) {
+        self.search = None;
+        self.settle(Property::Lifetime, |report| report.lifetime = finding);
+        if self.stage == Stage::Lasting {
+            self.finish(Reason::NoAnswer);
+        }
+    }
+}
+
+/// The first wait that is one: no NAT worth the name forgets sooner.
+const FIRST_WAIT: Duration = Duration::from_secs(15);
+
+/// Between attempts, so that the last is not much later than the wait that is tried.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// Waits tried at most, and requests that came to nothing.
+const MAX_TRIES: u32 = 32;
+const MAX_FAILURES: u32 = 4;
