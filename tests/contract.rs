@@ -10,6 +10,7 @@ mod support;
 use std::time::Duration;
 
 use libstun::auth::{Credentials, ShortTerm};
+use libstun::nat::{Probe, ProbeConfig, ProbeSocket, Property};
 use libstun::stun::{Binding, BindingConfig, Server, ServerConfig};
 use libstun::{
     Agent, AgentEvent, Datagram, Entropy, FiveTuple, Instant, Machine, OperationId, Outcome, Receipt,
@@ -21,6 +22,7 @@ use support::{PASSWORD, USER, addr, asked, udp};
 
 impl Subject for Binding {}
 impl Subject for Server {}
+impl Subject for Probe {}
 
 /// An agent, with the ids that its host would keep.
 struct Host {
@@ -107,6 +109,14 @@ fn binding(config: BindingConfig) -> Binding {
     Binding::new(config, Entropy::from_seed([7; 32]), Instant::ZERO).unwrap()
 }
 
+fn probe_config() -> ProbeConfig {
+    ProbeConfig::new(asked().local, asked().remote)
+}
+
+fn probe(config: ProbeConfig) -> Probe {
+    Probe::new(config, Entropy::from_seed([7; 32]), Instant::ZERO).unwrap()
+}
+
 fn credentials() -> Option<Credentials> {
     ShortTerm::new(USER, PASSWORD).ok().map(Into::into)
 }
@@ -152,6 +162,23 @@ fn a_server_with_credentials_keeps_the_contract() {
 }
 
 #[test]
+fn a_nat_probe_keeps_the_contract() {
+    contract::hold(None, || probe(probe_config()));
+}
+
+#[test]
+fn a_nat_probe_with_credentials_and_everything_to_find_keeps_the_contract() {
+    let mut config = probe_config();
+    config.second = Some(ProbeSocket::new(addr("10.0.0.1:5001")));
+    config.servers = [addr("192.0.2.7:3478"), addr("192.0.2.1:3479")].to_vec();
+    config.properties = config.properties.with(Property::Lifetime);
+    config.deadline = Some(Duration::from_secs(10_000));
+    contract::hold(None, || probe(config.clone()));
+    config.credentials = credentials();
+    contract::hold(Some(PASSWORD), || probe(config.clone()));
+}
+
+#[test]
 fn an_agent_keeps_the_contract() {
     contract::hold(None, Host::new);
 }
@@ -165,6 +192,8 @@ fn no_machine_hoards_what_nobody_takes() {
         INPUTS,
         Server::MAX_QUEUED_REPLIES,
     );
+    let probe_limit = Probe::MAX_EVENTS + Probe::MAX_REQUESTS;
+    contract::c7_queues_are_bounded(|| probe(probe_config()), INPUTS, probe_limit);
     let operations = 3 * (Binding::MAX_EVENTS + 1);
     contract::c7_queues_are_bounded(Host::new, INPUTS, operations + Server::MAX_QUEUED_REPLIES);
 }
