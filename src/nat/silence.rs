@@ -68,11 +68,11 @@ impl Trial {
         self.unsent = self.unsent.saturating_add(1);
     }
 
-    /// A request was started: the last one has its full wait, however late it was.
+    /// A request was started. However late the host was, the last one has its full wait, and the next attempt does
+    /// not follow at once.
     pub(super) fn note_start(&mut self, now: Instant) {
-        if self.sent >= self.target {
-            self.next = self.next.max(now.saturating_add(self.last_wait()));
-        }
+        let wait = if self.sent >= self.target { self.last_wait() } else { MIN_GAP };
+        self.next = self.next.max(now.saturating_add(wait));
     }
 
     pub(super) fn due(&self, now: Instant) -> Due {
@@ -114,6 +114,9 @@ impl Trial {
         }
     }
 }
+
+/// Between the last request of an attempt and the next attempt, at least.
+const MIN_GAP: Duration = Duration::from_millis(100);
 
 /// Whether a path that lost `lost` of `controls` would lose all of `attempts` less than once in a million times.
 /// The loss rate is estimated by the rule of succession: (lost + 1) / (controls + 2).
