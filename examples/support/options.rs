@@ -17,6 +17,10 @@ pub struct Options {
     pub trace: bool,
     /// `--tcp`: serve TCP as well.
     pub tcp: bool,
+    /// `--json`: for programs.
+    pub json: bool,
+    /// `--lifetime`: the slow test too.
+    pub lifetime: bool,
     /// `--count N`: stop after so many.
     pub count: Option<u64>,
     /// `--every N`: say something every so many.
@@ -46,6 +50,8 @@ impl Options {
             match argument.as_str() {
                 "--trace" => options.trace = true,
                 "--tcp" => options.tcp = true,
+                "--json" => options.json = true,
+                "--lifetime" => options.lifetime = true,
                 "--count" => options.count = Some(value()?),
                 "--every" => options.every = Some(value()?),
                 "--seed" => options.seed = Some(value()?),

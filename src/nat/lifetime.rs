@@ -82,7 +82,7 @@ impl Search {
                 .then(|| self.wait.saturating_mul(2).max(FIRST_WAIT).min(limits.max));
         };
         let gap = high.saturating_sub(self.low);
-        let next = self.low.saturating_add(gap / 2);
+        let next = self.low.saturating_add(gap.checked_div(2).unwrap_or_default());
         (gap > limits.precision && self.tries < MAX_TRIES).then_some(next)
     }
 }

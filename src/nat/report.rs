@@ -27,7 +27,7 @@ pub struct Report {
     pub local: SocketAddr,
     /// Its mapped address at the server.
     pub mapped: Option<SocketAddr>,
-    /// Requests sent, each retransmission counted.
+    /// Requests, each counted once, however often it was sent.
     pub requests: u32,
     /// Responses accepted.
     pub responses: u32,
@@ -59,54 +59,54 @@ pub struct Report {
 
 /// Does the same to the finding of whichever property it is.
 macro_rules! each_finding {
-    ($report:expr, $property:expr, $finding:pat => $call:expr) => {
+    ({$($borrow:tt)+} $report:expr, $property:expr, $finding:ident => $call:expr) => {
         match $property {
             Property::Connectivity => {
-                let $finding = $report.connectivity;
+                let $finding = $($borrow)+ $report.connectivity;
                 $call
             }
             Property::Translation => {
-                let $finding = $report.translation;
+                let $finding = $($borrow)+ $report.translation;
                 $call
             }
             Property::Mapping => {
-                let $finding = $report.mapping;
+                let $finding = $($borrow)+ $report.mapping;
                 $call
             }
             Property::Filtering => {
-                let $finding = $report.filtering;
+                let $finding = $($borrow)+ $report.filtering;
                 $call
             }
             Property::Hairpinning => {
-                let $finding = $report.hairpinning;
+                let $finding = $($borrow)+ $report.hairpinning;
                 $call
             }
             Property::PortPreservation => {
-                let $finding = $report.port_preservation;
+                let $finding = $($borrow)+ $report.port_preservation;
                 $call
             }
             Property::PortParity => {
-                let $finding = $report.port_parity;
+                let $finding = $($borrow)+ $report.port_parity;
                 $call
             }
             Property::Pooling => {
-                let $finding = $report.pooling;
+                let $finding = $($borrow)+ $report.pooling;
                 $call
             }
             Property::Stability => {
-                let $finding = $report.stability;
+                let $finding = $($borrow)+ $report.stability;
                 $call
             }
             Property::Gateway => {
-                let $finding = $report.gateway;
+                let $finding = $($borrow)+ $report.gateway;
                 $call
             }
             Property::Fragments => {
-                let $finding = $report.fragments;
+                let $finding = $($borrow)+ $report.fragments;
                 $call
             }
             Property::Lifetime => {
-                let $finding = $report.lifetime;
+                let $finding = $($borrow)+ $report.lifetime;
                 $call
             }
         }
@@ -140,7 +140,7 @@ impl Report {
     /// The finding of a property, whichever it is.
     #[must_use]
     pub fn finding(&self, property: Property) -> Finding<Value> {
-        each_finding!(self, property, ref finding => Finding {
+        each_finding!({ & } self, property, finding => Finding {
             value: match finding.value {
                 Answer::Known(value) => Answer::Known(value.into()),
                 Answer::Unknown(reason) => Answer::Unknown(reason),
@@ -151,11 +151,11 @@ impl Report {
     }
 
     pub(super) fn set_unknown(&mut self, property: Property, reason: Reason) {
-        each_finding!(self, property, ref mut finding => *finding = Finding::unknown(reason));
+        each_finding!({ &mut } self, property, finding => *finding = Finding::unknown(reason));
     }
 
     pub(super) fn add_evidence(&mut self, property: Property, evidence: Evidence) {
-        each_finding!(self, property, ref mut finding => if finding.evidence.len() < Finding::<()>::MAX_EVIDENCE {
+        each_finding!({ &mut } self, property, finding => if finding.evidence.len() < Finding::<()>::MAX_EVIDENCE {
             finding.evidence.push(evidence);
         });
     }
@@ -215,7 +215,7 @@ impl fmt::Display for Report {
         if let Some(mapped) = self.mapped {
             writeln!(f, "mapped address     {mapped}")?;
         }
-        writeln!(f, "datagrams          {} sent, {} answered", self.requests, self.responses)?;
+        writeln!(f, "requests           {}, of which {} were answered", self.requests, self.responses)?;
         for property in Property::ALL {
             let finding = self.finding(property);
             match finding.value {

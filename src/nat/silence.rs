@@ -134,9 +134,8 @@ mod tests {
 
     fn trial(lost: u32) -> (Trial, Verdict) {
         let mut trial = Trial::new(Patience::default(), Instant::ZERO);
-        let mut now = Instant::ZERO;
         loop {
-            now = trial.next();
+            let now = trial.next();
             match trial.due(now) {
                 Due::Attempt => {
                     // So many of ten controls are lost.

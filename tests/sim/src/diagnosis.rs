@@ -81,7 +81,17 @@ impl Diagnosis {
         let socket = |port| ProbeSocket::new(SocketAddr::new(address, port));
         let mut config = ProbeConfig::new(socket(PORTS[0]).local, addresses(1).0);
         config.second = Some(socket(PORTS[1]));
-        Self { net, port, address, config, is_wildcard: false, events: Vec::new(), starts: Vec::new(), nodes, random }
+        Self {
+            net,
+            port,
+            address,
+            config,
+            is_wildcard: false,
+            events: Vec::new(),
+            starts: Vec::new(),
+            nodes,
+            random,
+        }
     }
 
     /// Puts the `number`th server on the core; those after the first are further ones to the probe.

@@ -68,8 +68,7 @@ struct Knowable {
 }
 
 fn knowable(behaviour: Behaviour, servers: Servers) -> Knowable {
-    let (eim, eif) =
-        (behaviour.mapping == Dependence::Endpoint, behaviour.filtering == Dependence::Endpoint);
+    let (eim, eif) = (behaviour.mapping == Dependence::Endpoint, behaviour.filtering == Dependence::Endpoint);
     let mapping = match servers {
         Servers::TwoPlain if !eim => Answer::Unknown(Reason::DependsOnDestination),
         _ => Answer::Known(truth(behaviour.mapping)),
@@ -141,7 +140,10 @@ fn row(report: &Report) -> String {
 #[test]
 fn every_nat_is_diagnosed_exactly_as_far_as_it_can_be_known() {
     println!("mapping, filtering, hairpinning and port; ? is unknown, and so it has to be\n");
-    println!("{:<24}  {:<22}  {:<22}  {:<22}", "the NAT", "RFC 5780 server", "ignores CHANGE-REQUEST", "two plain");
+    println!(
+        "{:<24}  {:<22}  {:<22}  {:<22}",
+        "the NAT", "RFC 5780 server", "ignores CHANGE-REQUEST", "two plain"
+    );
     for behaviour in Behaviour::all() {
         let mut line = format!(
             "{:<5}{:<5}{:<4}{:<5}{:<5}",
@@ -258,7 +260,9 @@ fn a_host_without_a_nat_is_told_so() {
     assert_eq!(report.mapping.known_value(), Some(Found::EndpointIndependent));
     assert_eq!(report.filtering.known_value(), Some(Found::EndpointIndependent));
     assert_eq!(report.rfc3489_name(), Some("open Internet"));
-    for property in [Property::Hairpinning, Property::PortPreservation, Property::PortParity, Property::Pooling] {
+    for property in
+        [Property::Hairpinning, Property::PortPreservation, Property::PortParity, Property::Pooling]
+    {
         assert_eq!(report.finding(property).reason(), Some(Reason::NoNat), "{property:?}");
     }
 }
@@ -354,11 +358,14 @@ fn a_server_that_goes_wrong_makes_filtering_unknown_and_nothing_wrong() {
         assert_eq!(reason(Manner::IgnoresChange), Some(Reason::ServerIgnoresChangeRequest));
         assert_eq!(reason(Manner::RefusesChange), Some(Reason::ChangeRequestUnsupported));
         assert_eq!(reason(Manner::Plain), Some(Reason::NoOtherAddress));
-        assert_eq!(reason(Manner::DeadAlternate), match behaviour.filtering {
-            // It does answer from there, where it does not listen.
-            Dependence::Endpoint => None,
-            _ => Some(Reason::AlternateSilent),
-        });
+        assert_eq!(
+            reason(Manner::DeadAlternate),
+            match behaviour.filtering {
+                // It does answer from there, where it does not listen.
+                Dependence::Endpoint => None,
+                _ => Some(Reason::AlternateSilent),
+            }
+        );
         // Nobody can open a mapping that depends on the destination for the answer that would confirm silence.
         let unconfirmed = ask(Manner::NoResponsePort).filtering;
         let is_low = behaviour.mapping != Dependence::Endpoint && behaviour.filtering != Dependence::Endpoint;
