@@ -138,9 +138,14 @@ impl Probe {
         if let Some(port) = question.response_port {
             builder.add(&ResponsePort(port))?;
         }
-        if question.test == Test::Padding {
+        let padding = match question.test {
+            Test::Padding => usize::from(self.config.padding),
+            Test::ShortPadding => SHORT_PADDING,
+            _ => 0,
+        };
+        if padding > 0 {
             static ZEROS: [u8; ProbeConfig::MAX_PADDING as usize] = [0; ProbeConfig::MAX_PADDING as usize];
-            builder.add(&Padding(ZEROS.get(..usize::from(self.config.padding)).unwrap_or_default()))?;
+            builder.add(&Padding(ZEROS.get(..padding).unwrap_or_default()))?;
         }
         if let Some(credentials) = &self.config.credentials {
             credentials.sign_request(&mut builder)?;
@@ -332,6 +337,9 @@ const ATTEMPT: RetransmissionConfig =
 /// 500 ms it is given up after 11.5 s, which is sooner than the shortest-lived bindings die.
 const LATER_RC: u32 = 5;
 const LATER_RM: u32 = 8;
+
+/// PADDING that no datagram is too long with.
+const SHORT_PADDING: usize = 4;
 
 /// Longest request in bytes without PADDING: header, CHANGE-REQUEST, RESPONSE-PORT, the longest USERNAME, both
 /// signatures, FINGERPRINT.

@@ -64,6 +64,8 @@ words! {
         Hairpin = "hairpin",
         /// A request with PADDING (RFC 5780 s3.5).
         Padding = "padding",
+        /// A request with four bytes of PADDING: does the server know it at all?
+        ShortPadding = "short-padding",
         /// A request that starts the life of a binding anew.
         Renewal = "renewal",
         /// A request from the second socket to answer to the first one's binding (RFC 5780 s4.6).
@@ -222,7 +224,7 @@ impl fmt::Display for Reason {
             Self::NoAnswer => "nobody answered",
             Self::Lossy => "the path loses too much for silence to say anything",
             Self::ResponsesAltered => "responses were altered or not signed",
-            Self::NoMappedAddress => "the server does not give the mapped addresses that it takes",
+            Self::NoMappedAddress => "the server does not give the mapped addresses that this needs",
             Self::NoOtherAddress => "the server has no other address to answer from",
             Self::AlternateSilent => "the server's other address does not answer",
             Self::ServerIgnoresChangeRequest => "the server does not answer from elsewhere when asked to",

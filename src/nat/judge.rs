@@ -21,7 +21,9 @@ impl Probe {
         }
         self.settled = self.settled.with(property);
         set(&mut self.report);
-        for evidence in self.log.iter().filter(|evidence| concerns(property, evidence.test)) {
+        // What would have been evidence of a NAT's behaviour is none where there is no NAT.
+        let is_of_interest = self.report.finding(property).reason() != Some(Reason::NoNat);
+        for evidence in self.log.iter().filter(|one| is_of_interest && concerns(property, one.test)) {
             self.report.add_evidence(property, *evidence);
         }
         let finding = self.report.finding(property);
@@ -84,6 +86,12 @@ impl Probe {
         let confidence = if self.facts.repeats > 0 { Confidence::High } else { Confidence::Medium };
         let known = |value| Finding::known(value, confidence);
         match seen {
+            // RFC 5780 s4.3: "the effective mapping will be Endpoint-Independent".
+            Comparison { other_for_ips: 0, other_for_ports: 0, .. } if self.is_without_nat() => {
+                let is_alone = seen == Comparison::default();
+                let confidence = if is_alone { Confidence::Medium } else { Confidence::High };
+                Finding::known(EndpointIndependent, confidence)
+            }
             // One mapped address for two IP addresses, and another for a third destination.
             Comparison { same_for_ips: 1.., other_for_ips: 1.., .. }
             | Comparison { same_for_ips: 1.., other_for_ports: 1.., .. }
@@ -283,11 +291,21 @@ impl Probe {
 
     pub(super) fn settle_fragments(&mut self) {
         let finding = match self.facts.padding {
+            _ if self.facts.short_padding == Upshot::Refused(420) => {
+                Finding::unknown(Reason::PaddingUnsupported)
+            }
             Upshot::Answered | Upshot::Elsewhere if self.facts.is_padded_back => {
                 Finding::known(Fragments::Pass, Confidence::High)
             }
             Upshot::Answered | Upshot::Elsewhere => Finding::known(Fragments::PassOutbound, Confidence::High),
-            Upshot::Silent { .. } => Finding::known(Fragments::Lost, Confidence::Medium),
+            // A server that knows PADDING may pad its responses whatever the request has (RFC 5780 s6.1).
+            Upshot::Silent { .. } if self.facts.short_padding == Upshot::Answered => {
+                Finding::known(Fragments::Lost, Confidence::Medium)
+            }
+            Upshot::Silent { .. } if self.facts.other.is_some() => {
+                Finding::known(Fragments::Lost, Confidence::Low)
+            }
+            Upshot::Silent { .. } => Finding::unknown(Reason::NoAnswer),
             Upshot::Refused(420) => Finding::unknown(Reason::PaddingUnsupported),
             Upshot::Refused(code) => Finding::unknown(Reason::ErrorResponse { code }),
             Upshot::Lossy => Finding::unknown(Reason::Lossy),
@@ -353,7 +371,7 @@ const fn concerns(property: Property, test: Test) -> bool {
                 | Test::SecondSocket
         ),
         Property::Stability => matches!(test, Test::Binding | Test::Repeated),
-        Property::Fragments => matches!(test, Test::Padding),
+        Property::Fragments => matches!(test, Test::Padding | Test::ShortPadding),
         Property::Lifetime => matches!(test, Test::Renewal | Test::ResponsePort),
     }
 }

@@ -146,6 +146,7 @@ pub(super) struct Facts {
     pub(super) confirms_by_port: bool,
     pub(super) hairpin: Upshot,
     pub(super) padding: Upshot,
+    pub(super) short_padding: Upshot,
     pub(super) is_padded_back: bool,
     /// The longest round trip.
     pub(super) longest_rtt: core::time::Duration,
@@ -298,6 +299,7 @@ impl Facts {
             confirms_by_port: false,
             hairpin: Upshot::Pending,
             padding: Upshot::Pending,
+            short_padding: Upshot::Pending,
             is_padded_back: false,
             longest_rtt: core::time::Duration::ZERO,
         }

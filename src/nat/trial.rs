@@ -60,7 +60,12 @@ impl Probe {
                 self.attempt(Test::Hairpin, Role::Primary, second, None);
                 self.attempt(Test::Hairpin, Role::Second, first, None);
             }
-            Stage::Fragmenting => self.attempt(Test::Padding, Role::Primary, server, None),
+            Stage::Fragmenting => {
+                self.attempt(Test::Padding, Role::Primary, server, None);
+                if self.facts.short_padding == Upshot::Pending {
+                    self.attempt(Test::ShortPadding, Role::Primary, server, None);
+                }
+            }
             Stage::Lasting => {
                 let port = self.search.as_ref().and_then(|search| search.port());
                 self.attempt(Test::ResponsePort, Role::Second, server, port);
@@ -119,6 +124,7 @@ impl Probe {
             Test::ChangePort => &mut self.facts.change_port,
             Test::Hairpin => &mut self.facts.hairpin,
             Test::Padding => &mut self.facts.padding,
+            Test::ShortPadding => &mut self.facts.short_padding,
             Test::ResponsePort => {
                 if let Some(search) = &mut self.search {
                     search.note(upshot, tag.started);
@@ -130,8 +136,9 @@ impl Probe {
         if *slot == Upshot::Pending {
             *slot = upshot;
         }
-        // That the port alone is changed says nothing about both, unless the server shows that it does not obey.
-        if tag.test != Test::ChangePort || upshot != Upshot::Answered {
+        // These say nothing about the test beside them, unless the server shows that it does not know it.
+        let is_side_test = matches!(tag.test, Test::ChangePort | Test::ShortPadding);
+        if !is_side_test || upshot != Upshot::Answered {
             self.end_trial();
         }
     }
@@ -149,12 +156,16 @@ impl Probe {
             Stage::Hairpinning => {
                 &[(Test::Hairpin, self.facts.mapped), (Test::Hairpin, self.facts.second_mapped)]
             }
-            Stage::Fragmenting => &[(Test::Padding, Some(server))],
+            Stage::Fragmenting => &[(Test::Padding, Some(server)), (Test::ShortPadding, Some(server))],
             Stage::Lasting => &[(Test::ResponsePort, Some(server))],
             _ => &[],
         };
         for (test, asked) in tests {
-            let is_answered = *test == Test::ChangePort && self.facts.change_port != Upshot::Pending;
+            let is_answered = match test {
+                Test::ChangePort => self.facts.change_port != Upshot::Pending,
+                Test::ShortPadding => self.facts.short_padding != Upshot::Pending,
+                _ => false,
+            };
             if let (Some(asked), false) = (*asked, is_answered) {
                 let started = self.last_start;
                 let tag = Tag { test: *test, from: Role::Primary, asked, is_attempt: true, started };
