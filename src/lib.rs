@@ -84,6 +84,8 @@
 //! - Requests to one server are not yet limited to ten at a time (RFC 8489 s6.2): a host that starts many
 //!   bindings paces the starts.
 //! - A server drops known attributes with impossible values in silence instead of answering 400.
+//! - A NAT probe speaks UDP only. It takes silence for a filter only if what cannot be filtered gets through
+//!   meanwhile, and if the server is then seen to answer from elsewhere; RFC 5780 s4.4 asks for neither.
 //! - In a URI, percent-encoded names and names that end in a number are refused (RFC 3986 s3.2.2): see
 //!   [`wire::uri`].
 

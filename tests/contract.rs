@@ -45,7 +45,7 @@ impl Subject for Host {
         let remote = addr(["192.0.2.1:3478", "192.0.2.2:3478"][usize::from(choice / 16 % 2)]);
         let path = FiveTuple { remote, ..asked() };
         let refresh = Some(Duration::from_secs(5));
-        let started = match choice % 8 {
+        let started = match choice % 9 {
             0 => self.agent.start_binding(BindingConfig::new(path), now),
             1 => self.agent.start_binding(BindingConfig::once(path), now),
             2 => self.agent.start_binding(BindingConfig { refresh, ..BindingConfig::new(path) }, now),
@@ -56,8 +56,9 @@ impl Subject for Host {
             4 => self.agent.start_binding(BindingConfig::new(udp("[::]:0", "192.0.2.1:3478")), now),
             5 => self.agent.start_server(at("192.0.2.1:3478"), now),
             6 => self.agent.start_server(ServerConfig::default(), now),
+            8 => self.agent.start_nat_probe(ProbeConfig { server: remote, ..probe_config() }, now),
             _ => {
-                let index = usize::from(choice / 8) % self.ids.len().max(1);
+                let index = usize::from(choice / 9) % self.ids.len().max(1);
                 return self.ids.get(index).is_some_and(|id| {
                     let _ = self.agent.cancel(*id, now);
                     true

@@ -130,6 +130,13 @@ impl Probe {
         RetransmissionConfig { rc: full.rc.min(LATER_RC), rm: full.rm.min(LATER_RM), ..full }
     }
 
+    /// How often a request is sent that nobody answers.
+    pub(super) fn sends(&self, tag: &Tag) -> u32 {
+        let is_first = tag.test == Test::Binding && self.facts.tried == 0;
+        let most = if is_first { MAX_RC } else { LATER_RC };
+        self.config.retransmission.rc.clamp(1, most)
+    }
+
     fn write(&self, question: &Question, id: TransactionId, buffer: &mut [u8]) -> Result<usize, BuildError> {
         let mut builder = MessageBuilder::new(buffer, Class::Request, Method::BINDING, id)?;
         if let Some(change) = question.test.change() {
@@ -337,6 +344,9 @@ const ATTEMPT: RetransmissionConfig =
 /// 500 ms it is given up after 11.5 s, which is sooner than the shortest-lived bindings die.
 const LATER_RC: u32 = 5;
 const LATER_RM: u32 = 8;
+
+/// As the configuration documents it.
+const MAX_RC: u32 = 16;
 
 /// PADDING that no datagram is too long with.
 const SHORT_PADDING: usize = 4;

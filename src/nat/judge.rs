@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use super::ask::Role;
 use super::config::Property;
 use super::event::ProbeEvent;
-use super::finding::{Confidence, Finding, Reason, Test};
+use super::finding::{Confidence, Finding, Reason, Seen, Test};
 use super::probe::{Probe, Upshot};
 use super::report::Report;
 use super::value::{
@@ -34,11 +34,16 @@ impl Probe {
     pub(super) fn connectivity_without_answer(&self) -> Finding<Connectivity> {
         if self.facts.is_reached {
             Finding::known(Connectivity::Open, Confidence::High)
-        } else if self.facts.silent.len() >= 2 && self.facts.silent.len() > self.config.servers.len() / 2 {
+        } else if self.facts.silent.len() >= 2 && !self.facts.is_altered && !self.has_send_errors() {
             Finding::known(Connectivity::Blocked, Confidence::Medium)
         } else {
             Finding::unknown(self.facts.failure.unwrap_or(Reason::NoAnswer))
         }
+    }
+
+    /// An ICMP error has found its way back, or nothing has left at all: that is not silence.
+    fn has_send_errors(&self) -> bool {
+        self.log.iter().any(|evidence| matches!(evidence.seen, Seen::SendFailed(_)))
     }
 
     pub(super) fn settle_translation(&mut self) {

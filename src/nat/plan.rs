@@ -275,7 +275,7 @@ impl Probe {
 
     /// An ordinary request was not answered, or not sent.
     pub(super) fn note_unanswered(&mut self, tag: Tag, error: Option<SendError>) {
-        let requests = self.config.retransmission.rc;
+        let requests = self.sends(&tag);
         let seen = error.map_or(Seen::Silence { requests }, Seen::SendFailed);
         self.note_evidence(&tag, seen);
         match tag.test {
