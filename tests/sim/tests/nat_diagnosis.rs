@@ -51,6 +51,13 @@ fn lab(seed: u64, nats: &[NatConfig], servers: Servers) -> Diagnosis {
     lab
 }
 
+/// Each NAT so many times, each time with a seed of its own.
+fn every_nat(times: u64) -> impl Iterator<Item = (Behaviour, u64)> {
+    (0..72).flat_map(move |number| {
+        (0..times).map(move |time| (Behaviour::numbered(number), time * 72 + number as u64))
+    })
+}
+
 fn truth(dependence: Dependence) -> Found {
     match dependence {
         Dependence::Endpoint => Found::EndpointIndependent,
@@ -191,7 +198,7 @@ fn make_lossy(lab: &mut Diagnosis, permille: u16) {
 #[test]
 fn loss_makes_findings_unknown_or_less_sure_and_never_wrong() {
     let (mut known, mut unknown, mut sure) = (0, 0, 0);
-    for (behaviour, seed) in Behaviour::all().flat_map(|one| (0..SEEDS).map(move |seed| (one, seed))) {
+    for (behaviour, seed) in every_nat(SEEDS) {
         for servers in SERVERS {
             let mut lab = lab(seed, &[nat(behaviour)], servers);
             make_lossy(&mut lab, 200);
@@ -216,8 +223,7 @@ fn loss_makes_findings_unknown_or_less_sure_and_never_wrong() {
 #[test]
 fn heavy_loss_is_not_taken_for_a_filter() {
     let (mut known, mut unknown) = (0, 0);
-    let open = Behaviour::all().filter(|one| one.filtering == Dependence::Endpoint);
-    for (behaviour, seed) in open.flat_map(|one| (0..32).map(move |seed| (one, seed))) {
+    for (behaviour, seed) in every_nat(32).filter(|(one, _)| one.filtering == Dependence::Endpoint) {
         let mut lab = lab(seed, &[nat(behaviour)], Servers::Full);
         lab.config.properties = Properties::NONE.with(Property::Filtering).with(Property::Hairpinning);
         make_lossy(&mut lab, 300);
@@ -234,7 +240,7 @@ fn heavy_loss_is_not_taken_for_a_filter() {
 
 #[test]
 fn bursts_of_loss_are_not_taken_for_filters() {
-    for (behaviour, seed) in Behaviour::all().flat_map(|one| (0..SEEDS).map(move |seed| (one, seed))) {
+    for (behaviour, seed) in every_nat(SEEDS) {
         let mut lab = lab(seed, &[nat(behaviour)], Servers::Full);
         let loss = Loss::Bursty { to_bad: 50, to_good: 100, in_bad: 950 };
         *lab.net.down(lab.port) = Faults { loss, ..Faults::default() };
@@ -491,9 +497,9 @@ fn a_binding_that_outlives_the_search_is_reported_as_such() {
 #[test]
 fn binding_lifetimes_are_never_wrong_at_20_percent_loss() {
     let mut known = 0;
-    for (number, seed) in (0..72).step_by(5).flat_map(|number| (0..SEEDS).map(move |seed| (number, seed))) {
+    for (behaviour, seed) in every_nat(SEEDS).step_by(5) {
         let timeout = 120 * SECOND;
-        let mut lab = lab(seed, &[NatConfig { timeout, ..nat(Behaviour::numbered(number)) }], Servers::Full);
+        let mut lab = lab(seed, &[NatConfig { timeout, ..nat(behaviour) }], Servers::Full);
         make_lossy(&mut lab, 200);
         lab.config.properties = Properties::NONE.with(Property::Lifetime);
         let report = lab.run(|_| ());
