@@ -79,7 +79,7 @@ impl ProbeSocket {
 pub struct LifetimeLimits {
     /// The longest wait. 10 minutes; 15 s to 24 h, others count as the nearer end.
     pub max: Duration,
-    /// How far apart the bounds may stay. 5 s; at least 3 s, because silence takes that long to be sure of.
+    /// How far apart the bounds may stay. 5 s; at least 4 s, because silence takes a while to be sure of.
     pub precision: Duration,
 }
 
@@ -91,23 +91,23 @@ impl Default for LifetimeLimits {
 
 /// How to measure silence, where a filter may be what answers.
 ///
-/// Each attempt is one request that may be filtered and one to the same server that may not. Silence means
-/// "filtered" only if the chance that the path has lost every attempt is below one in a million, with a loss rate
-/// that the unfiltered requests show (estimated upwards: one more lost than were). That takes seven attempts on a
-/// clean path, fifteen where a third is lost; after `max_attempts` silence says nothing.
+/// Each attempt is one request that may be filtered and one to the same server that may not, a control. Silence means
+/// "filtered" only if no path, whatever share it loses, would lose all attempts and just as many controls as it has,
+/// more often than once in a million times. That takes ten attempts where no control is lost, and about twenty-five
+/// where a third is; after `max_attempts` silence says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
     /// Time between two attempts. 500 ms; 300 ms to 10 s, others count as the nearer end.
     pub interval: Duration,
     /// How long to wait for an answer. 1.5 s; 100 ms to 60 s, others count as the nearer end.
     pub last_wait: Duration,
-    /// How often to try at most. 24; 7 to 100, others count as the nearer end.
+    /// How often to try at most. 40; 10 to 100, others count as the nearer end.
     pub max_attempts: u32,
 }
 
 impl Patience {
-    /// Attempts on a path that loses nothing: as many sends as an ordinary request has (RFC 8489 s6.2.1).
-    pub const MIN_ATTEMPTS: u32 = 7;
+    /// Attempts on a path that loses nothing; an ordinary request has seven sends (RFC 8489 s6.2.1).
+    pub const MIN_ATTEMPTS: u32 = 10;
 }
 
 impl Default for Patience {
@@ -115,7 +115,7 @@ impl Default for Patience {
         Self {
             interval: Duration::from_millis(500),
             last_wait: Duration::from_millis(1500),
-            max_attempts: 24,
+            max_attempts: 40,
         }
     }
 }
@@ -271,7 +271,7 @@ impl ProbeConfig {
     pub(super) fn clamp(mut self) -> Self {
         let (limits, patience) = (&mut self.lifetime, &mut self.patience);
         limits.max = limits.max.clamp(Duration::from_secs(15), Duration::from_secs(86_400));
-        limits.precision = limits.precision.clamp(Duration::from_secs(3), Duration::from_secs(86_400));
+        limits.precision = limits.precision.clamp(Duration::from_secs(4), Duration::from_secs(86_400));
         patience.interval = patience.interval.clamp(Duration::from_millis(300), Duration::from_secs(10));
         patience.last_wait = patience.last_wait.clamp(Duration::from_millis(100), Duration::from_secs(60));
         patience.max_attempts = patience.max_attempts.clamp(Patience::MIN_ATTEMPTS, 100);

@@ -32,10 +32,12 @@ pub(super) struct Search {
     /// The renewed binding, when its renewal was first sent and when it was answered.
     binding: Option<(SocketAddr, Instant, Instant)>,
     upshot: Upshot,
-    /// When the request with that upshot was sent.
+    /// When the request with that upshot was sent, and when the first one of its trial was due.
     decided: Instant,
+    began: Instant,
+    /// The distance between the bounds before the last try.
+    gap: Duration,
     is_clean: bool,
-    tries: u32,
     failures: u32,
 }
 
@@ -83,7 +85,7 @@ impl Search {
         };
         let gap = high.saturating_sub(self.low);
         let next = self.low.saturating_add(gap.checked_div(2).unwrap_or_default());
-        (gap > limits.precision && self.tries < MAX_TRIES).then_some(next)
+        (gap > limits.precision && gap < self.gap).then_some(next)
     }
 }
 
@@ -104,8 +106,9 @@ impl Probe {
             binding: None,
             upshot: Upshot::Pending,
             decided: Instant::ZERO,
+            began: Instant::ZERO,
+            gap: Duration::MAX,
             is_clean: true,
-            tries: 0,
             failures: 0,
         });
         self.ask(Test::Renewal, Role::Primary, self.facts.server);
@@ -128,6 +131,7 @@ impl Probe {
             Phase::Waiting(_) => {
                 search.phase = Phase::Trying;
                 search.upshot = Upshot::Pending;
+                search.began = now;
                 let patience = Patience { interval: INTERVAL, ..self.config.patience };
                 self.trial = Some(Trial::new(patience, now));
                 self.run_trial(now);
@@ -139,12 +143,13 @@ impl Probe {
     fn judge_try(&mut self) {
         let Some(search) = &mut self.search else { return };
         let Some((_, started, answered)) = search.binding else { return };
-        search.tries = search.tries.saturating_add(1);
         let is_first = search.wait == Duration::ZERO;
         match search.upshot {
             Upshot::Answered => {
-                // Refreshed by its answer at the latest, used by the request at the earliest.
-                let lived = search.decided.saturating_since(answered);
+                // It was refreshed by the renewal's answer, or by one to a retransmission that is still on its way, at
+                // the latest. It was alive when the trial began: later requests of the trial may have refreshed it
+                // even if their answers were lost.
+                let lived = search.began.saturating_since(answered.saturating_add(self.facts.longest_rtt));
                 search.low = search.low.max(lived);
             }
             Upshot::Refused(420) => {
@@ -176,6 +181,7 @@ impl Probe {
         }
         match search.next_wait(&self.config.lifetime) {
             Some(wait) => {
+                search.gap = search.high.map_or(Duration::MAX, |high| high.saturating_sub(search.low));
                 (search.wait, search.phase, search.binding) = (wait, Phase::Renewing, None);
                 self.ask(Test::Renewal, Role::Primary, self.facts.server);
             }
@@ -203,10 +209,12 @@ impl Probe {
 
     /// Reports the bounds as far as they are known.
     pub(super) fn settle_bounds(&mut self) {
-        let Some((bounds, is_clean, is_exact)) = self.search.as_ref().and_then(|search| {
-            Some((search.bounds()?, search.is_clean, search.next_wait(&self.config.lifetime).is_none()))
-        }) else {
-            return;
+        let Some(search) = &self.search else { return };
+        let Some(bounds) = search.bounds() else { return };
+        let (limits, is_clean) = (&self.config.lifetime, search.is_clean);
+        let is_exact = match search.high {
+            Some(high) => high.saturating_sub(search.low) <= limits.precision,
+            None => search.wait >= limits.max && search.low > Duration::ZERO,
         };
         let confidence = if is_clean && is_exact { Confidence::High } else { Confidence::Medium };
         self.settle(Property::Lifetime, |report| report.lifetime = Finding::known(bounds, confidence));
@@ -227,6 +235,5 @@ const FIRST_WAIT: Duration = Duration::from_secs(15);
 /// Between attempts, so that the last is not much later than the wait that is tried.
 const INTERVAL: Duration = Duration::from_millis(200);
 
-/// Waits tried at most, and requests that came to nothing.
-const MAX_TRIES: u32 = 32;
+/// Requests that may come to nothing.
 const MAX_FAILURES: u32 = 4;

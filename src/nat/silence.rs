@@ -98,13 +98,16 @@ impl Trial {
 
     /// What the silence so far says; orders more attempts if they can help.
     pub(super) fn look(&mut self, now: Instant) -> Verdict {
-        let lost = self.sent.saturating_sub(self.answered).saturating_add(self.unsent);
-        if is_beyond_doubt(lost, self.sent, self.sent) {
+        let lost = self.sent.saturating_sub(self.answered).saturating_add(self.unsent).min(self.sent);
+        if is_beyond_doubt(lost, self.sent) {
             return Verdict::Silent { is_clean: lost == 0 };
         }
-        let enough = (self.sent.saturating_add(1)..=self.patience.max_attempts)
-            .find(|attempts| is_beyond_doubt(lost, self.sent, *attempts));
-        match enough {
+        // As many as it takes if the path goes on losing what it loses.
+        let losing = |attempts: u32| {
+            lost.saturating_mul(attempts).checked_div(self.sent).unwrap_or(attempts).saturating_add(1)
+        };
+        let mut enough = self.sent.saturating_add(1)..=self.patience.max_attempts;
+        match enough.find(|attempts| is_beyond_doubt(losing(*attempts).min(*attempts), *attempts)) {
             Some(attempts) => {
                 self.target = attempts;
                 self.next = now;
@@ -118,14 +121,22 @@ impl Trial {
 /// Between the last request of an attempt and the next attempt, at least.
 const MIN_GAP: Duration = Duration::from_millis(100);
 
-/// Whether a path that lost `lost` of `controls` would lose all of `attempts` less than once in a million times.
-/// The loss rate is estimated by the rule of succession: (lost + 1) / (controls + 2).
-fn is_beyond_doubt(lost: u32, controls: u32, attempts: u32) -> bool {
-    const SCALE: u64 = 1_000_000_000;
-    let (lost, controls) = (u64::from(lost).saturating_add(1), u64::from(controls).saturating_add(2));
-    let rate = lost.saturating_mul(SCALE).checked_div(controls).unwrap_or(SCALE).min(SCALE);
-    let all = (0..attempts).fold(SCALE, |chance, _| chance.saturating_mul(rate) / SCALE);
-    all <= SCALE / 1_000_000
+/// Whether a path would lose all of `attempts` requests, and of as many controls exactly `lost`, less than once in a
+/// million times, whatever its loss rate is. With a loss rate p the chance is
+///
+/// ```text
+///   C(n, k) p^(n+k) (1-p)^(n-k), n attempts, k controls lost: at most what p = (n+k) / 2n makes of it
+/// ```
+fn is_beyond_doubt(lost: u32, attempts: u32) -> bool {
+    let (n, k) = (f64::from(attempts), f64::from(lost));
+    if lost >= attempts {
+        return false;
+    }
+    let rate = (n + k) / (2.0 * n);
+    let power = |base: f64, times: u32| (0..times).fold(1.0, |product, _| product * base);
+    let choices = (1..=lost).map(f64::from).fold(1.0, |product, one| product * (n - k + one) / one);
+    let answered = attempts.saturating_sub(lost);
+    choices * power(rate, attempts.saturating_add(lost)) * power(1.0 - rate, answered) <= 1e-6
 }
 
 #[cfg(test)]
@@ -154,17 +165,26 @@ mod tests {
     }
 
     #[test]
-    fn a_clean_path_needs_seven_attempts_and_a_lossy_one_more() {
+    fn a_clean_path_needs_ten_attempts_and_a_lossy_one_more() {
         let (clean, verdict) = trial(0);
-        assert_eq!((clean.sent, verdict), (7, Verdict::Silent { is_clean: true }));
-        let (lossy, verdict) = trial(2);
-        assert_eq!(verdict, Verdict::Silent { is_clean: false });
-        assert!((10..=16).contains(&lossy.sent), "{}", lossy.sent);
+        assert_eq!((clean.sent, verdict), (10, Verdict::Silent { is_clean: true }));
+        for (lost, attempts) in [(1, 14..=18), (3, 18..=28), (5, 30..=40)] {
+            let (lossy, verdict) = trial(lost);
+            assert_eq!(verdict, Verdict::Silent { is_clean: false }, "{lost}");
+            assert!(attempts.contains(&lossy.sent), "{} at {lost}", lossy.sent);
+        }
+    }
+
+    /// 4^-10 is the first power of 1/4 below one in a million: a path that loses half is the worst.
+    #[test]
+    fn the_bound_holds_for_any_loss_rate() {
+        assert!(!is_beyond_doubt(0, 9) && is_beyond_doubt(0, 10));
+        assert!(!is_beyond_doubt(10, 10) && !is_beyond_doubt(100, 100) && !is_beyond_doubt(99, 100));
     }
 
     #[test]
     fn silence_on_a_path_that_loses_most_says_nothing() {
-        assert_eq!(trial(7).1, Verdict::Lossy);
+        assert_eq!(trial(8).1, Verdict::Lossy);
         assert_eq!(trial(10).1, Verdict::Lossy);
     }
 
@@ -174,6 +194,6 @@ mod tests {
         while trial.due(trial.next()) == Due::Attempt {
             trial.note_attempt(Duration::from_millis(200), trial.next());
         }
-        assert_eq!(trial.next(), Instant::from_millis(6 * 500 + 1500 + 200));
+        assert_eq!(trial.next(), Instant::from_millis(9 * 500 + 1500 + 200));
     }
 }
