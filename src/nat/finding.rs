@@ -178,6 +178,8 @@ pub enum Reason {
     TooFewObservations,
     /// The two sockets have mapped addresses with different IPs.
     DifferentAddresses,
+    /// The mapped addresses are of another family, which the sockets cannot write to (RFC 6146).
+    OtherFamily,
 }
 
 impl Reason {
@@ -210,6 +212,7 @@ impl Reason {
             Self::FilteringHides => "filtering-hides",
             Self::TooFewObservations => "too-few-observations",
             Self::DifferentAddresses => "different-addresses",
+            Self::OtherFamily => "other-family",
         }
     }
 }
@@ -243,6 +246,7 @@ impl fmt::Display for Reason {
             }
             Self::FilteringHides => "what was sent may have been filtered",
             Self::TooFewObservations => "the ports may agree by chance",
+            Self::OtherFamily => "the mapped addresses are of another family than the sockets",
             Self::DifferentAddresses => "the two sockets have different public IP addresses",
         })
     }

@@ -281,6 +281,7 @@ impl Probe {
         let finding = match self.facts.hairpin {
             _ if self.is_without_nat() => Finding::unknown(Reason::NoNat),
             _ if self.config.second.is_none() => Finding::unknown(Reason::NoSecondSocket),
+            _ if !self.has_own_family() => Finding::unknown(Reason::OtherFamily),
             Upshot::Answered | Upshot::Elsewhere => Finding::known(Hairpinning::Supported, Confidence::High),
             Upshot::Silent { .. } if !is_open => Finding::unknown(Reason::FilteringHides),
             Upshot::Silent { is_clean } => {

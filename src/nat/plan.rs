@@ -172,8 +172,9 @@ impl Probe {
 
     fn enter_hairpinning(&mut self, now: Instant) {
         self.stage = Stage::Hairpinning;
+        let can_try = self.facts.second_mapped.is_some() && self.has_own_family();
         let has_nat = self.translation().known_value() != Some(Translation::Absent);
-        if self.wants(Property::Hairpinning) && self.facts.second_mapped.is_some() && has_nat {
+        if self.wants(Property::Hairpinning) && can_try && has_nat {
             self.trial = Some(Trial::new(self.config.patience, now));
             self.run_trial(now);
         }
@@ -192,6 +193,13 @@ impl Probe {
         if self.wants(Property::Lifetime) {
             self.begin_search();
         }
+    }
+
+    /// Whether the sockets can write to their own mapped addresses.
+    pub(super) fn has_own_family(&self) -> bool {
+        let is_ipv4 = self.config.primary.local.is_ipv4();
+        let mut all = self.facts.mapped.into_iter().chain(self.facts.second_mapped);
+        all.all(|mapped| mapped.is_ipv4() == is_ipv4)
     }
 
     pub(super) fn wants(&self, property: Property) -> bool {

@@ -12,7 +12,7 @@ use libstun::{Datagram, FiveTuple, Instant, Machine};
 
 use crate::behaviour_server::{BehaviourServer, Manner};
 use crate::lab::Lab;
-use crate::nat::{Nat, NatConfig};
+use crate::nat::{Nat, NatConfig, embed_ipv4};
 use crate::net::{Happening, Net, NodeId, PortId};
 use crate::packet::{Origin, Packet};
 use crate::random::Random;
@@ -67,7 +67,12 @@ impl Diagnosis {
         let names = ["home", "carrier", "country"];
         let networks: Vec<_> = configs.iter().zip(names).map(|(_, name)| net.add_network(name)).collect();
         let inner = networks.first().copied().unwrap_or(Net::CORE);
-        let address = if configs.is_empty() { Lab::PUBLIC } else { Lab::INSIDE };
+        let is_nat64 = configs.first().is_some_and(|first| first.is_nat64);
+        let address = match configs {
+            [] => Lab::PUBLIC,
+            _ if is_nat64 => Lab::IPV6,
+            _ => Lab::INSIDE,
+        };
         let port = net.plug(0, inner);
         net.route(address, port);
         for (place, config) in configs.iter().enumerate() {
@@ -79,7 +84,7 @@ impl Diagnosis {
             nodes.push(Node::Nat(Box::new(Nat::new(config.clone(), inside, outside, random.fork()))));
         }
         let socket = |port| ProbeSocket::new(SocketAddr::new(address, port));
-        let mut config = ProbeConfig::new(socket(PORTS[0]).local, addresses(1).0);
+        let mut config = ProbeConfig::new(socket(PORTS[0]).local, Self::seen(is_nat64, addresses(1).0));
         config.second = Some(socket(PORTS[1]));
         Self {
             net,
@@ -102,9 +107,15 @@ impl Diagnosis {
         self.net.route(other.ip(), port);
         self.nodes.push(Node::Server(BehaviourServer { manner, primary, other }));
         if number > 1 {
-            self.config.servers.push(primary);
+            let is_nat64 = self.address == Lab::IPV6;
+            self.config.servers.push(Self::seen(is_nat64, primary));
         }
         port
+    }
+
+    /// Behind NAT64 an IPv4 server has an IPv6 address.
+    fn seen(is_nat64: bool, server: SocketAddr) -> SocketAddr {
+        if is_nat64 { embed_ipv4(server) } else { server }
     }
 
     /// All cables between the host and a server.

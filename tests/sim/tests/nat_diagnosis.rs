@@ -279,6 +279,25 @@ fn two_nats_in_a_row_are_diagnosed_as_the_one_that_they_make() {
     }
 }
 
+/// The other address of an IPv4 server is none that an IPv6 socket could write to.
+#[test]
+fn behind_nat64_two_servers_tell_what_one_cannot() {
+    for behaviour in Behaviour::all() {
+        let config = NatConfig { is_nat64: true, ..nat(behaviour) };
+        let one = lab(2, &[config.clone()], Servers::Full).run(|_| ());
+        assert_eq!(one.filtering.reason(), Some(Reason::NoOtherAddress), "{one}");
+        assert_eq!(one.mapping.reason(), Some(Reason::OneServerOnly), "{one}");
+        assert_eq!(one.translation.known_value(), Some(Translation::Present));
+        assert!(one.mapped.unwrap().is_ipv4());
+
+        let two = lab(2, &[config], Servers::TwoPlain).run(|_| ());
+        let depends = behaviour.mapping != Dependence::Endpoint;
+        assert_eq!(two.depends_on_destination(), Some(depends), "{two}");
+        assert_eq!(two.hairpinning.reason(), Some(Reason::OtherFamily));
+        assert_nothing_wrong(&two, behaviour);
+    }
+}
+
 #[test]
 fn a_host_without_a_nat_is_told_so() {
     let report = lab(3, &[], Servers::Full).run(|_| ());
