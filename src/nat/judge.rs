@@ -283,10 +283,9 @@ impl Probe {
             _ if self.config.second.is_none() => Finding::unknown(Reason::NoSecondSocket),
             _ if !self.has_own_family() => Finding::unknown(Reason::OtherFamily),
             Upshot::Answered | Upshot::Elsewhere => Finding::known(Hairpinning::Supported, Confidence::High),
+            Upshot::Silent { .. } if self.facts.has_changed => Finding::unknown(Reason::Contradiction),
             Upshot::Silent { .. } if !is_open => Finding::unknown(Reason::FilteringHides),
-            Upshot::Silent { is_clean } => {
-                Finding::known(Hairpinning::Unsupported, self.unless_changed(of_silence(is_clean)))
-            }
+            Upshot::Silent { is_clean } => Finding::known(Hairpinning::Unsupported, of_silence(is_clean)),
             Upshot::Lossy => Finding::unknown(Reason::Lossy),
             Upshot::Failed(error) => Finding::unknown(Reason::SendFailed { error }),
             Upshot::Refused(_) => Finding::unknown(Reason::Contradiction),

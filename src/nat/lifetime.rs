@@ -27,6 +27,8 @@ pub(super) struct Search {
     /// The longest that a binding was seen to live, and the shortest after which it was dead.
     low: Duration,
     high: Option<Duration>,
+    /// How often it was found dead at about that age.
+    deaths: u32,
     /// The wait that is being tried.
     wait: Duration,
     /// The renewed binding, when its renewal was first sent and when it was answered.
@@ -71,6 +73,12 @@ impl Search {
         }
     }
 
+    fn note_death(&mut self, age: Duration, precision: Duration) {
+        let is_news = self.high.is_none_or(|high| age.saturating_add(precision) < high);
+        self.deaths = if is_news { 1 } else { self.deaths.saturating_add(1) };
+        self.high = Some(self.high.map_or(age, |high| high.min(age)));
+    }
+
     /// What is known so far.
     fn bounds(&self) -> Option<Lifetime> {
         let is_known = self.low > Duration::ZERO || self.high.is_some();
@@ -85,7 +93,11 @@ impl Search {
         };
         let gap = high.saturating_sub(self.low);
         let next = self.low.saturating_add(gap.checked_div(2).unwrap_or_default());
-        (gap > limits.precision && gap < self.gap).then_some(next)
+        if gap > limits.precision && gap < self.gap {
+            return Some(next);
+        }
+        // RFC 5780 s4.6: a single death may have been a reboot.
+        (self.deaths < 2).then(|| high.saturating_add(MARGIN))
     }
 }
 
@@ -102,6 +114,7 @@ impl Probe {
             phase: Phase::Renewing,
             low: Duration::ZERO,
             high: None,
+            deaths: 0,
             wait: Duration::ZERO,
             binding: None,
             upshot: Upshot::Pending,
@@ -151,6 +164,14 @@ impl Probe {
                 // even if their answers were lost.
                 let lived = search.began.saturating_since(answered.saturating_add(self.facts.longest_rtt));
                 search.low = search.low.max(lived);
+                if search.high.is_some_and(|high| high <= search.low) {
+                    // It has outlived its death, which was an accident.
+                    (search.high, search.deaths, search.gap) = (None, 0, Duration::MAX);
+                    (search.is_clean, search.failures) = (false, search.failures.saturating_add(1));
+                    if search.failures >= MAX_FAILURES {
+                        return self.end_search(Finding::unknown(Reason::Contradiction));
+                    }
+                }
             }
             Upshot::Refused(420) => {
                 return self.end_search(Finding::unknown(Reason::ResponsePortUnsupported));
@@ -165,7 +186,7 @@ impl Probe {
                 // Refreshed by the renewal at the earliest, found dead by the last request on its way.
                 search.is_clean &= search.upshot != Upshot::Silent { is_clean: false };
                 let died = search.decided.saturating_since(started).saturating_add(self.facts.longest_rtt);
-                search.high = Some(search.high.map_or(died, |high| high.min(died)));
+                search.note_death(died, self.config.lifetime.precision);
             }
             Upshot::Failed(error) => return self.fail_once(Reason::SendFailed { error }),
             Upshot::Pending | Upshot::Lossy => return self.fail_once(Reason::Lossy),
@@ -234,6 +255,9 @@ const FIRST_WAIT: Duration = Duration::from_secs(15);
 
 /// Between attempts, so that the last is not much later than the wait that is tried.
 const INTERVAL: Duration = Duration::from_millis(200);
+
+/// How much later than at its death a binding is looked for again.
+const MARGIN: Duration = Duration::from_secs(1);
 
 /// Requests that may come to nothing.
 const MAX_FAILURES: u32 = 4;

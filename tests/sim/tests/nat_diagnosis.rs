@@ -102,17 +102,22 @@ fn knowable(behaviour: Behaviour, servers: Servers) -> Knowable {
 
 /// Whatever is claimed is true.
 fn assert_nothing_wrong(report: &Report, behaviour: Behaviour) {
-    let is_true = |found: Option<Found>, dependence| found.is_none_or(|found| found == truth(dependence));
-    assert!(is_true(report.mapping.known_value(), behaviour.mapping), "{behaviour:?}\n{report}");
-    assert!(is_true(report.filtering.known_value(), behaviour.filtering), "{behaviour:?}\n{report}");
-    let hairpins = report.hairpinning.known_value().map(|found| found == Hairpinning::Supported);
-    assert!(hairpins.is_none_or(|hairpins| hairpins == behaviour.hairpins), "{behaviour:?}\n{report}");
+    assert_behaviour_true(report, behaviour);
     let preserves = report.port_preservation.known_value().map(|found| found == PortPreservation::Preserved);
     assert!(preserves.is_none_or(|kept| kept == behaviour.preserves_port), "{behaviour:?}\n{report}");
     assert_ne!(report.connectivity.known_value(), Some(Connectivity::Blocked));
     assert_ne!(report.translation.known_value(), Some(Translation::Absent));
     assert_ne!(report.gateway.known_value(), Some(Gateway::Present));
     assert_ne!(report.stability.known_value(), Some(Stability::Changed), "{behaviour:?}\n{report}");
+}
+
+/// What is claimed of mapping, filtering and hairpinning is true.
+fn assert_behaviour_true(report: &Report, behaviour: Behaviour) {
+    let is_true = |found: Option<Found>, dependence| found.is_none_or(|found| found == truth(dependence));
+    assert!(is_true(report.mapping.known_value(), behaviour.mapping), "{behaviour:?}\n{report}");
+    assert!(is_true(report.filtering.known_value(), behaviour.filtering), "{behaviour:?}\n{report}");
+    let hairpins = report.hairpinning.known_value().map(|found| found == Hairpinning::Supported);
+    assert!(hairpins.is_none_or(|hairpins| hairpins == behaviour.hairpins), "{behaviour:?}\n{report}");
 }
 
 fn word<T: Copy + std::fmt::Debug>(finding: &Finding<T>, known: impl Fn(T) -> &'static str) -> &'static str {
@@ -462,6 +467,54 @@ fn a_nat_that_changes_ports_while_it_is_asked_is_not_given_a_mapping() {
         });
         assert_eq!(report.mapping.reason(), Some(Reason::Contradiction), "{report}");
         assert_eq!(report.stability.known_value(), Some(Stability::Changed), "{report}");
+    }
+}
+
+/// Whatever it does to the probe, it is not taken for a behaviour.
+#[test]
+fn a_nat_that_reboots_or_forgets_at_any_moment_is_not_diagnosed_wrongly() {
+    for behaviour in Behaviour::all() {
+        for moment in (1..400).step_by(29) {
+            for is_flip in [false, true] {
+                let mut lab = lab(8, &[nat(behaviour)], Servers::Full);
+                let mut steps = 0;
+                let report = lab.run(|lab| {
+                    steps += 1;
+                    if steps == moment && is_flip {
+                        lab.nat(0).unwrap().flip_ports();
+                    } else if steps == moment {
+                        lab.nat(0).unwrap().reboot();
+                    }
+                });
+                // That a flipped port is not the local one is true.
+                let kept = report.port_preservation.known_value() == Some(PortPreservation::Preserved);
+                assert!(!kept || behaviour.preserves_port);
+                assert_behaviour_true(&report, behaviour);
+            }
+        }
+        let mut lab = lab(8, &[NatConfig { table_limit: 2, ..nat(behaviour) }], Servers::Full);
+        assert_behaviour_true(&lab.run(|_| ()), behaviour);
+    }
+}
+
+/// RFC 5780 s4.6: "if the NAT should reboot [...] the process may discover a lifetime that is shorter".
+#[test]
+fn a_reboot_does_not_shorten_the_lifetime_that_is_found() {
+    for moment in (10..400).step_by(30) {
+        let behaviour = Behaviour::numbered(moment as usize % 72);
+        let mut lab = lab(10, &[nat(behaviour)], Servers::Full);
+        lab.config.properties = Properties::NONE.with(Property::Lifetime);
+        let mut has_rebooted = false;
+        let report = lab.run(|lab| {
+            if !has_rebooted && lab.net.now >= moment * SECOND {
+                lab.nat(0).unwrap().reboot();
+                has_rebooted = true;
+            }
+        });
+        let Some(lifetime) = report.lifetime.known_value() else { continue };
+        let truth = Duration::from_secs(120);
+        let is_within = lifetime.at_least <= truth && lifetime.below.is_none_or(|below| truth <= below);
+        assert!(is_within, "{moment} s: {lifetime}\n{report}");
     }
 }
 
