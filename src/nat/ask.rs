@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use super::config::{ProbeConfig, ProbeSocket, differ_in_port};
 use super::finding::Test;
-use super::probe::{Probe, Stage};
+use super::probe::{Probe, Stage, Upshot};
 use crate::auth::ResponseCheck;
 use crate::machine::{Disposition, DropReason};
 use crate::net::{self, Datagram, FiveTuple, SendError, Transport};
@@ -278,6 +278,17 @@ impl Probe {
         match credentials.accept_response(response) {
             ResponseCheck::Authentic(_) => Ok(()),
             ResponseCheck::Discard => Err(DropReason::Unauthenticated),
+        }
+    }
+}
+
+impl Reply {
+    /// What it means for a test that may be answered with silence.
+    pub(super) const fn upshot(&self) -> Upshot {
+        match self.said {
+            Err(code) => Upshot::Refused(code),
+            Ok(_) if self.is_as_asked => Upshot::Answered,
+            Ok(_) => Upshot::Elsewhere,
         }
     }
 }

@@ -206,10 +206,7 @@ impl Probe {
                 (search.wait, search.phase, search.binding) = (wait, Phase::Renewing, None);
                 self.ask(Test::Renewal, Role::Primary, self.facts.server);
             }
-            None => self.settle_bounds(),
-        }
-        if self.wants(Property::Lifetime) && self.settled.contains(Property::Lifetime) {
-            self.finish(Reason::NoAnswer);
+            None => self.finish(Reason::NoAnswer), // with the bounds
         }
     }
 

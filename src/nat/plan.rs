@@ -244,11 +244,6 @@ impl Probe {
         if tag.is_attempt {
             return self.note_attempt_reply(tag, reply);
         }
-        let upshot = match reply.said {
-            Err(code) => Upshot::Refused(code),
-            Ok(_) if reply.is_as_asked => Upshot::Answered,
-            Ok(_) => Upshot::Elsewhere,
-        };
         match (tag.test, reply.said) {
             (Test::Binding, Ok(success)) => {
                 self.facts.mapped = Some(success.mapped);
@@ -256,7 +251,7 @@ impl Probe {
             }
             (Test::Binding, Err(code)) => self.facts.failure = Some(refusal(code)),
             (Test::SecondSocket, Ok(success)) => self.facts.second_mapped = Some(success.mapped),
-            (Test::Confirmation, _) => self.facts.confirmation = upshot,
+            (Test::Confirmation, _) => self.facts.confirmation = reply.upshot(),
             (Test::Renewal, Ok(success)) => self.note_renewal(tag, success.mapped, now),
             _ => {}
         }

@@ -82,15 +82,10 @@ impl Probe {
             }
             return;
         }
-        let upshot = match reply.said {
-            Err(code) => Upshot::Refused(code),
-            Ok(_) if reply.is_as_asked => Upshot::Answered,
-            Ok(_) => Upshot::Elsewhere,
-        };
         if tag.test == Test::Padding {
             self.facts.is_padded_back = reply.said.is_ok_and(|success| success.is_padded);
         }
-        self.note_upshot(tag, upshot);
+        self.note_upshot(tag, reply.upshot());
     }
 
     pub(super) fn note_own_request(&mut self, tag: &Tag, from: SocketAddr) {

@@ -289,7 +289,7 @@ fn two_nats_in_a_row_are_diagnosed_as_the_one_that_they_make() {
 fn behind_nat64_two_servers_tell_what_one_cannot() {
     for behaviour in Behaviour::all() {
         let config = NatConfig { is_nat64: true, ..nat(behaviour) };
-        let one = lab(2, &[config.clone()], Servers::Full).run(|_| ());
+        let one = lab(2, std::slice::from_ref(&config), Servers::Full).run(|_| ());
         assert_eq!(one.filtering.reason(), Some(Reason::NoOtherAddress), "{one}");
         assert_eq!(one.mapping.reason(), Some(Reason::OneServerOnly), "{one}");
         assert_eq!(one.translation.known_value(), Some(Translation::Present));
