@@ -211,6 +211,7 @@ impl Probe {
             now: Now::new(now),
             config,
         };
+        probe.report.local = probe.local(Role::Primary);
         probe.ask(Test::Binding, Role::Primary, probe.facts.server);
         probe.proceed(now);
         Ok(probe)
