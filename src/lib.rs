@@ -64,6 +64,7 @@
 //! | [`wire`] | bytes to values and back: classify, parse, build, sign, frame |
 //! | [`transaction`], [`auth`] | requests that wait for responses; who may sign what |
 //! | [`stun`] | the Binding client and server; many servers at once; finding them |
+//! | [`nat`] | what the NAT before the host does |
 //! | [`agent`] | any number of operations behind one set of calls |
 //!
 //! # Features
@@ -92,6 +93,8 @@
 //! - What runs over TLS is the service `turns` with port 5349 even for a `turn:` URI, and a single NAPTR record
 //!   that only points elsewhere ranks no transports: RFC 5928 s3 and its own examples differ, see
 //!   [`stun::discovery`].
+//! - A NAT probe speaks UDP only. It takes silence for a filter only if what cannot be filtered gets through
+//!   meanwhile, and if the server is then seen to answer from elsewhere; RFC 5780 s4.4 asks for neither.
 //! - In a URI, percent-encoded names and names that end in a number are refused (RFC 3986 s3.2.2): see
 //!   [`wire::uri`].
 
@@ -107,6 +110,7 @@ pub mod auth;
 mod crypto;
 mod entropy;
 mod machine;
+pub mod nat;
 mod net;
 mod ready;
 pub mod stun;
