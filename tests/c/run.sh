@@ -27,7 +27,7 @@ skip() {
 }
 have() { command -v "$1" >/dev/null 2>&1; }
 
-programs="layout null null_codec loop input output codec frame vectors replay threads stress"
+programs="layout null null_codec null_usages loop input output codec frame vectors replay credentials servers nat threads stress"
 warnings="-Wall -Wextra -pedantic -Werror -Wconversion -I$root/include -g"
 # What `rustc --print native-static-libs` says of the archive on Linux.
 static="$LIBDIR/libstun.a -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc"
