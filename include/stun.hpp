@@ -493,14 +493,17 @@ public:
         return raw_.attempt_delay = delay.count() <= 0 ? 0 : static_cast<stun_time>(delay.count()), *this;
     }
     /// How each is asked; its server and sockets are not looked at.
-    SurveyConfig &request(BindingConfig config) { return request_ = std::move(config), *this; }
+    SurveyConfig &request(BindingConfig config) {
+        return request_ = std::move(config), has_request_ = true, *this;
+    }
 
 private:
     friend class Agent;
     static constexpr stun_time given(Duration d) noexcept { return d.count() <= 0 ? 1 : static_cast<stun_time>(d.count()); }
     stun_survey_config raw_{};
     std::vector<Target> targets_;
-    std::optional<BindingConfig> request_{};
+    BindingConfig request_{Address()};
+    bool has_request_ = false;
 };
 
 /// A URI of RFC 7064 or RFC 7065, read.
@@ -596,7 +599,9 @@ public:
         return raw_.lifetime_max = given(longest), raw_.lifetime_precision = given(precision), *this;
     }
     /// Credentials and retransmissions; nothing else in it is looked at.
-    NatConfig &request(BindingConfig config) { return request_ = std::move(config), *this; }
+    NatConfig &request(BindingConfig config) {
+        return request_ = std::move(config), has_request_ = true, *this;
+    }
     NatConfig &with_fingerprint() noexcept { return raw_.flags |= STUN_NAT_FINGERPRINT, *this; }
     /// Everything else, for C.
     [[nodiscard]] stun_nat_config &raw() noexcept { return raw_; }
@@ -606,7 +611,8 @@ private:
     static constexpr stun_time given(Duration d) noexcept { return d.count() <= 0 ? 1 : static_cast<stun_time>(d.count()); }
     stun_nat_config raw_{};
     std::vector<stun_addr> servers_{};
-    std::optional<BindingConfig> request_{};
+    BindingConfig request_{Address()};
+    bool has_request_ = false;
 };
 
 /// What a NAT probe has found.
@@ -712,7 +718,7 @@ public:
         auto raw = config.raw_;
         stun_binding_config request{};
         raw.targets = targets.data(), raw.target_count = targets.size();
-        if (config.request_) request = config.request_->c(), raw.request = &request;
+        if (config.has_request_) request = config.request_.c(), raw.request = &request;
         return started(stun_survey_start, raw, at);
     }
     /// Looks for servers: Resolve for each question to the DNS, then Servers or Failed.
@@ -724,7 +730,7 @@ public:
         auto raw = config.raw_;
         stun_binding_config request{};
         raw.servers = config.servers_.data(), raw.server_count = config.servers_.size();
-        if (config.request_) request = config.request_->c(), raw.request = &request;
+        if (config.has_request_) request = config.request_.c(), raw.request = &request;
         return started(stun_nat_probe_start, raw, at);
     }
     /// A connection of yours is open: give what you read from it to handle_stream(). The path's data is not looked at.

@@ -93,7 +93,8 @@ unsafe fn start(
     if targets.len() > MAX_TARGETS {
         return Err(Misuse(STUN_E_INVALID, "there are more than 64 targets"));
     }
-    let targets: Vec<SurveyTarget> = targets.iter().map(stun_target::to_target).collect::<Result<_, _>>()?;
+    let targets: Vec<SurveyTarget> =
+        targets.iter().map(|target| target.to_target()).collect::<Result<_, _>>()?;
     let mut config = SurveyConfig::all(targets);
     if !given.request.is_null() {
         // SAFETY: passed on from the caller.
@@ -128,7 +129,7 @@ const MAX_TARGETS: usize = libstun::stun::ServerSurvey::MAX_TARGETS;
 const _: () = assert!(MAX_TARGETS == 64); // as the header says
 
 impl stun_target {
-    fn to_target(&self) -> Result<SurveyTarget, Misuse> {
+    fn to_target(self) -> Result<SurveyTarget, Misuse> {
         let path = path(self.transport, self.local, self.server)?;
         Ok(SurveyTarget { path, socket_id: self.socket_id })
     }
