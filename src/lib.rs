@@ -64,6 +64,7 @@
 //! | [`wire`] | bytes to values and back: classify, parse, build, sign, frame |
 //! | [`transaction`], [`auth`] | requests that wait for responses; who may sign what |
 //! | [`stun`] | the Binding client and server; many servers at once; finding them |
+//! | [`nat`] | what the NAT before the host does |
 //! | [`agent`] | any number of operations behind one set of calls |
 //!
 //! # Features
@@ -86,12 +87,12 @@
 //! - An unsigned challenge never takes security away that has worked, and never ends at once a request over UDP:
 //!   see [`auth::LongTerm`] and [`stun::Binding::REJECTION_GRACE`] (RFC 8489 s9.2.5 obeys it).
 //! - On a stream an unsigned 400 ends the request at once (RFC 8489 s9.2.5 waits for nothing, until Ti).
-//! - Requests to one server are not yet limited to ten at a time (RFC 8489 s6.2): a host that starts many
-//!   bindings paces the starts.
 //! - A server drops known attributes with impossible values in silence instead of answering 400.
 //! - What runs over TLS is the service `turns` with port 5349 even for a `turn:` URI, and a single NAPTR record
 //!   that only points elsewhere ranks no transports: RFC 5928 s3 and its own examples differ, see
 //!   [`stun::discovery`].
+//! - A NAT probe speaks UDP only. It takes silence for a filter only if what cannot be filtered gets through
+//!   meanwhile, and if the server is then seen to answer from elsewhere; RFC 5780 s4.4 asks for neither.
 //! - In a URI, percent-encoded names and names that end in a number are refused (RFC 3986 s3.2.2): see
 //!   [`wire::uri`].
 
@@ -107,6 +108,7 @@ pub mod auth;
 mod crypto;
 mod entropy;
 mod machine;
+pub mod nat;
 mod net;
 mod ready;
 pub mod stun;

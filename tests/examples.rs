@@ -98,6 +98,23 @@ fn a_resolver_without_srv_records_says_so_and_the_host_itself_is_asked() {
 }
 
 #[test]
+fn a_nat_report_is_readable_for_people_and_for_programs() {
+    let people = run("nat_report", &[]);
+    assert_eq!(people.code, Some(0), "{people:?}");
+    let has = |text: &str, start: &str| text.lines().any(|line| line.starts_with(start));
+    assert!(has(&people.stdout, "translation        absent"), "{people:?}");
+    assert!(has(&people.stdout, "mapping            endpoint-independent"), "{people:?}");
+    assert!(has(&people.stderr, "connectivity: open (confidence high)"), "progress: {people:?}");
+
+    let programs = run("nat_report", &["--json"]);
+    let json: serde_json::Value = serde_json::from_str(&programs.stdout).expect("JSON and nothing else");
+    assert_eq!(json["translation"]["value"], "absent", "{programs:?}");
+    assert_eq!(json["local"], json["mapped"], "{programs:?}");
+    assert_eq!(json["lifetime"]["reason"], "not-tested", "{programs:?}");
+    assert_eq!(json["connectivity"]["evidence"][0]["seen"], "answer", "{programs:?}");
+}
+
+#[test]
 fn a_shared_socket_serves_both_protocols() {
     let ended = run("shared_socket", &[]);
     assert_mapped(&ended, 1);
@@ -147,6 +164,7 @@ fn misuse_ends_with_a_sentence() {
         ("five_servers", "--trace"),
         ("discover", "stun://127.0.0.1"),
         ("discover", "stuns:stun.example.org"),
+        ("nat_report", "--trace"),
         ("shared_socket", "127.0.0.1:port"),
         ("server", "127.0.0.1:70000"),
     ] {

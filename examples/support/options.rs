@@ -26,6 +26,10 @@ pub struct Options {
     pub behavior: Option<IpAddr>,
     /// `--rfc3489`: answer clients without the magic cookie.
     pub rfc3489: bool,
+    /// `--json`: for programs.
+    pub json: bool,
+    /// `--lifetime`: the slow test too.
+    pub lifetime: bool,
     /// `--count N`: stop after so many.
     pub count: Option<u64>,
     /// `--every N`: say something every so many.
@@ -59,6 +63,8 @@ impl Options {
                 "--trace" => options.trace = true,
                 "--tcp" => options.tcp = true,
                 "--rfc3489" => options.rfc3489 = true,
+                "--json" => options.json = true,
+                "--lifetime" => options.lifetime = true,
                 "--count" => options.count = Some(value()?),
                 "--every" => options.every = Some(value()?),
                 "--seed" => options.seed = Some(value()?),

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use super::operation::Housed;
 use super::{Agent, OperationId};
+use crate::nat::{self, Probe, ProbeConfig};
 use crate::stun::binding::ConfigError;
 use crate::stun::discovery::DiscoveryError;
 use crate::stun::survey::SurveyError;
@@ -21,6 +22,8 @@ pub enum StartError {
     Survey(SurveyError),
     /// The discovery's configuration contradicts itself.
     Discovery(DiscoveryError),
+    /// The NAT probe's configuration contradicts itself.
+    NatProbe(nat::ConfigError),
     /// The agent houses as many operations as it may.
     TooManyOperations,
     /// Another server already answers at exactly that address.
@@ -33,6 +36,7 @@ impl core::fmt::Display for StartError {
             Self::Config(error) => error.fmt(f),
             Self::Survey(error) => error.fmt(f),
             Self::Discovery(error) => error.fmt(f),
+            Self::NatProbe(error) => error.fmt(f),
             Self::TooManyOperations => f.write_str("the agent houses as many operations as it may"),
             Self::AddressTaken => f.write_str("another server already answers at that address"),
         }
@@ -92,6 +96,18 @@ impl Agent {
         let id = self.house(Housed::Server(Box::new(server)));
         listening.for_each(|local| self.routes.add_request(id.slot(), local));
         Ok(id)
+    }
+
+    /// Starts a diagnosis of the NAT before the host, which asks at once. Its id stays valid until its last event,
+    /// [`Finished`](crate::nat::ProbeEvent::Finished), has been polled.
+    ///
+    /// # Errors
+    /// The configuration contradicts itself, or there are too many operations; nothing was started.
+    pub fn start_nat_probe(&mut self, config: ProbeConfig, now: Instant) -> Result<OperationId, StartError> {
+        let now = self.begin(now);
+        self.check_room()?;
+        let probe = Probe::new(config, self.entropy.fork(), now).map_err(StartError::NatProbe)?;
+        Ok(self.house(Housed::NatProbe(Box::new(probe))))
     }
 
     /// Ends an operation at once and without an event; what it had queued is gone with it.

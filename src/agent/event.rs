@@ -1,6 +1,7 @@
 //! What an agent tells its host.
 
 use super::{OperationId, StreamEvent};
+use crate::nat::ProbeEvent;
 use crate::stun::{BindingEvent, DiscoveryEvent, ServerEvent, SurveyEvent};
 
 /// What happened, and to which operation.
@@ -42,4 +43,6 @@ events! {
     Survey(SurveyEvent),
     /// A discovery's.
     Discovery(DiscoveryEvent),
+    /// A NAT probe's.
+    NatProbe(ProbeEvent),
 }

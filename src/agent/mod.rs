@@ -27,6 +27,7 @@ pub use stream::StreamEvent;
 use crate::auth::Realm;
 use crate::entropy::Entropy;
 use crate::machine::{Counters, Disposition, DropReason, Machine, Receipt, WakeReason};
+use crate::nat::Probe;
 use crate::net::{Datagram, Outcome, SendError, Transmit};
 use crate::ready::ReadyQueue;
 use crate::stun::{Binding, Server};
@@ -132,6 +133,12 @@ impl Agent {
     pub fn realm_mut(&mut self, id: OperationId) -> Option<&mut Realm> {
         self.operation(id)?;
         self.operations.get_mut(id.slot() as usize)?.machine.as_server_mut()?.realm_mut()
+    }
+
+    /// A NAT probe, to ask for what it has found so far; `None` once its last event has been polled.
+    #[must_use]
+    pub fn nat_probe(&self, id: OperationId) -> Option<&Probe> {
+        self.operation(id)?.machine.as_nat_probe()
     }
 
     /// What was dropped, by reason, by the agent and all its operations.

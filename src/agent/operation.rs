@@ -10,6 +10,7 @@ use super::pacing::Pacer;
 use super::routes::Routes;
 use super::stream::Stream;
 use crate::machine::{Disposition, Machine, Receipt, Usage, WakeReason};
+use crate::nat::Probe;
 use crate::net::{Datagram, FiveTuple, SendError, Transmit};
 use crate::stun::{Binding, Discovery, Server, ServerSurvey};
 use crate::time::Instant;
@@ -216,6 +217,7 @@ usages! {
     Stream(Stream), as_stream, as_stream_mut;
     Survey(ServerSurvey), as_survey, as_survey_mut;
     Discovery(Discovery), as_discovery, as_discovery_mut;
+    NatProbe(Probe), as_nat_probe, as_nat_probe_mut;
 }
 
 impl Operation {

@@ -187,6 +187,14 @@ impl<Tag: Copy> Transactions<Tag> {
         if entry.path.admits(path) { Ok(entry.tag) } else { Err(NoMatch::WrongPath) }
     }
 
+    /// The path and the tag of an outstanding request, whoever the answer comes from: for requests that ask to
+    /// be answered from elsewhere (RFC 5780 s7.2). The caller checks the source itself.
+    #[must_use]
+    pub fn asked(&self, id: TransactionId) -> Option<(FiveTuple, Tag)> {
+        let entry = self.entries.get(self.key_of(id)? as usize)?;
+        Some((entry.path, entry.tag))
+    }
+
     /// Ends a transaction whose response was authenticated.
     pub fn take(&mut self, id: TransactionId, now: Instant) -> Option<Completed<Tag>> {
         let key = self.key_of(id)?;

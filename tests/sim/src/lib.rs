@@ -23,7 +23,9 @@
 
 pub mod alg;
 pub mod attacker;
+pub mod behaviour_server;
 pub mod corpus;
+pub mod diagnosis;
 pub mod host;
 pub mod lab;
 pub mod link;

@@ -341,7 +341,7 @@ impl How {
 }
 
 /// A packet goes through a NAT.
-fn translate(nat: &mut Nat, port: PortId, mut packet: Packet, net: &mut Net) {
+pub(crate) fn translate(nat: &mut Nat, port: PortId, mut packet: Packet, net: &mut Net) {
     let now = net.now;
     if port == nat.outside {
         let external = packet.destination;
