@@ -215,6 +215,7 @@ impl Probe {
             second_credentials: config.credentials.clone(),
             config,
         };
+        probe.report.local = probe.local(Role::Primary);
         probe.ask(Test::Binding, Role::Primary, probe.facts.server);
         probe.proceed(now);
         Ok(probe)
