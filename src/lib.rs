@@ -79,7 +79,8 @@
 //!   "the FINGERPRINT extension is being used"): widespread servers leave it out. A wrong one is dropped.
 //! - The RTO adapts upwards only: 500 ms stay the least (RFC 8489 s6.2.1 lets a fast path shorten it), so
 //!   that a transaction always outlives a short outage.
-//! - SOFTWARE is never sent: it would amplify and tell versions to strangers (RFC 8489 s14.14, s16).
+//! - SOFTWARE is not sent: it would amplify and tell versions to strangers (RFC 8489 s14.14, s16). A NAT probe's
+//!   ordinary requests carry one that says no more than that, to be long enough for a careful server's full answer.
 //! - A binding that refreshes goes on after server errors, with growing waits and without an end; one that asks
 //!   once stops after four more requests (RFC 8489 s6.3.4).
 //! - A signed response whose nonce promises PASSWORD-ALGORITHMS that it lacks is accepted, unless it is a

@@ -12,7 +12,7 @@ use crate::net::{self, Datagram, FiveTuple, SendError, Transport};
 use crate::time::Instant;
 use crate::transaction::{Request, RetransmissionConfig};
 use crate::wire::attribute::{
-    AttributeType, ChangeRequest, ErrorCode, MappedAddress, OtherAddress, Padding, ResponsePort,
+    AttributeType, ChangeRequest, ErrorCode, MappedAddress, OtherAddress, Padding, ResponsePort, Software,
     XorMappedAddress,
 };
 use crate::wire::{BuildError, Class, Integrity, Message, MessageBuilder, Method, TransactionId};
@@ -165,6 +165,11 @@ impl Probe {
         buffer: &mut [u8],
     ) -> Result<usize, BuildError> {
         let mut builder = MessageBuilder::new(buffer, Class::Request, Method::BINDING, id)?;
+        if question.test == Test::Binding {
+            // A server that never sends more than it was sent leaves OTHER-ADDRESS out of the answer to a bare
+            // header. This says nothing of version or maker.
+            builder.add(&Software(b"NAT behavior discovery"))?;
+        }
         if let Some(change) = question.test.change() {
             builder.add(&change)?;
         }
@@ -418,6 +423,6 @@ const MAX_RC: u32 = 16;
 /// PADDING that no datagram is too long with.
 const SHORT_PADDING: usize = 4;
 
-/// Longest request in bytes without the value of PADDING: header, CHANGE-REQUEST, RESPONSE-PORT, credentials,
-/// FINGERPRINT.
-const MAX_REQUEST: usize = 20 + 8 + 8 + 4 + Credentials::MAX_SIGNATURE + 8;
+/// Longest request in bytes without the value of PADDING: header, SOFTWARE, CHANGE-REQUEST, RESPONSE-PORT,
+/// credentials, FINGERPRINT.
+const MAX_REQUEST: usize = 20 + 28 + 8 + 8 + 4 + Credentials::MAX_SIGNATURE + 8;
