@@ -2,6 +2,7 @@
 # make test                        everything that CI runs; installs what it needs on Debian as root
 # make fuzz SECONDS=60             every fuzz target for so long, under AddressSanitizer
 # make sim SEEDS=1000000           so many whole networks, each from a seed of its own
+# make keepalives                  wake-ups an hour of 100000 clients in a virtual day (20 minutes)
 # make teeth                       breaks the core on purpose, and says which check notices
 # make install PREFIX=/x           library, headers, pkg-config and CMake files
 .POSIX:
@@ -10,10 +11,12 @@ DESTDIR =
 SERVER  =
 SECONDS = 60
 SEEDS   = 1000000
+CLIENTS = 100000
+HOURS   = 24
 CC      = cc
 TARGET  = $${CARGO_TARGET_DIR:-target}
 
-.PHONY: all demo test check fuzz sim teeth header install uninstall msrv clean
+.PHONY: all demo test check fuzz sim keepalives teeth header install uninstall msrv clean
 
 all:
 	cargo build --profile dist --locked -p libstun-c
@@ -40,6 +43,9 @@ fuzz:
 
 sim:
 	cargo run --quiet --locked --release -p libstun-sim -- --seeds $(SEEDS)
+
+keepalives:
+	cargo bench --bench keepalives -- --clients $(CLIENTS) --hours $(HOURS)
 
 teeth:
 	python3 tests/tools/teeth.py

@@ -79,7 +79,8 @@
 //!   "the FINGERPRINT extension is being used"): widespread servers leave it out. A wrong one is dropped.
 //! - The RTO adapts upwards only: 500 ms stay the least (RFC 8489 s6.2.1 lets a fast path shorten it), so
 //!   that a transaction always outlives a short outage.
-//! - SOFTWARE is never sent: it would amplify and tell versions to strangers (RFC 8489 s14.14, s16).
+//! - SOFTWARE is not sent: it would amplify and tell versions to strangers (RFC 8489 s14.14, s16). A NAT probe's
+//!   ordinary requests carry one that says no more than that, to be long enough for a careful server's full answer.
 //! - A binding that refreshes goes on after server errors, with growing waits and without an end; one that asks
 //!   once stops after four more requests (RFC 8489 s6.3.4).
 //! - A signed response whose nonce promises PASSWORD-ALGORITHMS that it lacks is accepted, unless it is a
@@ -87,8 +88,6 @@
 //! - An unsigned challenge never takes security away that has worked, and never ends at once a request over UDP:
 //!   see [`auth::LongTerm`] and [`stun::Binding::REJECTION_GRACE`] (RFC 8489 s9.2.5 obeys it).
 //! - On a stream an unsigned 400 ends the request at once (RFC 8489 s9.2.5 waits for nothing, until Ti).
-//! - Requests to one server are not yet limited to ten at a time (RFC 8489 s6.2): a host that starts many
-//!   bindings paces the starts.
 //! - A server drops known attributes with impossible values in silence instead of answering 400.
 //! - What runs over TLS is the service `turns` with port 5349 even for a `turn:` URI, and a single NAPTR record
 //!   that only points elsewhere ranks no transports: RFC 5928 s3 and its own examples differ, see

@@ -82,6 +82,17 @@ pub(crate) trait Usage: Machine {
     /// How many events are queued.
     fn queued_events(&self) -> usize;
 
+    /// When the host is to be back and why, `now` being the latest time it has told: at once while output is queued
+    /// (C2), else at the deadline.
+    fn wake(&self, now: Instant) -> Option<(Instant, WakeReason)> {
+        let deadline = self.deadline();
+        if self.queued_transmits() > 0 || self.queued_events() > 0 {
+            let at = deadline.map_or(now, |(at, _)| at.min(now));
+            return Some((at, WakeReason::Output));
+        }
+        deadline
+    }
+
     /// The ids under which it waits for messages, each once, and who was asked.
     fn outstanding(&self) -> impl Iterator<Item = (TransactionId, SocketAddr)>;
 

@@ -10,6 +10,7 @@ mod support;
 use std::time::Duration;
 
 use libstun::auth::{Credentials, Realm, ShortTerm};
+use libstun::nat::{Probe, ProbeConfig, ProbeSocket, Property};
 use libstun::stun::discovery::{Answer, Discovery, DiscoveryConfig, NaptrRecord, Service, SrvRecord};
 use libstun::stun::survey::SurveyTarget;
 use libstun::stun::{
@@ -57,6 +58,7 @@ impl Subject for Discovery {
         true
     }
 }
+impl Subject for Probe {}
 
 /// An agent, with the ids that its host would keep.
 struct Host {
@@ -79,7 +81,7 @@ impl Subject for Host {
         let remote = addr(["192.0.2.1:3478", "192.0.2.2:3478"][usize::from(choice / 16 % 2)]);
         let path = FiveTuple { remote, ..asked() };
         let refresh = Some(Duration::from_secs(5));
-        let started = match choice % 8 {
+        let started = match choice % 9 {
             0 => self.agent.start_binding(BindingConfig::new(path), now),
             1 => self.agent.start_binding(BindingConfig::once(path), now),
             2 => self.agent.start_binding(BindingConfig { refresh, ..BindingConfig::new(path) }, now),
@@ -91,8 +93,9 @@ impl Subject for Host {
             5 => self.agent.start_server(at("192.0.2.1:3478"), now),
             6 if choice < 128 => self.agent.start_server(ServerConfig::default(), now),
             6 => self.agent.start_survey(SurveyConfig::race(targets()), now),
+            8 => self.agent.start_nat_probe(ProbeConfig { server: remote, ..probe_config() }, now),
             _ => {
-                let index = usize::from(choice / 8) % self.ids.len().max(1);
+                let index = usize::from(choice / 9) % self.ids.len().max(1);
                 return self.ids.get(index).is_some_and(|id| {
                     let _ = self.agent.cancel(*id, now);
                     true
@@ -228,6 +231,14 @@ fn realm() -> Option<ServerCredentials> {
     Some(realm.into())
 }
 
+fn probe_config() -> ProbeConfig {
+    ProbeConfig::new(asked().local, asked().remote)
+}
+
+fn probe(config: ProbeConfig) -> Probe {
+    Probe::new(config, Entropy::from_seed([7; 32]), Instant::ZERO).unwrap()
+}
+
 fn credentials() -> Option<Credentials> {
     ShortTerm::new(USER, PASSWORD).ok().map(Into::into)
 }
@@ -329,6 +340,23 @@ fn a_discovery_keeps_the_contract() {
 }
 
 #[test]
+fn a_nat_probe_keeps_the_contract() {
+    contract::hold(None, || probe(probe_config()));
+}
+
+#[test]
+fn a_nat_probe_with_credentials_and_everything_to_find_keeps_the_contract() {
+    let mut config = probe_config();
+    config.second = Some(ProbeSocket::new(addr("10.0.0.1:5001")));
+    config.servers = [addr("192.0.2.7:3478"), addr("192.0.2.1:3479")].to_vec();
+    config.properties = config.properties.with(Property::Lifetime);
+    config.deadline = Some(Duration::from_secs(10_000));
+    contract::hold(None, || probe(config.clone()));
+    config.credentials = credentials();
+    contract::hold(Some(PASSWORD), || probe(config.clone()));
+}
+
+#[test]
 fn an_agent_keeps_the_contract() {
     contract::hold(None, Host::new);
 }
@@ -340,6 +368,8 @@ fn no_machine_hoards_what_nobody_takes() {
     contract::c7_queues_are_bounded(|| survey(SurveyConfig::all(targets())), INPUTS, 2 * 6 + 1);
     contract::c7_queues_are_bounded(|| discovery(Service::Turn), INPUTS, 2);
     contract::c7_queues_are_bounded(|| server(ServerConfig::default()), INPUTS, Server::MAX_QUEUED_REPLIES);
+    let probe_limit = Probe::MAX_EVENTS + Probe::MAX_REQUESTS;
+    contract::c7_queues_are_bounded(|| probe(probe_config()), INPUTS, probe_limit);
     let operations = 3 * (Binding::MAX_EVENTS + 1);
     contract::c7_queues_are_bounded(Host::new, INPUTS, operations + Server::MAX_QUEUED_REPLIES);
 }

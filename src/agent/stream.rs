@@ -204,7 +204,7 @@ impl Machine for Stream {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        (self.queued_events() > 0).then_some(self.now.get())
+        self.wake(self.now.get()).map(|(at, _)| at)
     }
 
     fn handle_timeout(&mut self, now: Instant) {
@@ -216,6 +216,6 @@ impl Machine for Stream {
     }
 
     fn wake_reason(&self) -> Option<WakeReason> {
-        (self.queued_events() > 0).then_some(WakeReason::Output)
+        self.wake(self.now.get()).map(|(_, reason)| reason)
     }
 }

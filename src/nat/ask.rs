@@ -6,13 +6,13 @@ use core::time::Duration;
 use super::config::{ProbeConfig, ProbeSocket, differ_in_port};
 use super::finding::Test;
 use super::probe::{Probe, Stage, Upshot};
-use crate::auth::ResponseCheck;
+use crate::auth::{Credentials, ResponseCheck, SignedBy};
 use crate::machine::{Disposition, DropReason};
 use crate::net::{self, Datagram, FiveTuple, SendError, Transport};
 use crate::time::Instant;
 use crate::transaction::{Request, RetransmissionConfig};
 use crate::wire::attribute::{
-    AttributeType, ChangeRequest, ErrorCode, MappedAddress, OtherAddress, Padding, ResponsePort,
+    AttributeType, ChangeRequest, ErrorCode, MappedAddress, OtherAddress, Padding, ResponsePort, Software,
     XorMappedAddress,
 };
 use crate::wire::{BuildError, Class, Integrity, Message, MessageBuilder, Method, TransactionId};
@@ -32,6 +32,10 @@ pub(super) struct Tag {
     pub(super) asked: SocketAddr,
     /// Sent once, as one of many: nobody is told if it is not answered.
     pub(super) is_attempt: bool,
+    /// The port to answer to.
+    pub(super) response_port: Option<u16>,
+    /// What it was signed with.
+    pub(super) signed: SignedBy,
     /// When it was first sent.
     pub(super) started: Instant,
 }
@@ -93,20 +97,36 @@ impl Probe {
         }
         if !self.start(&question, now) {
             // The buffer and the table have room for everything; were that wrong, it is as if the send had failed.
-            self.end_unanswered(question.tag(now), Some(SendError::MessageTooLarge));
+            self.end_unanswered(question.tag(SignedBy::Nobody, now), Some(SendError::MessageTooLarge));
         }
     }
 
     fn start(&mut self, question: &Question, now: Instant) -> bool {
+        let signed = self.credentials_mut(question.from).map_or(SignedBy::Nobody, |credentials| {
+            credentials.begin();
+            credentials.first()
+        });
+        self.send(question, signed, now)
+    }
+
+    /// The same request again, signed with what a challenge has taught, as part of the one that it answers.
+    fn start_retry(&mut self, tag: &Tag, now: Instant) {
+        if !self.send(&Question::of(tag), SignedBy::Candidate, now) {
+            self.end_unanswered(*tag, Some(SendError::MessageTooLarge));
+        }
+    }
+
+    fn send(&mut self, question: &Question, signed: SignedBy, now: Instant) -> bool {
         let id = TransactionId::new(self.entropy.bytes());
         let socket = self.socket(question.from);
         let mut buffer = core::mem::take(&mut self.scratch);
         buffer.resize(MAX_REQUEST.saturating_add(usize::from(self.config.padding)), 0);
         let path = FiveTuple::udp(socket.local, question.to);
         let config = self.schedule(question);
-        let is_started = self.write(question, id, &mut buffer).is_ok_and(|length| {
+        let is_started = self.write(question, id, signed, &mut buffer).is_ok_and(|length| {
             let bytes = buffer.get(..length).unwrap_or_default();
-            let request = Request { id, bytes, path, socket_id: socket.socket_id, tag: question.tag(now) };
+            let tag = question.tag(signed, now);
+            let request = Request { id, bytes, path, socket_id: socket.socket_id, tag };
             self.transactions.start(&request, &config, self.round_trips.rto(), now).is_ok()
         });
         self.scratch = buffer;
@@ -137,8 +157,19 @@ impl Probe {
         self.config.retransmission.rc.clamp(1, most)
     }
 
-    fn write(&self, question: &Question, id: TransactionId, buffer: &mut [u8]) -> Result<usize, BuildError> {
+    fn write(
+        &self,
+        question: &Question,
+        id: TransactionId,
+        signed: SignedBy,
+        buffer: &mut [u8],
+    ) -> Result<usize, BuildError> {
         let mut builder = MessageBuilder::new(buffer, Class::Request, Method::BINDING, id)?;
+        if question.test == Test::Binding {
+            // A server that never sends more than it was sent leaves OTHER-ADDRESS out of the answer to a bare
+            // header. This says nothing of version or maker.
+            builder.add(&Software(b"NAT behavior discovery"))?;
+        }
         if let Some(change) = question.test.change() {
             builder.add(&change)?;
         }
@@ -154,8 +185,8 @@ impl Probe {
             static ZEROS: [u8; ProbeConfig::MAX_PADDING as usize] = [0; ProbeConfig::MAX_PADDING as usize];
             builder.add(&Padding(ZEROS.get(..padding).unwrap_or_default()))?;
         }
-        if let Some(credentials) = &self.config.credentials {
-            credentials.sign_request(crate::auth::SignedBy::Working, &mut builder)?;
+        if let Some(credentials) = self.credentials(question.from) {
+            credentials.sign_request(signed, &mut builder)?;
         }
         if self.config.fingerprint {
             builder.add_fingerprint()?;
@@ -178,10 +209,17 @@ impl Probe {
         let Some((on, is_as_asked)) = self.place(&tag, datagram) else {
             return Disposition::Dropped(DropReason::WrongSource);
         };
-        if let Err(reason) = self.authenticate(&message) {
-            self.facts.is_altered |= reason != DropReason::WrongMethod;
-            return Disposition::Dropped(reason);
-        }
+        let check = match self.authenticate(&message, &tag) {
+            Ok(ResponseCheck::Discard) => Err(DropReason::Unauthenticated),
+            other => other,
+        };
+        let check = match check {
+            Ok(check) => check,
+            Err(reason) => {
+                self.facts.is_altered |= reason != DropReason::WrongMethod;
+                return Disposition::Dropped(reason);
+            }
+        };
         let Some(completed) = self.transactions.take(id, now) else { return Disposition::Unclaimed };
         if let Some(rtt) = completed.rtt {
             self.round_trips.note(rtt);
@@ -193,6 +231,10 @@ impl Probe {
         self.report.responses = self.report.responses.saturating_add(1);
         if on == Role::Primary && !datagram.path.local.ip().is_unspecified() {
             self.facts.local_ip = Some(datagram.path.local.ip());
+        }
+        if let ResponseCheck::Retry { .. } = check {
+            self.start_retry(&tag, now);
+            return Disposition::Done;
         }
         let from = datagram.path.remote;
         let reply = Reply { from, on, is_as_asked, said: verdict(&message, &tag.asked) };
@@ -266,18 +308,32 @@ impl Probe {
         }
     }
 
-    /// RFC 8489 s6.3 and s9.1.4. The one place that judges credentials.
-    fn authenticate(&mut self, response: &Message<'_>) -> Result<(), DropReason> {
+    /// RFC 8489 s6.3, s9.1.4 and s9.2.5. The one place that judges credentials. A challenge that cannot be met
+    /// counts as the error response that it is.
+    fn authenticate(&mut self, response: &Message<'_>, tag: &Tag) -> Result<ResponseCheck, DropReason> {
         if response.method() != Method::BINDING {
             return Err(DropReason::WrongMethod);
         }
         if response.check_fingerprint() == Integrity::Invalid {
             return Err(DropReason::BadFingerprint);
         }
-        let Some(credentials) = self.config.credentials.as_mut() else { return Ok(()) };
-        match credentials.check_response(response, crate::auth::SignedBy::Working) {
-            ResponseCheck::Accept => Ok(()),
-            _ => Err(DropReason::Unauthenticated),
+        let credentials = self.credentials_mut(tag.from);
+        Ok(credentials
+            .map_or(ResponseCheck::Accept, |credentials| credentials.check_response(response, tag.signed)))
+    }
+
+    /// Each socket has its own: a server's nonce counts for one address (RFC 8489 s9.2.4).
+    fn credentials(&self, role: Role) -> Option<&Credentials> {
+        match role {
+            Role::Primary => self.config.credentials.as_ref(),
+            Role::Second => self.second_credentials.as_ref(),
+        }
+    }
+
+    fn credentials_mut(&mut self, role: Role) -> Option<&mut Credentials> {
+        match role {
+            Role::Primary => self.config.credentials.as_mut(),
+            Role::Second => self.second_credentials.as_mut(),
         }
     }
 }
@@ -294,9 +350,14 @@ impl Reply {
 }
 
 impl Question {
-    fn tag(&self, now: Instant) -> Tag {
-        let Self { test, from, to, is_attempt, .. } = *self;
-        Tag { test, from, asked: to, is_attempt, started: now }
+    fn of(tag: &Tag) -> Self {
+        let Tag { test, from, asked, is_attempt, response_port, .. } = *tag;
+        Self { test, from, to: asked, is_attempt, response_port }
+    }
+
+    fn tag(&self, signed: SignedBy, now: Instant) -> Tag {
+        let Self { test, from, to, is_attempt, response_port } = *self;
+        Tag { test, from, asked: to, is_attempt, response_port, signed, started: now }
     }
 }
 
@@ -362,6 +423,6 @@ const MAX_RC: u32 = 16;
 /// PADDING that no datagram is too long with.
 const SHORT_PADDING: usize = 4;
 
-/// Longest request in bytes without PADDING: header, CHANGE-REQUEST, RESPONSE-PORT, the longest USERNAME, both
-/// signatures, FINGERPRINT.
-const MAX_REQUEST: usize = 20 + 8 + 8 + 4 + 4 + 508 + 24 + 36 + 8;
+/// Longest request in bytes without the value of PADDING: header, SOFTWARE, CHANGE-REQUEST, RESPONSE-PORT,
+/// credentials, FINGERPRINT.
+const MAX_REQUEST: usize = 20 + 28 + 8 + 8 + 4 + Credentials::MAX_SIGNATURE + 8;

@@ -12,10 +12,11 @@ use super::finding::{Evidence, Reason, Test};
 use super::lifetime::Search;
 use super::report::Report;
 use super::silence::Trial;
+use crate::auth::Credentials;
 use crate::entropy::Entropy;
 use crate::machine::{Counters, Disposition, Machine, Receipt, Usage, WakeReason};
 use crate::net::{self, Datagram, FiveTuple, Outcome, SendError, Transmit};
-use crate::time::{Instant, Now, earliest};
+use crate::time::{Instant, Now};
 use crate::transaction::{RttEstimator, Transactions};
 use crate::wire::TransactionId;
 
@@ -39,6 +40,8 @@ use crate::wire::TransactionId;
 #[derive(Debug)]
 pub struct Probe {
     pub(super) config: ProbeConfig,
+    /// The second socket's own.
+    pub(super) second_credentials: Option<Credentials>,
     pub(super) entropy: Entropy,
     pub(super) stage: Stage,
     /// What is to be asked next, as fast as the pacing lets it.
@@ -209,6 +212,7 @@ impl Probe {
             counters: Counters::default(),
             ends: now.deadline_after(config.duration()),
             now: Now::new(now),
+            second_credentials: config.credentials.clone(),
             config,
         };
         probe.report.local = probe.local(Role::Primary);
@@ -371,8 +375,7 @@ impl Machine for Probe {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let queued = self.queued_transmits() > 0 || self.queued_events() > 0;
-        earliest(queued.then_some(self.now.get()), self.deadline().map(|(at, _)| at))
+        self.wake(self.now.get()).map(|(at, _)| at)
     }
 
     fn handle_timeout(&mut self, now: Instant) {
@@ -406,9 +409,6 @@ impl Machine for Probe {
     }
 
     fn wake_reason(&self) -> Option<WakeReason> {
-        if self.queued_transmits() > 0 || self.queued_events() > 0 {
-            return Some(WakeReason::Output);
-        }
-        self.deadline().map(|(_, reason)| reason)
+        self.wake(self.now.get()).map(|(_, reason)| reason)
     }
 }

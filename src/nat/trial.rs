@@ -7,6 +7,7 @@ use super::ask::{Reply, Role, Tag};
 use super::finding::{Seen, Test};
 use super::probe::{Probe, Stage, Upshot};
 use super::silence::{Due, Verdict};
+use crate::auth::SignedBy;
 use crate::machine::Receipt;
 use crate::net::SendError;
 use crate::time::Instant;
@@ -163,7 +164,15 @@ impl Probe {
             };
             if let (Some(asked), false) = (*asked, is_answered) {
                 let started = self.last_start;
-                let tag = Tag { test: *test, from: Role::Primary, asked, is_attempt: true, started };
+                let tag = Tag {
+                    test: *test,
+                    from: Role::Primary,
+                    asked,
+                    is_attempt: true,
+                    response_port: None,
+                    signed: SignedBy::Nobody,
+                    started,
+                };
                 self.note_evidence(&tag, Seen::Silence { requests });
                 self.note_upshot(&tag, upshot);
             }

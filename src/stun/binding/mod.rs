@@ -23,7 +23,7 @@ use crate::auth::{AuthFailure, SignedBy};
 use crate::entropy::Entropy;
 use crate::machine::{Counters, Disposition, Machine, Receipt, Usage, WakeReason};
 use crate::net::{Datagram, FiveTuple, Outcome, SendError, Transmit};
-use crate::time::{Instant, Now, earliest};
+use crate::time::{Instant, Now};
 use crate::transaction::{RttEstimator, Transactions};
 use crate::wire::TransactionId;
 
@@ -320,8 +320,7 @@ impl Machine for Binding {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let queued = self.queued_transmits() > 0 || self.queued_events() > 0;
-        earliest(queued.then_some(self.now.get()), self.deadline().map(|(at, _)| at))
+        self.wake(self.now.get()).map(|(at, _)| at)
     }
 
     fn handle_timeout(&mut self, now: Instant) {
@@ -352,10 +351,7 @@ impl Machine for Binding {
     }
 
     fn wake_reason(&self) -> Option<WakeReason> {
-        if self.queued_transmits() > 0 || self.queued_events() > 0 {
-            return Some(WakeReason::Output);
-        }
-        self.deadline().map(|(_, reason)| reason)
+        self.wake(self.now.get()).map(|(_, reason)| reason)
     }
 }
 

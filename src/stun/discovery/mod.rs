@@ -479,8 +479,7 @@ impl Machine for Discovery {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let is_ready = !self.events.is_empty();
-        earliest(is_ready.then_some(self.now.get()), self.deadline().map(|(at, _)| at))
+        self.wake(self.now.get()).map(|(at, _)| at)
     }
 
     fn handle_timeout(&mut self, now: Instant) {
@@ -495,9 +494,6 @@ impl Machine for Discovery {
     }
 
     fn wake_reason(&self) -> Option<WakeReason> {
-        if !self.events.is_empty() {
-            return Some(WakeReason::Output);
-        }
-        self.deadline().map(|(_, reason)| reason)
+        self.wake(self.now.get()).map(|(_, reason)| reason)
     }
 }

@@ -292,7 +292,7 @@ impl Machine for Server {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        self.wake_reason().map(|_| self.now.get())
+        self.wake(self.now.get()).map(|(at, _)| at)
     }
 
     fn handle_timeout(&mut self, now: Instant) {
@@ -305,7 +305,7 @@ impl Machine for Server {
     }
 
     fn wake_reason(&self) -> Option<WakeReason> {
-        (self.queued_transmits() > 0 || self.queued_events() > 0).then_some(WakeReason::Output)
+        self.wake(self.now.get()).map(|(_, reason)| reason)
     }
 }
 

@@ -26,7 +26,7 @@ use crate::entropy::Entropy;
 use crate::machine::{Counters, Disposition, Machine, Receipt, Usage, WakeReason};
 use crate::net::{Datagram, FiveTuple, Outcome, SendError, Transmit};
 use crate::ready::ReadyQueue;
-use crate::time::{Instant, Now, TimerTable, earliest};
+use crate::time::{Instant, Now, TimerTable};
 use crate::wire::TransactionId;
 
 /// Asks several servers for the mapped address, until enough have answered, none is left, or time is up.
@@ -446,8 +446,7 @@ impl Machine for ServerSurvey {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let is_ready = !self.with_transmits.is_empty() || !self.events.is_empty();
-        earliest(is_ready.then_some(self.now.get()), self.timers.earliest().map(|(at, _)| at))
+        self.wake(self.now.get()).map(|(at, _)| at)
     }
 
     fn handle_timeout(&mut self, now: Instant) {
@@ -488,10 +487,7 @@ impl Machine for ServerSurvey {
     }
 
     fn wake_reason(&self) -> Option<WakeReason> {
-        if !self.with_transmits.is_empty() || !self.events.is_empty() {
-            return Some(WakeReason::Output);
-        }
-        self.deadline().map(|(_, reason)| reason)
+        self.wake(self.now.get()).map(|(_, reason)| reason)
     }
 }
 
