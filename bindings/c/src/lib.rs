@@ -23,6 +23,8 @@ pub mod server;
 
 pub mod survey;
 
+pub mod uri;
+
 pub mod discovery;
 
 pub mod nat;

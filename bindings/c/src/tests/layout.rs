@@ -6,15 +6,14 @@ use crate::binding::stun_binding_config;
 use crate::codec::build::stun_wire_builder;
 use crate::codec::parse::{stun_wire_attribute, stun_wire_message};
 use crate::config::stun_config;
-use crate::discovery::{
-    stun_discovered, stun_discovery_config, stun_naptr_record, stun_srv_record, stun_uri,
-};
+use crate::discovery::{stun_discovered, stun_discovery_config, stun_naptr_record, stun_srv_record};
 use crate::event::stun_event;
 use crate::nat::stun_nat_config;
 use crate::nat_report::{stun_nat_finding, stun_nat_report};
 use crate::server::{stun_server_config, stun_user};
 use crate::survey::{stun_survey_config, stun_target};
 use crate::types::{stun_addr, stun_packet};
+use crate::uri::stun_uri;
 
 macro_rules! at {
     ($ty:ty: $($field:ident $offset:expr),+) => { $(assert!(offset_of!($ty, $field) == $offset);)+ };

@@ -6,6 +6,7 @@ use stun_c_abi::nat_report::stun_nat_report;
 use stun_c_abi::power;
 use stun_c_abi::server::stun_user;
 use stun_c_abi::survey::{stun_survey_config, stun_survey_start, stun_target};
+use stun_c_abi::uri::{stun_uri, stun_uri_parse};
 
 use super::*;
 
