@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use libstun::agent::OperationId;
 use libstun::auth::{AuthFailure, LongTerm};
+use libstun::nat::{Confidence, Dependence, Probe, ProbeConfig, ProbeEvent, ProbeSocket};
 use libstun::stun::binding::FailureReason;
 use libstun::stun::{BindingConfig, BindingEvent};
 use libstun::wire::attribute::{ErrorCode, Nonce, RequestedTransport};
@@ -195,6 +196,57 @@ fn coturn_redirects_and_the_binding_follows_with_its_credentials() {
     let event = host.event();
     assert!(is_mapped(&event, path.local), "{event:?}");
     assert_eq!(host.challenges, [300, 401]);
+}
+
+/// On loopback there is no NAT, and nothing that could filter: what counts is that coturn's answers from elsewhere are
+/// taken from where it says it has another address, and from nowhere else.
+#[test]
+fn coturn_shows_the_probe_that_there_is_no_nat_and_no_filter() {
+    let server = server("COTURN_OPEN");
+    let sockets = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+    let locals = [0, 1].map(|number: usize| sockets[number].local_addr().unwrap());
+    let socket = |number: usize| ProbeSocket { socket_id: number as u32, ..ProbeSocket::new(locals[number]) };
+    let config = ProbeConfig {
+        primary: socket(0),
+        second: Some(socket(1)),
+        pacing: Duration::from_millis(100),
+        ..ProbeConfig::new(locals[0], server)
+    };
+    let clock = Clock::new();
+    let mut probe = Probe::new(config, Entropy::from_os().unwrap(), clock.now()).unwrap();
+    let report = loop {
+        while let Some(transmit) = probe.poll_transmit() {
+            let socket = &sockets[transmit.socket_id as usize];
+            socket.send_to(transmit.payload, transmit.path.remote).unwrap();
+        }
+        match probe.poll_event() {
+            Some(ProbeEvent::Finished(report)) => break report,
+            Some(_) => continue,
+            None => {}
+        }
+        for (number, socket) in sockets.iter().enumerate() {
+            socket.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
+            let mut buffer = [0; 4096];
+            while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+                let path = FiveTuple::udp(locals[number], from);
+                let socket_id = number as u32;
+                let datagram = Datagram { socket_id, ..Datagram::new(path, &buffer[..length]) };
+                let _ = probe.handle_input(&datagram, clock.now());
+            }
+        }
+        probe.handle_timeout(clock.now());
+    };
+    print!("{report}");
+    assert_eq!(report.translation.known_value().map(|value| value.to_string()).as_deref(), Some("absent"));
+    for finding in [&report.mapping, &report.filtering] {
+        assert_eq!(finding.known_value(), Some(Dependence::EndpointIndependent), "{report}");
+        assert_eq!(finding.confidence, Confidence::High, "{report}");
+    }
+    let other = report.other_address.expect("coturn has another address");
+    assert_eq!(other.ip().to_string(), "127.0.0.2");
+    let from_elsewhere =
+        report.filtering.evidence.iter().any(|evidence| evidence.to_string().contains(&other.to_string()));
+    assert!(from_elsewhere, "{report}");
 }
 
 #[test]
