@@ -157,8 +157,8 @@ pub unsafe extern "C" fn stun_reconnected(
     }
 }
 
-/// Changes how often a binding asks again. 0 is 25 s; STUN_NEVER no more, and then it ends with its next answer.
-/// stun_set_power() with an interval goes before it when it is called next.
+/// Changes how often a binding asks again, at once. 0 is 25 s, less than 1 s counts as that. With STUN_NEVER it stays,
+/// and asks no more until this is called again. stun_set_power() with an interval goes before it when it is called next.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stun_set_refresh(
     agent: *mut stun_agent,
