@@ -423,5 +423,13 @@ const ERRORS: [SendError; 7] = [
 const REFRESHES: [Option<Nanos>; 6] =
     [None, Some(SECOND), Some(10 * SECOND), Some(25 * SECOND), Some(25 * SECOND), Some(60 * SECOND)];
 
-const PASSWORDS: [Password; 5] =
-    [Password::None, Password::Right, Password::None, Password::Right, Password::Wrong];
+const PASSWORDS: [Password; 8] = [
+    Password::None,
+    Password::Right,
+    Password::None,
+    Password::Right,
+    Password::Wrong,
+    Password::User,
+    Password::User,
+    Password::WrongUser,
+];
