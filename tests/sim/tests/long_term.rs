@@ -11,6 +11,7 @@ use libstun_sim::host::Password;
 use libstun_sim::lab::{Lab, server_ipv4};
 use libstun_sim::packet::BindingIndex;
 use libstun_sim::random::Random;
+use libstun_sim::scenario;
 use libstun_sim::time::{Nanos, SECOND};
 use libstun_sim::world::How;
 
@@ -66,4 +67,14 @@ fn whoever_is_on_the_path_can_neither_end_nor_deceive_a_binding_that_has_worked(
         assert_eq!(lab.world.model.mapped(binding).map(|address| address.ip()), Some(Lab::PUBLIC));
     }
     assert!(failed > 0, "an attacker who harms nobody tests nothing");
+}
+
+/// A retry that was given up after one challenge too many is not answered by a replay of its true answer.
+#[test]
+fn scenarios_that_once_broke_a_rule_break_none() {
+    for seed in [243_704, 659_976] {
+        if let Err(failure) = scenario::run(seed) {
+            panic!("{failure}");
+        }
+    }
 }

@@ -76,6 +76,8 @@ struct Sent {
     last: Nanos,
     /// The highest RTO that it can have begun with.
     highest: Nanos,
+    /// From then on it may have been given up, because of what nobody signed.
+    doubtful: Option<Nanos>,
 }
 
 /// What has arrived since the machine was last drained.
@@ -177,14 +179,15 @@ impl Challenged {
         let Phase::Asking(round) = &mut self.phase else { return };
         let FiveTuple { local, remote, .. } = self.spec.path;
         let is_at_home = local.ip().is_unspecified() || local.ip() == packet.destination.ip();
-        let answered = round.outstanding.iter().find(|sent| sent.serial == serial);
-        let Some(is_first) = answered.map(|sent| sent.is_first).filter(|_| binding == index) else { return };
+        let answered = round.outstanding.iter_mut().find(|sent| sent.serial == serial);
+        let Some(answered) = answered.filter(|_| binding == index) else { return };
         if packet.source != remote || !is_at_home {
             return;
         }
-        let is_plain = is_first && !self.has_worked;
+        let is_plain = answered.is_first && !self.has_worked;
+        let is_doubtful = answered.doubtful.is_some_and(|since| told >= since);
         self.arrived = match verdict {
-            Verdict::Success(address) if is_signed && packet.is_intact => {
+            Verdict::Success(address) if is_signed && packet.is_intact && !is_doubtful => {
                 Arrived::Success { address, is_signed, serial }
             }
             Verdict::Success(address) if is_signed => Arrived::Maybe { address, serial },
@@ -198,7 +201,11 @@ impl Challenged {
         let is_sound = matches!(self.arrived, Arrived::Success { .. } | Arrived::Challenge { .. });
         round.is_disturbed |= !is_sound;
         round.is_touched |= !matches!(self.arrived, Arrived::Success { .. });
-        round.grace = round.grace.max(told + Binding::REJECTION_GRACE.as_nanos() as Nanos);
+        let grace = told + Binding::REJECTION_GRACE.as_nanos() as Nanos;
+        if !matches!(self.arrived, Arrived::Success { .. } | Arrived::Maybe { .. }) {
+            answered.doubtful.get_or_insert(grace);
+        }
+        round.grace = round.grace.max(grace);
     }
 
     /// A datagram of it. Says which request that is, or which rule it breaks.
@@ -229,6 +236,7 @@ impl Challenged {
             first: told,
             last: told,
             highest,
+            doubtful: None,
         };
         match &mut self.phase {
             Phase::Ended => return Err("a packet after the end".to_owned()),
