@@ -375,6 +375,14 @@ pub enum Password {
     WrongUser,
 }
 
+impl Password {
+    /// Whether servers have to ask for it.
+    #[must_use]
+    pub const fn is_long_term(self) -> bool {
+        matches!(self, Self::User | Self::WrongUser)
+    }
+}
+
 /// A span of virtual time for the library.
 #[must_use]
 pub const fn duration(nanos: Nanos) -> Duration {

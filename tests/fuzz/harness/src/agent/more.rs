@@ -6,10 +6,7 @@ use std::net::IpAddr;
 use libstun::agent::PowerProfile;
 use libstun::stun::SurveyConfig;
 use libstun::stun::survey::SurveyTarget;
-use libstun::wire::attribute::{
-    AlternateServer, AttributeType, ErrorCode, Nonce, PasswordAlgorithm, PasswordAlgorithms, Realm,
-    XorMappedAddress,
-};
+use libstun::wire::attribute::{AlternateServer, AttributeType, ErrorCode, Nonce, Realm, XorMappedAddress};
 use libstun::wire::{BuildError, Class, Key, MessageBuilder, Method, TransactionId};
 
 use super::plan::endpoint;
@@ -113,7 +110,8 @@ impl World {
     pub(super) fn more(&mut self, more: &More, now: Instant, clamped: Instant) {
         match more {
             More::Answer { which, answer } => {
-                let Some((path, bytes)) = self.answer(*which, *answer) else { return };
+                let nobody = (FiveTuple::udp(endpoint(1), endpoint(*which)), Vec::new());
+                let (path, bytes) = self.answer(*which, *answer).unwrap_or(nobody);
                 self.feed(path, &bytes, now, clamped);
             }
             More::NetworkChanged(which) => {
@@ -209,10 +207,7 @@ impl World {
         self.with(id, |operation| {
             let Kind::Stream { path, pending } = &mut operation.kind else { return };
             pending.extend_from_slice(bytes);
-            while let Frame::Known(length) = frame(pending) {
-                if length > pending.len() {
-                    break;
-                }
+            while let Frame::Whole(length) = frame(pending) {
                 frames.push((*path, pending.drain(..length).collect::<Vec<u8>>()));
             }
         });
