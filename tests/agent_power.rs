@@ -373,3 +373,22 @@ fn what_is_known_of_a_server_outlasts_redirections_to_it() {
     assert_eq!(first_wait(false), Some(at(1600)), "400 + 4 x 200 ms (RFC 6298 s2.2)");
     assert_eq!(first_wait(true), Some(at(1600)));
 }
+
+#[test]
+fn the_signed_retry_of_a_challenge_does_not_wait_behind_those_that_have_not_asked_yet() {
+    let mut agent = agent();
+    let config = BindingConfig { credentials: Some(support::long_term()), ..BindingConfig::once(asked()) };
+    let ids: Vec<OperationId> =
+        (0..30).map(|_| agent.start_binding(config.clone(), Instant::ZERO).unwrap()).collect();
+    let first = transmits(&mut agent);
+    assert_eq!(first.len(), 10);
+    for (path, bytes) in &first {
+        let challenge = support::challenge(id_of(bytes), 401, b"example.test", b"nonce");
+        assert!(offer(&mut agent, *path, &challenge, at(10)));
+    }
+    let retries = transmits(&mut agent);
+    assert_eq!(retries.len(), 10, "each takes the place of the request that it retries, and no more");
+    assert!(retries.iter().all(|(_, bytes)| bytes.len() > 100), "all of them are signed");
+    agent.cancel(ids[0], at(20)).unwrap();
+    assert_eq!(transmits(&mut agent).iter().map(|(_, bytes)| bytes.len()).collect::<Vec<_>>(), [28]);
+}

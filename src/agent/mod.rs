@@ -244,14 +244,14 @@ impl Agent {
     fn note(&mut self, slot: u32) {
         let now = self.now.get();
         let Some(operation) = self.operations.get_mut(slot as usize) else { return };
-        operation.route(&mut self.routes, &mut self.pacer, now);
+        let freed = operation.route(&mut self.routes, &mut self.pacer, now);
         // A machine asks a bounded number of servers; were it never satisfied, it must not hang the host.
         for _ in 0..MAX_GRANTS {
             let Some(server) = operation.wish() else {
                 self.pacer.forget(slot, now);
                 break;
             };
-            if !self.pacer.admit(slot, server, now) {
+            if !self.pacer.takes_over(freed, &server) && !self.pacer.admit(slot, server, now) {
                 break;
             }
             operation.grant(now);

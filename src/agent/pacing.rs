@@ -16,7 +16,7 @@ use crate::time::{Instant, TimerTable};
 ///
 /// RFC 8489 s6.2 lets a client have ten at a server. Up to ten go at once; whatever has to wait for them
 /// goes no faster than one in Ta (RFC 8445 s14.2), so that a server which answers late is not met by a
-/// burst. Everything costs O(1), the next release O(log n) in the number of servers that are waited for.
+/// burst. The retry of a challenge takes the place of the request that it retries, and waits for nobody. Everything costs O(1), the next release O(log n) in the number of servers that are waited for.
 ///
 /// ```text
 ///   wish --admit--> [ fewer than ten, nobody waits ] --> granted
@@ -85,6 +85,15 @@ impl Pacer {
             server.outstanding = server.outstanding.saturating_sub(1);
         }
         self.settle(key, now);
+    }
+
+    /// Whether a request only takes the place of one that has just ended there, such as the signed retry of a
+    /// challenge: at the end of the queue its nonce might be stale before its turn comes.
+    pub(super) fn takes_over(&self, freed: Option<u32>, address: &SocketAddr) -> bool {
+        let server = freed.and_then(|key| self.servers.get(key as usize));
+        server.is_some_and(|server| {
+            server.address == normal(address) && server.outstanding < Self::MAX_OUTSTANDING
+        })
     }
 
     /// Whether an operation may send a request to a server now; if not, it waits in the server's queue, once.
