@@ -212,6 +212,12 @@ pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
     }
 }
 
+/// Whether a local address is one of the host's, in whatever notation. An unspecified one is none.
+pub(crate) fn is_among(local: &SocketAddr, addresses: &[IpAddr]) -> bool {
+    let bound = canonical(*local).ip();
+    !bound.is_unspecified() && addresses.iter().any(|ip| canonical(SocketAddr::new(*ip, 0)).ip() == bound)
+}
+
 fn same_or_wildcard(asked: &SocketAddr, arrived: &SocketAddr) -> bool {
     let ports = asked.port() == arrived.port() || asked.port() == 0 || arrived.port() == 0;
     let any = asked.ip().is_unspecified() || arrived.ip().is_unspecified();

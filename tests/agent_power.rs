@@ -275,3 +275,120 @@ fn the_host_is_asked_before_a_binding_follows_a_redirection() {
         assert_eq!(events(&mut agent).len(), usize::from(!accept));
     }
 }
+
+#[test]
+fn a_binding_that_starts_later_keeps_to_the_profile_in_force() {
+    let mut agent = agent();
+    agent.set_power(PowerProfile { refresh: Some(120 * SECOND), ..PowerProfile::ACTIVE }, Instant::ZERO);
+    started(&mut agent, 1);
+    assert_eq!(agent.poll_timeout(), Some(at(120_000)));
+    agent.set_power(PowerProfile::ACTIVE, at(1000));
+    assert_eq!(agent.poll_timeout(), Some(at(25_000)), "its own interval is not forgotten");
+    agent.set_power(PowerProfile { refresh: Some(120 * SECOND), ..PowerProfile::ACTIVE }, at(2000));
+    agent.start_binding(BindingConfig::once(udp("10.0.0.1:5000", "192.0.2.9:3478")), at(2000)).unwrap();
+    answer(&mut agent, at(2000));
+    assert!(matches!(events(&mut agent)[..], [(_, BindingEvent::Mapped { .. })]));
+    assert_eq!(agent.operation_count(), 1, "what asks once still asks once");
+}
+
+#[test]
+fn a_survey_and_a_probe_end_when_their_network_has_gone() {
+    use libstun::nat::{ProbeConfig, ProbeEvent, Reason};
+    use libstun::stun::survey::{SurveyConfig, SurveyEvent, SurveyTarget};
+    let target = |local: &str, server: &str| SurveyTarget::new(udp(local, server));
+    let all = [
+        target("10.0.0.1:5000", "192.0.2.1:3478"),
+        target("10.9.9.9:5000", "192.0.2.1:3478"),
+        target("0.0.0.0:5000", "192.0.2.2:3478"),
+        target("10.9.9.9:5000", "192.0.2.2:3478"),
+    ];
+    let probe = |local: &str| ProbeConfig::new(addr(local), addr("192.0.2.7:3478"));
+    for race in [false, true] {
+        let mut agent = agent();
+        let config = if race { SurveyConfig::race(all.to_vec()) } else { SurveyConfig::all(all.to_vec()) };
+        let survey = agent.start_survey(config, Instant::ZERO).unwrap();
+        let [stays, ends] = ["10.0.0.1:6000", "10.9.9.9:6000"]
+            .map(|local| agent.start_nat_probe(probe(local), Instant::ZERO).unwrap());
+        transmits(&mut agent);
+        agent.network_changed(&["10.0.0.1".parse().unwrap()], at(100));
+        let told: Vec<AgentEvent> = std::iter::from_fn(|| agent.poll_event()).collect();
+        let failed: Vec<usize> = told
+            .iter()
+            .filter_map(|told| match told.event {
+                Event::Survey(SurveyEvent::Failed {
+                    target, reason: FailureReason::NetworkChanged, ..
+                }) => Some(target),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(failed, [1, 2, 3]);
+        let of_probe = told.iter().find(|told| told.id == ends && told.is_last).unwrap();
+        let Event::NatProbe(ProbeEvent::Finished(report)) = &of_probe.event else { panic!("{of_probe:?}") };
+        assert_eq!(report.mapping.reason(), Some(Reason::NetworkChanged));
+        assert!(agent.contains(stays) && agent.contains(survey));
+        assert!(told.iter().all(|told| told.id == ends || told.id == survey));
+        assert_eq!(transmits(&mut agent).len(), 0, "nobody is asked from an address that is gone");
+        agent.network_changed(&[], at(200));
+        let told: Vec<AgentEvent> = std::iter::from_fn(|| agent.poll_event()).collect();
+        assert!(
+            matches!(
+                told.iter().find(|told| told.id == survey && told.is_last).unwrap().event,
+                Event::Survey(SurveyEvent::Finished { answered: 0, failed: 4, unanswered: 0, .. })
+            ),
+            "{told:?}"
+        );
+        assert_eq!((agent.operation_count(), agent.poll_timeout()), (0, None));
+    }
+}
+
+#[test]
+fn what_is_known_of_a_server_outlasts_redirections_to_it() {
+    let far = udp("10.0.0.1:5000", "192.0.2.77:3479");
+    let first_wait = |redirects: bool| {
+        let mut agent = agent();
+        agent.start_binding(BindingConfig::once(far), Instant::ZERO).unwrap();
+        let request = transmits(&mut agent).remove(0).1;
+        offer(&mut agent, far, &success(id_of(&request), MAPPED, None), at(400));
+        if redirects {
+            let id = agent.start_binding(BindingConfig::once(asked()), at(400)).unwrap();
+            let request = transmits(&mut agent).remove(0).1;
+            let response = support::message(
+                libstun::wire::Class::ErrorResponse,
+                libstun::wire::Method::BINDING,
+                id_of(&request),
+                |message| {
+                    use libstun::wire::attribute::{AlternateServer, ErrorCode};
+                    message.add(&ErrorCode { code: 300, reason: b"" }).unwrap();
+                    message.add(&AlternateServer(far.remote)).unwrap();
+                },
+            );
+            offer(&mut agent, asked(), &response, at(400));
+            agent.cancel(id, at(400)).unwrap();
+        }
+        events(&mut agent);
+        agent.start_binding(BindingConfig::once(far), at(400)).unwrap();
+        transmits(&mut agent);
+        agent.poll_timeout()
+    };
+    assert_eq!(first_wait(false), Some(at(1600)), "400 + 4 x 200 ms (RFC 6298 s2.2)");
+    assert_eq!(first_wait(true), Some(at(1600)));
+}
+
+#[test]
+fn the_signed_retry_of_a_challenge_does_not_wait_behind_those_that_have_not_asked_yet() {
+    let mut agent = agent();
+    let config = BindingConfig { credentials: Some(support::long_term()), ..BindingConfig::once(asked()) };
+    let ids: Vec<OperationId> =
+        (0..30).map(|_| agent.start_binding(config.clone(), Instant::ZERO).unwrap()).collect();
+    let first = transmits(&mut agent);
+    assert_eq!(first.len(), 10);
+    for (path, bytes) in &first {
+        let challenge = support::challenge(id_of(bytes), 401, b"example.test", b"nonce");
+        assert!(offer(&mut agent, *path, &challenge, at(10)));
+    }
+    let retries = transmits(&mut agent);
+    assert_eq!(retries.len(), 10, "each takes the place of the request that it retries, and no more");
+    assert!(retries.iter().all(|(_, bytes)| bytes.len() > 100), "all of them are signed");
+    agent.cancel(ids[0], at(20)).unwrap();
+    assert_eq!(transmits(&mut agent).iter().map(|(_, bytes)| bytes.len()).collect::<Vec<_>>(), [28]);
+}

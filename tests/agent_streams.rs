@@ -156,3 +156,42 @@ fn frames_that_nobody_expects_are_counted_and_the_stream_goes_on() {
     assert_eq!(agent.counters().dropped(DropReason::UnknownTransaction), 1);
     assert!(agent.contains(stream));
 }
+
+#[test]
+fn a_binding_hears_of_its_lost_connection_while_its_request_waits_for_its_turn() {
+    let mut agent = Agent::new(Entropy::from_seed([7; 32]), Instant::ZERO);
+    let stream = agent.open_stream(path(), 3, Instant::ZERO).unwrap();
+    for _ in 0..10 {
+        let elsewhere = FiveTuple::udp(addr(CLIENT), addr(SERVER));
+        agent.start_binding(BindingConfig::once(elsewhere), Instant::ZERO).unwrap();
+    }
+    let kept = agent.start_binding(BindingConfig::new(path()), Instant::ZERO).unwrap();
+    let once = agent.start_binding(BindingConfig::once(path()), Instant::ZERO).unwrap();
+    assert_eq!(sent(&mut agent).len(), 10 * 28);
+    agent.close_stream(stream, at(5)).unwrap();
+    let told = events(&mut agent);
+    let reason = FailureReason::SendFailed { error: SendError::SocketClosed };
+    let of = |id| &told.iter().find(|told| told.id == id).unwrap().event;
+    assert!(matches!(*of(kept), Event::Binding(BindingEvent::Retrying { reason: why, .. }) if why == reason));
+    assert_eq!(*of(once), Event::Binding(BindingEvent::Failed { reason }));
+    assert_eq!(told.len(), 2);
+}
+
+#[test]
+fn a_connection_that_is_lost_while_nothing_is_asked_is_asked_for_before_the_next_request() {
+    let (mut agent, stream, binding) = client(BindingConfig::new(path()));
+    let request = sent(&mut agent);
+    let id = support::id_of(&request);
+    agent.handle_stream(stream, &support::error(id, 500, None), at(5)).unwrap();
+    assert!(matches!(
+        events(&mut agent)[..],
+        [AgentEvent { event: Event::Binding(BindingEvent::Retrying { .. }), .. }]
+    ));
+    agent.close_stream(stream, at(6)).unwrap();
+    assert_eq!(events(&mut agent), []);
+    let due = agent.poll_timeout().unwrap();
+    agent.handle_timeout(due);
+    let reconnect = Event::Binding(BindingEvent::Reconnect { path: path() });
+    assert_eq!(events(&mut agent), [AgentEvent { id: binding, event: reconnect, is_last: false }]);
+    assert_eq!((sent(&mut agent).len(), agent.poll_timeout()), (0, None));
+}

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use super::operation::Housed;
 use super::{Agent, OperationId};
+use crate::machine::Usage as _;
 use crate::nat::{self, Probe, ProbeConfig};
 use crate::stun::binding::ConfigError;
 use crate::stun::discovery::DiscoveryError;
@@ -73,8 +74,9 @@ impl Agent {
         let now = self.begin(now);
         self.check_room()?;
         let known = self.round_trips.get(config.path.remote.ip(), now);
-        let binding =
+        let mut binding =
             Binding::start_gated(config, self.entropy.fork(), known, now).map_err(StartError::Config)?;
+        binding.override_refresh(self.power.refresh, now);
         Ok(self.house(Housed::Binding(Box::new(binding))))
     }
 
@@ -123,7 +125,8 @@ impl Agent {
     }
 
     /// Changes Ta, the time between requests to one server that had to wait because ten were outstanding there
-    /// (RFC 8489 s6.2, RFC 8445 s14.2). 50 ms.
+    /// (RFC 8489 s6.2, RFC 8445 s14.2). 50 ms. A silent server holds each of its ten places until a request is
+    /// given up, after 39.5 s: its other bindings wait that long, and so do their keepalives.
     pub fn set_pacing(&mut self, interval: Duration) {
         self.pacer.set_interval(interval);
     }

@@ -21,7 +21,7 @@ pub use operation::OperationId;
 use operation::{Housed, Operation};
 use pacing::Pacer;
 pub use power::PowerProfile;
-use routes::Routes;
+use routes::{AddressHasher, Routes};
 pub use stream::StreamEvent;
 
 use crate::auth::Realm;
@@ -86,13 +86,14 @@ impl Agent {
     /// An agent without operations.
     #[must_use]
     pub fn new(entropy: Entropy, now: Instant) -> Self {
+        let hasher = AddressHasher::new(entropy.aside(u64::MAX));
         Self {
             entropy,
             operations: Slab::new(),
-            routes: Routes::default(),
+            routes: Routes::new(hasher.clone()),
             timers: TimerTable::default(),
             refreshes: TimerTable::default(),
-            pacer: Pacer::new(),
+            pacer: Pacer::new(hasher),
             power: PowerProfile::ACTIVE,
             with_transmits: ReadyQueue::default(),
             with_events: ReadyQueue::default(),
@@ -243,14 +244,14 @@ impl Agent {
     fn note(&mut self, slot: u32) {
         let now = self.now.get();
         let Some(operation) = self.operations.get_mut(slot as usize) else { return };
-        operation.route(&mut self.routes, &mut self.pacer, now);
+        let freed = operation.route(&mut self.routes, &mut self.pacer, now);
         // A machine asks a bounded number of servers; were it never satisfied, it must not hang the host.
         for _ in 0..MAX_GRANTS {
             let Some(server) = operation.wish() else {
                 self.pacer.forget(slot, now);
                 break;
             };
-            if !self.pacer.admit(slot, server, now) {
+            if !self.pacer.takes_over(freed, &server) && !self.pacer.admit(slot, server, now) {
                 break;
             }
             operation.grant(now);
@@ -310,9 +311,11 @@ impl Agent {
 
     fn deliver(&mut self, slot: u32, datagram: &Datagram<'_>, now: Instant) -> Disposition {
         let Some(operation) = self.operations.get_mut(slot as usize) else { return Disposition::Unclaimed };
+        let asked = operation.machine.as_binding().map(|binding| binding.path().remote);
         let disposition = operation.receive(datagram, now);
         if let Some(binding) = operation.machine.as_binding() {
-            if disposition == Disposition::Done {
+            // Of a server that it has just been redirected to it knows nothing, and others may.
+            if disposition == Disposition::Done && asked == Some(binding.path().remote) {
                 self.round_trips.put(binding.path().remote.ip(), binding.round_trips(), now);
             }
         }

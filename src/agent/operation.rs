@@ -154,8 +154,10 @@ macro_rules! usages {
                 }
             }
 
-            /// Tells the routes and the pacer what it waits for now. A handful of ids at a time.
-            pub(super) fn route(&mut self, routes: &mut Routes, pacer: &mut Pacer, now: Instant) {
+            /// Tells the routes and the pacer what it waits for now. A handful of ids at a time. Gives the pacer's key
+            /// of a server at which a request of it has just ended.
+            pub(super) fn route(&mut self, routes: &mut Routes, pacer: &mut Pacer, now: Instant) -> Option<u32> {
+                let mut freed = None;
                 match &self.machine {
                     $(Housed::$name(machine) => {
                         let ids = || machine.outstanding();
@@ -165,6 +167,7 @@ macro_rules! usages {
                             if !stays {
                                 routes.remove_response(*known, slot);
                                 pacer.end(*server, now);
+                                freed = Some(*server);
                             }
                             stays
                         });
@@ -176,6 +179,7 @@ macro_rules! usages {
                         }
                     })*
                 }
+                freed
             }
 
             pub(super) fn wish(&self) -> Option<SocketAddr> {

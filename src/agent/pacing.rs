@@ -7,7 +7,7 @@ use core::time::Duration;
 use hashbrown::HashTable;
 use slab::Slab;
 
-use super::routes::{hash, normal};
+use super::routes::{AddressHasher, normal};
 use crate::ready::{Links, List};
 use crate::time::{Instant, TimerTable};
 
@@ -16,7 +16,7 @@ use crate::time::{Instant, TimerTable};
 ///
 /// RFC 8489 s6.2 lets a client have ten at a server. Up to ten go at once; whatever has to wait for them
 /// goes no faster than one in Ta (RFC 8445 s14.2), so that a server which answers late is not met by a
-/// burst. Everything costs O(1), the next release O(log n) in the number of servers that are waited for.
+/// burst. The retry of a challenge takes the place of the request that it retries, and waits for nobody. Everything costs O(1), the next release O(log n) in the number of servers that are waited for.
 ///
 /// ```text
 ///   wish --admit--> [ fewer than ten, nobody waits ] --> granted
@@ -26,6 +26,7 @@ use crate::time::{Instant, TimerTable};
 pub(super) struct Pacer {
     servers: Slab<Server>,
     by_address: HashTable<u32>,
+    hasher: AddressHasher,
     links: Links,
     /// For each operation that waits, by slot, the server that it waits for.
     waits_for: Vec<Option<u32>>,
@@ -49,10 +50,11 @@ impl Pacer {
     /// Ta of RFC 8445 s14.2.
     pub(super) const DEFAULT_INTERVAL: Duration = Duration::from_millis(50);
 
-    pub(super) fn new() -> Self {
+    pub(super) fn new(hasher: AddressHasher) -> Self {
         Self {
             servers: Slab::new(),
             by_address: HashTable::new(),
+            hasher,
             links: Links::default(),
             waits_for: Vec::new(),
             timers: TimerTable::default(),
@@ -83,6 +85,15 @@ impl Pacer {
             server.outstanding = server.outstanding.saturating_sub(1);
         }
         self.settle(key, now);
+    }
+
+    /// Whether a request only takes the place of one that has just ended there, such as the signed retry of a
+    /// challenge: at the end of the queue its nonce might be stale before its turn comes.
+    pub(super) fn takes_over(&self, freed: Option<u32>, address: &SocketAddr) -> bool {
+        let server = freed.and_then(|key| self.servers.get(key as usize));
+        server.is_some_and(|server| {
+            server.address == normal(address) && server.outstanding < Self::MAX_OUTSTANDING
+        })
     }
 
     /// Whether an operation may send a request to a server now; if not, it waits in the server's queue, once.
@@ -143,7 +154,9 @@ impl Pacer {
         let at = (has_room && !server.waiting.is_empty()).then(|| server.next.max(now));
         self.timers.set(key, at.filter(|at| *at < Instant::MAX));
         if server.outstanding == 0 && server.waiting.is_empty() {
-            if let Ok(entry) = self.by_address.find_entry(hash(&server.address), |other| *other == key) {
+            if let Ok(entry) =
+                self.by_address.find_entry(self.hasher.hash(&server.address), |other| *other == key)
+            {
                 entry.remove();
             }
             self.servers.remove(key as usize);
@@ -153,7 +166,7 @@ impl Pacer {
     fn find(&self, address: &SocketAddr) -> Option<u32> {
         let is_it =
             |key: &u32| self.servers.get(*key as usize).is_some_and(|server| server.address == *address);
-        self.by_address.find(hash(address), is_it).copied()
+        self.by_address.find(self.hasher.hash(address), is_it).copied()
     }
 
     fn key_of(&mut self, address: SocketAddr) -> u32 {
@@ -163,9 +176,9 @@ impl Pacer {
         }
         let server = Server { address, outstanding: 0, waiting: List::default(), next: Instant::ZERO };
         let key = self.servers.insert(server) as u32;
-        let servers = &self.servers;
-        self.by_address.insert_unique(hash(&address), key, |key| {
-            servers.get(*key as usize).map_or(0, |server| hash(&server.address))
+        let (servers, hasher) = (&self.servers, &self.hasher);
+        self.by_address.insert_unique(hasher.hash(&address), key, |key| {
+            servers.get(*key as usize).map_or(0, |server| hasher.hash(&server.address))
         });
         key
     }
@@ -174,6 +187,10 @@ impl Pacer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn pacer() -> Pacer {
+        Pacer::new(AddressHasher::new(crate::entropy::Entropy::from_seed([7; 32])))
+    }
 
     fn server(number: u8) -> SocketAddr {
         SocketAddr::from(([192, 0, 2, number], 3478))
@@ -185,7 +202,7 @@ mod tests {
 
     #[test]
     fn ten_go_at_once_and_the_rest_follow_one_by_one() {
-        let mut pacer = Pacer::new();
+        let mut pacer = pacer();
         let keys: Vec<u32> = (0..10)
             .map(|slot| {
                 assert!(pacer.admit(slot, server(1), ms(0)));
@@ -212,7 +229,7 @@ mod tests {
 
     #[test]
     fn who_ends_while_it_waits_leaves_the_queue_and_nothing_stays_behind() {
-        let mut pacer = Pacer::new();
+        let mut pacer = pacer();
         let keys: Vec<u32> = (0..10).map(|_| pacer.begin(server(1))).collect();
         for slot in 10..15 {
             assert!(!pacer.admit(slot, server(1), ms(0)));
@@ -227,7 +244,7 @@ mod tests {
 
     #[test]
     fn who_changes_its_mind_waits_elsewhere() {
-        let mut pacer = Pacer::new();
+        let mut pacer = pacer();
         (0..10).for_each(|_| {
             pacer.begin(server(1));
         });

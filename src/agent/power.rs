@@ -12,13 +12,15 @@ use crate::transaction::RtoCache;
 ///
 /// A radio that is woken for one packet stays awake for seconds, so that ten keepalives at ten times cost ten
 /// times as much as ten at once. With a slack, whenever the host is woken, refreshes that will be due within it
-/// are sent too; after the first round they come together. None is ever late.
+/// are sent too; after the first round they come together. A slack makes none late: what can is a server at which
+/// ten requests are outstanding, where a refresh waits its turn like any other request (RFC 8489 s6.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PowerProfile {
-    /// How much earlier than due a refresh may be sent. Zero wakes the host for each.
+    /// How much earlier than due a refresh may be sent. Zero wakes the host for each. With as much as the interval
+    /// or more, every wake-up refreshes.
     pub max_slack: Duration,
-    /// Refreshes every binding that often instead of as its configuration says; `None` leaves it. Longer than
-    /// the NAT keeps a binding is too long: see [`crate::nat`] for how to find out.
+    /// Refreshes every binding that often instead of as its configuration says, also those that start later;
+    /// `None` leaves it. Longer than the NAT keeps a binding is too long: see [`crate::nat`] for how to find out.
     pub refresh: Option<Duration>,
 }
 
@@ -62,6 +64,10 @@ impl Agent {
     /// Bindings on an address that is still there go on. Those on an unspecified address ask again at once; those
     /// on an address that is gone move to the first one given of their family, where the host opens a socket, or
     /// end if there is none. Each says so with an event. What was learnt of round trips is forgotten.
+    ///
+    /// Surveys and NAT probes compare what several requests have found of one network: where an address that they
+    /// ask from is gone, or is unspecified, a survey's targets that have not answered have failed, and a probe ends
+    /// with what it has found. Start others.
     pub fn network_changed(&mut self, addresses: &[IpAddr], now: Instant) {
         let now = self.begin(now);
         self.round_trips = RtoCache::default();

@@ -4,17 +4,23 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use hashbrown::HashTable;
 
+use crate::entropy::Entropy;
 use crate::net::EVERYWHERE;
 use crate::wire::TransactionId;
 
 /// The agent's demultiplexer. Values are slots of operations.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Routes {
     responses: HashTable<(TransactionId, u32)>,
     requests: HashTable<(SocketAddr, u32)>,
+    hasher: AddressHasher,
 }
 
 impl Routes {
+    pub(super) fn new(hasher: AddressHasher) -> Self {
+        Self { responses: HashTable::new(), requests: HashTable::new(), hasher }
+    }
+
     /// The operation that waits for a message under `id`.
     pub(super) fn response(&self, id: TransactionId) -> Option<u32> {
         self.responses.find(id.hash(), |(known, _)| *known == id).map(|(_, slot)| *slot)
@@ -45,17 +51,19 @@ impl Routes {
     /// Whether requests at exactly that address have an operation.
     pub(super) fn requests_at(&self, local: &SocketAddr) -> Option<u32> {
         let local = normal(local);
-        self.requests.find(hash(&local), |(known, _)| *known == local).map(|(_, slot)| *slot)
+        self.requests.find(self.hasher.hash(&local), |(known, _)| *known == local).map(|(_, slot)| *slot)
     }
 
     pub(super) fn add_request(&mut self, slot: u32, local: SocketAddr) {
         let local = normal(&local);
-        self.requests.insert_unique(hash(&local), (local, slot), |(known, _)| hash(known));
+        let hasher = &self.hasher;
+        self.requests.insert_unique(hasher.hash(&local), (local, slot), |(known, _)| hasher.hash(known));
     }
 
     pub(super) fn remove_request(&mut self, slot: u32, local: SocketAddr) {
         let local = normal(&local);
-        if let Ok(entry) = self.requests.find_entry(hash(&local), |known| *known == (local, slot)) {
+        if let Ok(entry) = self.requests.find_entry(self.hasher.hash(&local), |known| *known == (local, slot))
+        {
             entry.remove();
         }
     }
@@ -70,15 +78,34 @@ pub(super) fn normal(address: &SocketAddr) -> SocketAddr {
     }
 }
 
-/// The host chooses the addresses it listens on and asks, so an attacker cannot make them collide: a fixed mix of
-/// the bits is enough, and is the same in every run (C8).
-pub(super) fn hash(address: &SocketAddr) -> u64 {
-    let bits = match address.ip() {
-        IpAddr::V4(ip) => u128::from(ip.to_bits()),
-        IpAddr::V6(ip) => ip.to_bits(),
-    };
-    let folded = (bits as u64) ^ ((bits >> 64) as u64) ^ u64::from(address.port()).rotate_left(32);
-    folded.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29)
+/// Hashes addresses by a secret of the agent's: a server may redirect a crowd of bindings to addresses of its
+/// choosing, which must not collide. Equal seeds give equal secrets, and no order depends on them (C8).
+#[derive(Clone)]
+pub(super) struct AddressHasher([u64; 2]);
+
+impl AddressHasher {
+    pub(super) fn new(mut entropy: Entropy) -> Self {
+        Self([entropy.bytes(), entropy.bytes()].map(u64::from_ne_bytes))
+    }
+
+    /// Both halves of a 128-bit product of the halves of the address, each hidden by a half of the secret.
+    pub(super) fn hash(&self, address: &SocketAddr) -> u64 {
+        let bits = match address.ip() {
+            IpAddr::V4(ip) => u128::from(ip.to_bits()),
+            IpAddr::V6(ip) => ip.to_bits(),
+        };
+        let Self([high, low]) = self;
+        let (left, right) = ((bits >> 64) as u64 ^ high, bits as u64 ^ low);
+        let left = left ^ u64::from(address.port()).rotate_left(48);
+        let product = u128::from(left).wrapping_mul(u128::from(right));
+        (product as u64) ^ ((product >> 64) as u64)
+    }
+}
+
+impl core::fmt::Debug for AddressHasher {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("AddressHasher(..)")
+    }
 }
 
 #[cfg(test)]
@@ -88,7 +115,7 @@ mod tests {
     #[test]
     fn the_most_specific_address_wins() {
         let addr = |text: &str| text.parse::<SocketAddr>().unwrap();
-        let mut routes = Routes::default();
+        let mut routes = Routes::new(AddressHasher::new(Entropy::from_seed([7; 32])));
         assert_eq!(routes.request(&addr("10.0.0.1:1")), None);
         routes.add_request(1, addr("[::]:0"));
         routes.add_request(2, addr("0.0.0.0:3478"));
@@ -103,5 +130,28 @@ mod tests {
         assert_eq!(routes.request(&addr("[::1]:3479")), Some(1));
         routes.remove_request(3, addr("10.0.0.1:3478"));
         assert_eq!(routes.request(&addr("10.0.0.1:3478")), Some(2));
+    }
+
+    #[test]
+    fn addresses_that_collide_for_one_agent_do_not_for_another() {
+        let hashers = [1, 2].map(|seed| AddressHasher::new(Entropy::from_seed([seed; 32])));
+        // Where the left half is the secret's, the product is zero whatever the right half is.
+        let AddressHasher([high, _]) = hashers[0];
+        let crowd = (0..1000u64).map(|low| {
+            SocketAddr::new(Ipv6Addr::from_bits(u128::from(high) << 64 | u128::from(low)).into(), 0)
+        });
+        let distinct = hashers.map(|hasher| {
+            let mut all: alloc::vec::Vec<u64> = crowd.clone().map(|address| hasher.hash(&address)).collect();
+            all.sort_unstable();
+            all.dedup();
+            all.len()
+        });
+        assert_eq!(distinct, [1, 1000]);
+        for text in ["[::1:0:0:0:1]:1", "[0:0:0:1::]:1", "10.0.0.1:1", "10.0.0.1:2"] {
+            let address: SocketAddr = text.parse().unwrap();
+            let [one, other] =
+                [1, 2].map(|seed| AddressHasher::new(Entropy::from_seed([seed; 32])).hash(&address));
+            assert_ne!(one, other, "{text}");
+        }
     }
 }

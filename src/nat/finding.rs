@@ -126,6 +126,8 @@ pub enum Reason {
     NotTested,
     /// The probe's deadline came first.
     Deadline,
+    /// The host's network changed first.
+    NetworkChanged,
     /// Nobody answered.
     NoAnswer,
     /// The path loses so much that silence says nothing.
@@ -189,6 +191,7 @@ impl Reason {
         match self {
             Self::NotTested => "not-tested",
             Self::Deadline => "deadline",
+            Self::NetworkChanged => "network-changed",
             Self::NoAnswer => "no-answer",
             Self::Lossy => "lossy",
             Self::SendFailed { .. } => "send-failed",
@@ -224,6 +227,7 @@ impl fmt::Display for Reason {
             Self::ErrorResponse { code } => return write!(f, "the server answered {code}"),
             Self::NotTested => "not tested",
             Self::Deadline => "the deadline came first",
+            Self::NetworkChanged => "the network changed first",
             Self::NoAnswer => "nobody answered",
             Self::Lossy => "the path loses too much for silence to say anything",
             Self::ResponsesAltered => "responses were altered or not signed",

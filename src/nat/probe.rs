@@ -227,6 +227,16 @@ impl Probe {
         &self.report
     }
 
+    /// The host's local addresses are these now: the network has changed. If the one of a socket is gone, or is
+    /// unspecified, it ends with what it has found: requests from now on would tell of another network.
+    pub fn network_changed(&mut self, addresses: &[IpAddr], now: Instant) {
+        self.now.advance(now);
+        let mut sockets = [Some(self.config.primary), self.config.second].into_iter().flatten();
+        if self.stage != Stage::Ended && sockets.any(|socket| !net::is_among(&socket.local, addresses)) {
+            self.finish(Reason::NetworkChanged);
+        }
+    }
+
     /// Whether it has given its last event: it will not send again.
     #[must_use]
     pub fn is_ended(&self) -> bool {
@@ -356,6 +366,10 @@ impl Usage for Probe {
 
     fn asks_on(&self, path: &FiveTuple) -> bool {
         self.transactions.outstanding().any(|(_, remote)| net::same_endpoint(&remote, &path.remote))
+    }
+
+    fn network_changed(&mut self, addresses: &[IpAddr], now: Instant) {
+        Self::network_changed(self, addresses, now);
     }
 }
 

@@ -37,12 +37,29 @@ BREAKS = [
      "TransactionId::new(self.entropy.bytes())", "TransactionId::new([7; 12])"),
     ("a covered attribute may stand behind the signature", "src/wire/message.rs",
      "self.landmarks.first_seal().unwrap_or(self.bytes.len())", "self.bytes.len()"),
+    ("an unsigned 438 replaces the session that works", "src/auth/long_term.rs",
+     "self.candidate = Some(session);",
+     "self.working = self.working.is_some().then(|| session.clone()); self.candidate = Some(session);"),
+    ("a signed request believes what nobody signed", "src/auth/long_term.rs",
+     "SignedBy::Working | SignedBy::Candidate => ResponseCheck::Discard",
+     "SignedBy::Working | SignedBy::Candidate => ResponseCheck::Accept"),
+    ("a challenge ends a binding that has worked", "src/stun/binding/event.rs",
+     "Self::Authentication { .. } => has_worked,", "Self::Authentication { .. } => has_worked && false,"),
+    ("an eleventh request at a server is let through", "src/agent/pacing.rs",
+     "const MAX_OUTSTANDING: u32 = 10;", "const MAX_OUTSTANDING: u32 = 11;"),
+    ("a slack makes refreshes late", "src/agent/mod.rs",
+     "Some((at, WakeReason::Refresh)) => (Some(at), None),",
+     "Some((at, WakeReason::Refresh)) => (Some(at.saturating_add(self.power.max_slack)), None),"),
+    ("a redirection may lead in circles", "src/stun/binding/redirect.rs",
+     "if self.has_asked(&server, &asked, now) =>", "if false && self.has_asked(&server, &asked, now) =>"),
 ]
 
 # What may notice, cheapest first.
 CHECKS = [
     ("traces", ["cargo", "test", "--quiet", "--test", "trace"]),
     ("fuzz corpus", ["cargo", "test", "--quiet", "-p", "libstun-fuzz-harness"]),
+    ("cases", ["cargo", "test", "--quiet", "--test", "credential_cases", "--test", "agent_power",
+               "--test", "agent_streams"]),
     ("contract", ["cargo", "test", "--quiet", "--test", "contract"]),
     ("simulator", ["cargo", "run", "--quiet", "-p", "libstun-sim", "--", "--seeds", "400"]),
 ]

@@ -54,11 +54,10 @@ impl Binding {
     pub fn network_changed(&mut self, addresses: &[IpAddr], now: Instant) {
         let now = self.now.advance(now);
         let previous = self.config.path.local;
-        let bound = net::canonical(previous).ip();
-        if self.state == State::Ended || addresses.iter().any(|ip| same_ip(*ip, bound)) {
+        if self.state == State::Ended || net::is_among(&previous, addresses) {
             return;
         }
-        if !bound.is_unspecified() {
+        if !net::canonical(previous).ip().is_unspecified() {
             let Some(ip) = addresses.iter().find(|ip| ip.is_ipv4() == previous.is_ipv4()) else {
                 self.abandon();
                 return self.end(FailureReason::NetworkChanged);
@@ -108,8 +107,4 @@ impl Binding {
             _ => {}
         }
     }
-}
-
-fn same_ip(one: IpAddr, other: IpAddr) -> bool {
-    net::canonical(SocketAddr::new(one, 0)).ip() == other
 }

@@ -221,10 +221,9 @@ impl Binding {
         self.round_trips
     }
 
-    /// Whether an error says that the connection has gone on which nothing is outstanding.
-    fn loses_idle_connection(&self, failed: &Receipt, error: SendError) -> bool {
-        matches!(self.state, State::Waiting { reason: WakeReason::Refresh, .. })
-            && self.config.path.transport.is_reliable()
+    /// Whether an error says that the connection has gone, whatever is outstanding on it.
+    fn loses_connection(&self, failed: &Receipt, error: SendError) -> bool {
+        self.config.path.transport.is_reliable()
             && FailureReason::SendFailed { error }.ends_connection()
             && failed.transaction_id.is_none()
             && self.config.path.admits(&failed.path)
@@ -337,7 +336,14 @@ impl Machine for Binding {
 
     fn handle_send_error(&mut self, failed: &Receipt, error: SendError, now: Instant) {
         let now = self.now.advance(now);
-        let (mut is_over, mut is_candidate) = (self.loses_idle_connection(failed, error), false);
+        let is_lost = self.loses_connection(failed, error);
+        if is_lost {
+            self.wish = None; // what it wants to send goes nowhere
+            self.is_disconnected |= matches!(self.state, State::Waiting { .. });
+        }
+        let is_idle = matches!(self.state, State::Waiting { reason: WakeReason::Refresh, .. });
+        let is_unsent = self.state == State::Requesting && !self.is_asking();
+        let (mut is_over, mut is_candidate) = (is_lost && (is_idle || is_unsent), false);
         self.transactions.fail(failed, error, |by| {
             is_over = true;
             is_candidate |= by == SignedBy::Candidate;

@@ -12,7 +12,7 @@ mod mapping;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 pub(in crate::stun) use config::interleave;
@@ -24,7 +24,7 @@ pub use mapping::{ObservedMapping, ServersDiffer};
 use super::binding::{Binding, BindingConfig, BindingEvent, ConfigError, FailureReason};
 use crate::entropy::Entropy;
 use crate::machine::{Counters, Disposition, Machine, Receipt, Usage, WakeReason};
-use crate::net::{Datagram, FiveTuple, Outcome, SendError, Transmit};
+use crate::net::{self, Datagram, FiveTuple, Outcome, SendError, Transmit};
 use crate::ready::ReadyQueue;
 use crate::time::{Instant, Now, TimerTable};
 use crate::wire::TransactionId;
@@ -158,6 +158,23 @@ impl ServerSurvey {
         Ok(survey)
     }
 
+    /// The host's local addresses are these now: the network has changed.
+    ///
+    /// Targets that have not answered and are asked from an address that is gone, or from an unspecified one, have
+    /// failed: answers of two networks tell nothing together. The others go on.
+    pub fn network_changed(&mut self, addresses: &[IpAddr], now: Instant) {
+        let now = self.now.advance(now);
+        for index in 0..self.attempts.len() {
+            let is_over = self.attempts.get(index).is_some_and(|attempt| {
+                !attempt.has_ended() && !net::is_among(&attempt.target.path.local, addresses)
+            });
+            if is_over {
+                self.fail(index, FailureReason::NetworkChanged);
+            }
+        }
+        self.settle(now);
+    }
+
     /// Whether it has given its last event, or will with those that are queued.
     #[must_use]
     pub fn is_ended(&self) -> bool {
@@ -198,6 +215,9 @@ impl ServerSurvey {
         while let Some(attempt) = self.attempts.get_mut(self.next) {
             let index = self.next;
             self.next = self.next.saturating_add(1);
+            if !matches!(attempt.progress, Progress::Waiting) {
+                continue; // the network has changed before its turn
+            }
             match ask(&self.request, attempt.target, &mut self.entropy, now) {
                 Ok(binding) => {
                     attempt.progress = Progress::Asking(Box::new(binding));
@@ -253,7 +273,7 @@ impl ServerSurvey {
     /// Gives an attempt that has not come to an end this one.
     fn conclude(&mut self, index: usize, end: Progress) {
         let Some(attempt) = self.attempts.get_mut(index) else { return };
-        if !matches!(attempt.progress, Progress::Waiting | Progress::Asking(_)) {
+        if attempt.has_ended() {
             return;
         }
         if let Progress::Asking(binding) = core::mem::replace(&mut attempt.progress, end) {
@@ -352,6 +372,10 @@ impl ServerSurvey {
 }
 
 impl Attempt {
+    const fn has_ended(&self) -> bool {
+        !matches!(self.progress, Progress::Waiting | Progress::Asking(_))
+    }
+
     fn binding(&self) -> Option<&Binding> {
         match &self.progress {
             Progress::Asking(binding) => Some(binding),
@@ -422,6 +446,10 @@ impl Usage for ServerSurvey {
             self.note(index);
             self.settle(now);
         }
+    }
+
+    fn network_changed(&mut self, addresses: &[IpAddr], now: Instant) {
+        Self::network_changed(self, addresses, now);
     }
 }
 

@@ -6,6 +6,7 @@ use crate::corpus;
 use crate::packet::{Origin, Packet, Verdict};
 use crate::random::Random;
 use crate::server;
+use crate::world::REALM;
 
 /// Somebody off the path: he knows the server and has guessed the external address, but no transaction id.
 #[must_use]
@@ -69,7 +70,16 @@ impl OnPath {
     fn forge(&mut self, packet: &Packet) -> Option<Packet> {
         let Origin::Request { binding, serial } = packet.origin else { return None };
         let id = corpus::id_of(&packet.payload);
-        let payload = match self.random.below(5) {
+        let payload = match self.random.below(6) {
+            5 => {
+                let nonce = self.random.bytes::<8>();
+                server::challenge(
+                    id,
+                    self.random.pick(&[401, 438]),
+                    self.random.pick(&[REALM, b"elsewhere"]),
+                    &nonce,
+                )
+            }
             0 => server::error(id, self.random.pick(&[300, 400, 401, 420, 438, 500])),
             1 => {
                 let list = corpus::malformed();

@@ -8,6 +8,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use libstun::nat::{Probe, ProbeConfig, ProbeEvent, ProbeSocket, Report};
+use libstun::stun::{BehaviorDiscovery, Server, ServerConfig};
 use libstun::{Datagram, FiveTuple, Instant, Machine};
 
 use crate::behaviour_server::{BehaviourServer, Manner};
@@ -45,6 +46,7 @@ enum Node {
     Host,
     Nat(Box<Nat>),
     Server(BehaviourServer),
+    Ours(Box<Server>),
 }
 
 /// The host's local ports.
@@ -113,6 +115,19 @@ impl Diagnosis {
         port
     }
 
+    /// Puts a server of the library there, with the budget that it has by default.
+    pub fn add_our_server(&mut self, number: u8) {
+        let (primary, other) = addresses(number);
+        let port = self.net.plug(self.nodes.len(), Net::CORE);
+        self.net.route(primary.ip(), port);
+        self.net.route(other.ip(), port);
+        let behavior =
+            BehaviorDiscovery::new([primary.ip(), other.ip()], [primary.port(), other.port()], [0; 4]).ok();
+        let config = ServerConfig { behavior, ..ServerConfig::default() };
+        let server = Server::new(config, self.random.entropy(), Instant::from_nanos(self.net.now));
+        self.nodes.push(Node::Ours(Box::new(server)));
+    }
+
     /// Behind NAT64 an IPv4 server has an IPv6 address.
     fn seen(is_nat64: bool, server: SocketAddr) -> SocketAddr {
         if is_nat64 { embed_ipv4(server) } else { server }
@@ -123,7 +138,7 @@ impl Diagnosis {
     pub fn ports(&self, server: PortId) -> Vec<PortId> {
         let nats = self.nodes.iter().filter_map(|node| match node {
             Node::Nat(nat) => Some([nat.inside, nat.outside]),
-            Node::Host | Node::Server(_) => None,
+            Node::Host | Node::Server(_) | Node::Ours(_) => None,
         });
         nats.flatten().chain([self.port, server]).collect()
     }
@@ -132,7 +147,7 @@ impl Diagnosis {
     pub fn nat(&mut self, place: usize) -> Option<&mut Nat> {
         match self.nodes.get_mut(place + 1)? {
             Node::Nat(nat) => Some(nat),
-            Node::Host | Node::Server(_) => None,
+            Node::Host | Node::Server(_) | Node::Ours(_) => None,
         }
     }
 
@@ -189,6 +204,15 @@ impl Diagnosis {
             Node::Server(server) => {
                 if let Some(answer) = server.answer(&packet) {
                     self.net.send(port, answer);
+                }
+            }
+            Node::Ours(server) => {
+                let path = FiveTuple::udp(packet.destination, packet.source);
+                let now = Instant::from_nanos(self.net.now);
+                let _ = server.handle_input(&Datagram::new(path, &packet.payload), now);
+                while let Some(reply) = server.poll_transmit() {
+                    let (path, payload) = (reply.path, reply.payload.to_vec());
+                    self.net.send(port, Packet::new(path.local, path.remote, payload, Origin::Noise));
                 }
             }
         }

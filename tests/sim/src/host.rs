@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use libstun::{Datagram, FiveTuple, Instant, OperationId, Receipt, SendError};
+use libstun::{Datagram, FiveTuple, Instant, OperationId, Receipt, SendError, WakeReason};
 
 use crate::model::Model;
 use crate::net::{Happening, Net, NodeId, PortId};
@@ -25,8 +25,8 @@ pub struct Host {
     pub interfaces: Vec<Interface>,
     /// What runs on it.
     pub program: Program,
-    /// If it is a server: whether it demands the password.
-    pub guards: Option<bool>,
+    /// If it is a server: what it demands.
+    pub guards: Option<Guard>,
     /// The next sends fail like that, so many times.
     pub send_fault: Option<(SendError, u32)>,
     /// The next inputs are given a time that lies so far back.
@@ -64,7 +64,7 @@ impl Host {
 
     /// A host without addresses.
     #[must_use]
-    pub fn new(id: NodeId, program: Program, guards: Option<bool>) -> Self {
+    pub fn new(id: NodeId, program: Program, guards: Option<Guard>) -> Self {
         Self {
             interfaces: Vec::new(),
             program,
@@ -197,7 +197,7 @@ impl Host {
         }
         self.told = self.told.max(now.as_nanos());
         if self.guards.is_none() {
-            model.input(self.binding_at(packet.destination.port()), &packet);
+            model.input(self.binding_at(packet.destination.port()), &packet, self.told);
         }
         let _ = self.program.handle_input(&Datagram::new(path, &packet.payload), now);
         self.drain(Some(packet), net, model);
@@ -212,7 +212,8 @@ impl Host {
         if after.is_some_and(|at| at <= now) {
             model.violate(format!("busy loop: woken at {now:?}, the next deadline is {after:?}"));
         }
-        if before.is_some_and(|at| at <= now) && produced == 0 {
+        let is_quiet = reason == Some(WakeReason::TransactionTimeout) && model.may_end_quietly(self.id);
+        if before.is_some_and(|at| at <= now) && produced == 0 && !is_quiet {
             model.violate(format!("woken at {now:?} for {reason:?}, and nothing came of it"));
         }
     }
@@ -230,8 +231,8 @@ impl Host {
                 let (origin, is_intact) = match (&question, self.guards) {
                     (Some(asked), Some(guards)) => {
                         replies += 1;
-                        model.reply(asked, &path, payload.len(), replies);
-                        (answer(asked, guards, model), asked.is_intact)
+                        model.reply(asked, guards, &path, payload.len(), replies);
+                        (answer(asked, &payload, guards, model), asked.is_intact)
                     }
                     _ => (self.request(&path, &payload, model), true),
                 };
@@ -258,8 +259,8 @@ impl Host {
             }
         }
         if let Some(asked) = &question {
-            if self.guards.is_some() {
-                model.answered(asked, replies);
+            if let Some(guards) = self.guards {
+                model.answered(asked, guards, replies);
             }
         }
         model.settle();
@@ -326,16 +327,37 @@ impl Host {
 }
 
 /// What our server's answer to a request must say: the truth for the model.
-fn answer(asked: &Packet, guards: bool, model: &Model) -> Origin {
+fn answer(asked: &Packet, said: &[u8], guards: Guard, model: &Model) -> Origin {
     let Origin::Request { binding, serial } = asked.origin else { return Origin::Noise };
     let success = Verdict::Success(asked.source);
     let (verdict, is_signed) = match (guards, model.password(binding)) {
-        (false, _) => (success, false),
-        (true, Password::Right) => (success, true),
-        (true, Password::Wrong) => (Verdict::Error(401), false),
-        (true, Password::None) => (Verdict::Error(400), false),
+        (Guard::Open, _) => (success, false),
+        (Guard::ShortTerm, Password::Right) => (success, true),
+        (Guard::ShortTerm, Password::Wrong) => (Verdict::Error(401), false),
+        (Guard::ShortTerm, _) => (Verdict::Error(400), false),
+        // When a nonce is stale is the server's to say; whoever is not a user gets no success in any case.
+        (Guard::Realm, Password::User) if said.starts_with(&[1, 1]) => (success, true),
+        (Guard::Realm, Password::None | Password::User | Password::WrongUser) => (Verdict::Challenge, false),
+        (Guard::Realm, Password::Right | Password::Wrong) => (Verdict::Error(401), false),
     };
     Origin::Reply { binding, serial, verdict, is_signed }
+}
+
+/// What a server of ours demands of those who ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// Nothing.
+    Open,
+    /// The password that both ends know beforehand.
+    ShortTerm,
+    /// That they are users of its realm.
+    Realm,
+}
+
+impl From<bool> for Guard {
+    fn from(guards: bool) -> Self {
+        if guards { Self::ShortTerm } else { Self::Open }
+    }
 }
 
 /// What a binding signs its requests with.
@@ -347,6 +369,18 @@ pub enum Password {
     Right,
     /// Another one.
     Wrong,
+    /// As a user of the realm that servers of the world have, once they ask for it.
+    User,
+    /// As that user, with another password.
+    WrongUser,
+}
+
+impl Password {
+    /// Whether servers have to ask for it.
+    #[must_use]
+    pub const fn is_long_term(self) -> bool {
+        matches!(self, Self::User | Self::WrongUser)
+    }
 }
 
 /// A span of virtual time for the library.

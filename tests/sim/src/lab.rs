@@ -131,7 +131,7 @@ impl Lab {
         agent
             .start_server(ServerConfig { credentials, ..ServerConfig::default() }, Instant::ZERO)
             .map_err(|error| error.to_string())?;
-        let host = self.world.add_host(Program::Agent(Box::new(agent)), Some(guards));
+        let host = self.world.add_host(Program::Agent(Box::new(agent)), Some(guards.into()));
         self.world.add_interface(host, Net::CORE, address);
         Ok(host)
     }
@@ -139,7 +139,7 @@ impl Lab {
     /// Puts one of our servers next to the client, behind the same NAT.
     pub fn add_server_beside(&mut self, address: IpAddr) -> NodeId {
         let server = Server::new(ServerConfig::default(), Entropy::from_seed([7; 32]), Instant::ZERO);
-        let host = self.world.add_host(Program::Server(Box::new(server)), Some(false));
+        let host = self.world.add_host(Program::Server(Box::new(server)), Some(false.into()));
         self.world.add_interface(host, self.network, address);
         host
     }

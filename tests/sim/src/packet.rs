@@ -52,6 +52,8 @@ pub enum Verdict {
     Success(SocketAddr),
     /// The mapped address in MAPPED-ADDRESS only, as servers of RFC 3489 have it.
     Legacy(SocketAddr),
+    /// 401 or 438 with a realm and a nonce, of a server of ours.
+    Challenge,
     /// An error with that code.
     Error(u16),
     /// An answer to some other method, or not STUN at all.

@@ -92,6 +92,21 @@ pub fn error(id: [u8; 12], code: u16) -> Vec<u8> {
     message(0x0111, id, 0x0009, &[0, 0, (code / 100) as u8, (code % 100) as u8])
 }
 
+/// A challenge, with a nonce of four or eight bytes.
+#[must_use]
+pub fn challenge(id: [u8; 12], code: u16, realm: &[u8], nonce: &[u8]) -> Vec<u8> {
+    let mut bytes = error(id, code);
+    for (number, value) in [(0x0014u16, realm), (0x0015, nonce)] {
+        bytes.extend(number.to_be_bytes());
+        bytes.extend((value.len() as u16).to_be_bytes());
+        bytes.extend(value);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+    }
+    let length = (bytes.len() - 20) as u16;
+    bytes[2..4].copy_from_slice(&length.to_be_bytes());
+    bytes
+}
+
 fn canned(list: &[corpus::Canned], index: usize, id: [u8; 12]) -> (Vec<u8>, Verdict) {
     let canned = &list[index % list.len()];
     (corpus::with_id(&canned.bytes, id), canned.verdict)

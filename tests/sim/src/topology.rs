@@ -8,7 +8,7 @@ use crate::nat::{Behaviour, NatConfig, embed_ipv4};
 use crate::net::{Net, NetworkId, NodeId};
 use crate::random::Random;
 use crate::server::Script;
-use crate::time::{MILLISECOND, SECOND};
+use crate::time::{MILLISECOND, Nanos, SECOND};
 use crate::world::World;
 
 /// A world with clients that have nothing to do yet.
@@ -55,6 +55,13 @@ pub enum Manner {
     Open,
     /// Ours, to those who know the password.
     Guarded,
+    /// Ours, to users of its realm, with nonces that live that long, perhaps within a budget.
+    Realm {
+        /// How long.
+        nonce_lifetime: Nanos,
+        /// Whether strangers may be sent no more than the default.
+        has_budget: bool,
+    },
     /// Not ours.
     Scripted(Script),
 }
@@ -63,10 +70,13 @@ impl Answerer {
     /// Whether somebody with that password gets true answers that he can believe.
     #[must_use]
     pub fn satisfies(&self, password: Password) -> bool {
+        // A long-term credential signs nothing until it is asked for it.
+        let is_plain = matches!(password, Password::None | Password::User | Password::WrongUser);
         match self.manner {
-            Manner::Open => password == Password::None,
+            Manner::Open => is_plain,
             Manner::Guarded => password == Password::Right,
-            Manner::Scripted(Script::Slow(_)) => password == Password::None,
+            Manner::Realm { .. } => password == Password::User,
+            Manner::Scripted(Script::Slow(_)) => is_plain,
             Manner::Scripted(_) => false,
         }
     }
@@ -149,7 +159,7 @@ fn server(world: &mut World, number: u8, is_ipv4: bool, random: &mut Random) -> 
     } else {
         IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, u16::from(number)))
     };
-    let manner = match random.below(16) {
+    let manner = match random.below(20) {
         0..=5 => Manner::Open,
         6..=8 => Manner::Guarded,
         9 => Manner::Scripted(Script::Silent),
@@ -158,11 +168,18 @@ fn server(world: &mut World, number: u8, is_ipv4: bool, random: &mut Random) -> 
         12 => Manner::Scripted(Script::Malformed(random.below(124) as usize)),
         13 => Manner::Scripted(Script::WrongKey),
         14 => Manner::Scripted(Script::Error(random.pick(&[300, 400, 401, 420, 438, 500, 503, 600]))),
-        _ => Manner::Scripted(random.pick(&[Script::Legacy, Script::Elsewhere])),
+        15 => Manner::Scripted(random.pick(&[Script::Legacy, Script::Elsewhere])),
+        _ => Manner::Realm {
+            nonce_lifetime: random.pick(&[1, 5, 30, 60, 600]) * SECOND,
+            has_budget: random.chance(500),
+        },
     };
     match manner {
         Manner::Open | Manner::Guarded => {
             world.add_server(manner == Manner::Guarded, ip);
+        }
+        Manner::Realm { nonce_lifetime, has_budget } => {
+            world.add_realm(nonce_lifetime, has_budget, ip);
         }
         Manner::Scripted(script) => {
             world.add_script(script, ip);

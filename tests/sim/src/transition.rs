@@ -175,6 +175,10 @@ impl Topology {
     /// Bindings that a world starts at most: local ports and patience are limited.
     pub const MAX_BINDINGS: usize = 8;
 
+    /// Of these, such as may have two requests outstanding: together no more than ten at one server, so that none
+    /// has to wait (RFC 8489 s6.2).
+    pub const MAX_CHALLENGED: usize = 2;
+
     /// Lets something happen.
     ///
     /// # Errors
@@ -272,7 +276,10 @@ impl Topology {
             return;
         }
         let refresh = REFRESHES[usize::from(how) % REFRESHES.len()];
-        let password = PASSWORDS[usize::from(how >> 3) % PASSWORDS.len()];
+        let mut password = PASSWORDS[usize::from(how >> 3) % PASSWORDS.len()];
+        if password.is_long_term() && self.challenged_count() >= Self::MAX_CHALLENGED {
+            password = Password::None;
+        }
         let wildcard = if remote.is_ipv4() {
             IpAddr::V4(Ipv4Addr::UNSPECIFIED)
         } else {
@@ -283,6 +290,11 @@ impl Topology {
         let local = own.filter(|_| how & 0x80 == 0).map_or(wildcard, |interface| interface.address);
         let how = How { refresh, password, accepts_mapped_address: how & 0x40 != 0 };
         self.world.start(client.host, local, remote, how);
+    }
+
+    fn challenged_count(&self) -> usize {
+        let model = &self.world.model;
+        (0..model.binding_count()).filter(|index| model.password(*index).is_long_term()).count()
     }
 
     fn cancel(&mut self, binding: u8) {
@@ -423,5 +435,13 @@ const ERRORS: [SendError; 7] = [
 const REFRESHES: [Option<Nanos>; 6] =
     [None, Some(SECOND), Some(10 * SECOND), Some(25 * SECOND), Some(25 * SECOND), Some(60 * SECOND)];
 
-const PASSWORDS: [Password; 5] =
-    [Password::None, Password::Right, Password::None, Password::Right, Password::Wrong];
+const PASSWORDS: [Password; 8] = [
+    Password::None,
+    Password::Right,
+    Password::None,
+    Password::Right,
+    Password::Wrong,
+    Password::User,
+    Password::User,
+    Password::WrongUser,
+];

@@ -2,13 +2,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use libstun::auth::ShortTerm;
+use libstun::auth::{Credentials, LongTerm, Realm, ShortTerm};
+use libstun::stun::server::{Budget, ServerCredentials};
 use libstun::stun::{BindingConfig, Server, ServerConfig};
 use libstun::{Agent, Entropy, FiveTuple, Instant};
 
 use crate::alg;
 use crate::corpus;
-use crate::host::{Host, Interface, Password, duration};
+use crate::host::{Guard, Host, Interface, Password, duration};
 use crate::log::Log;
 use crate::model::{Model, Spec};
 use crate::nat::{Nat, NatConfig, embed_ipv4, embedded_ipv4};
@@ -24,6 +25,9 @@ pub const USER: &[u8] = b"evtj:h6vY";
 
 /// The password.
 pub const PASSWORD: &[u8] = b"VOkJxbRl1RmTxUk/WvJxBt";
+
+/// The realm of servers that challenge.
+pub const REALM: &[u8] = b"example.test";
 
 /// Everything.
 #[derive(Debug)]
@@ -79,7 +83,7 @@ impl World {
     }
 
     /// A host that runs something.
-    pub fn add_host(&mut self, program: Program, guards: Option<bool>) -> NodeId {
+    pub fn add_host(&mut self, program: Program, guards: Option<Guard>) -> NodeId {
         let id = self.nodes.len();
         self.nodes.push(Node::Host(Box::new(Host::new(id, program, guards))));
         self.model.add_host(id);
@@ -89,9 +93,29 @@ impl World {
     /// One of our servers on the core; `guards` demands the password.
     pub fn add_server(&mut self, guards: bool, address: IpAddr) -> NodeId {
         let credentials = if guards { ShortTerm::new(USER, PASSWORD).ok().map(Into::into) } else { None };
-        let config = ServerConfig { credentials, ..ServerConfig::default() };
+        self.add_guarded(guards.into(), credentials, Some(Budget::default()), address)
+    }
+
+    /// One with a realm, whose nonces live that long; with the default budget, or none.
+    pub fn add_realm(&mut self, nonce_lifetime: Nanos, has_budget: bool, address: IpAddr) -> NodeId {
+        let realm = Realm::new(REALM).ok().map(|realm| {
+            let mut realm = realm.with_nonce_lifetime(duration(nonce_lifetime));
+            let _the_strings_are_good = realm.add_user(USER, PASSWORD);
+            realm.into()
+        });
+        self.add_guarded(Guard::Realm, realm, has_budget.then(Budget::default), address)
+    }
+
+    fn add_guarded(
+        &mut self,
+        guard: Guard,
+        credentials: Option<ServerCredentials>,
+        budget: Option<Budget>,
+        address: IpAddr,
+    ) -> NodeId {
+        let config = ServerConfig { credentials, budget, ..ServerConfig::default() };
         let server = Server::new(config, Entropy::from_seed([7; 32]), Instant::ZERO);
-        let id = self.add_host(Program::Server(Box::new(server)), Some(guards));
+        let id = self.add_host(Program::Server(Box::new(server)), Some(guard));
         self.add_interface(id, Net::CORE, address);
         id
     }
@@ -330,6 +354,8 @@ impl How {
             Password::None => None,
             Password::Right => ShortTerm::new(USER, PASSWORD).ok().map(Into::into),
             Password::Wrong => ShortTerm::new(USER, b"another password").ok().map(Into::into),
+            Password::User => long_term(PASSWORD),
+            Password::WrongUser => long_term(b"another password"),
         };
         BindingConfig {
             refresh: self.refresh.map(duration),
@@ -338,6 +364,12 @@ impl How {
             ..BindingConfig::new(path)
         }
     }
+}
+
+/// A user of the realm.
+fn long_term(password: &[u8]) -> Option<Credentials> {
+    let [user, password] = [USER, password].map(|text| std::str::from_utf8(text).ok());
+    LongTerm::new(user?, password?).ok().map(Into::into)
 }
 
 /// A packet goes through a NAT.

@@ -73,13 +73,13 @@ enum Answer {
 
 impl Expectation {
     /// RFC 8489 s6.2.1: Rc, Rm, and the least RTO.
-    const MAX_SENDS: u32 = 7;
-    const LAST_WAIT: u64 = 16;
-    const MIN_RTO: Nanos = 500 * MILLISECOND;
+    pub(super) const MAX_SENDS: u32 = 7;
+    pub(super) const LAST_WAIT: u64 = 16;
+    pub(super) const MIN_RTO: Nanos = 500 * MILLISECOND;
     /// What a slow path may raise it to.
-    const MAX_RTO: Nanos = 8 * SECOND;
+    pub(super) const MAX_RTO: Nanos = 8 * SECOND;
     /// RFC 8489 s6.3.4.
-    const MAX_SERVER_ERRORS: u32 = 4;
+    pub(super) const MAX_SERVER_ERRORS: u32 = 4;
 
     pub(super) fn new(spec: Spec, now: Nanos) -> Self {
         Self {
@@ -153,11 +153,16 @@ impl Expectation {
         let is_checked = self.spec.password != Password::None;
         if is_checked && !(is_signed && self.spec.password == Password::Right) {
             let is_plain = packet.is_intact
-                && matches!(verdict, Verdict::Success(_) | Verdict::Legacy(_) | Verdict::Error(_));
+                && matches!(
+                    verdict,
+                    Verdict::Success(_) | Verdict::Legacy(_) | Verdict::Error(_) | Verdict::Challenge
+                );
             asking.discarded.0 |= is_plain;
             asking.discarded.1 = true;
             return;
         }
+        // Whoever has no credential cannot meet it.
+        let verdict = if verdict == Verdict::Challenge { Verdict::Error(401) } else { verdict };
         if !packet.is_intact {
             asking.discarded.1 |= is_checked;
         }
@@ -170,6 +175,7 @@ impl Expectation {
             (Verdict::Legacy(address), ..) if self.spec.accepts_mapped_address => Answer::Success(address),
             (Verdict::Legacy(_), ..) => Answer::Failure(FailureReason::NoMappedAddress),
             (Verdict::Error(code), ..) => Answer::Failure(FailureReason::ErrorResponse { code }),
+            (Verdict::Challenge, ..) => Answer::Anything,
         };
     }
 
@@ -272,15 +278,11 @@ impl Expectation {
                 return Err("an address that no answer gave".to_owned());
             }
         }
-        let is_right_kind = match (*event, self.mapped) {
-            (BindingEvent::Mapped { .. }, None) => true,
-            (BindingEvent::Refreshed { .. }, Some(before)) => before == address,
-            (BindingEvent::AddressChanged { previous, .. }, Some(before)) => {
-                previous == before && before != address
-            }
-            _ => false,
-        };
-        if is_right_kind { Ok(()) } else { Err(format!("the address before was {:?}", self.mapped)) }
+        if is_right_kind(event, self.mapped) {
+            Ok(())
+        } else {
+            Err(format!("the address before was {:?}", self.mapped))
+        }
     }
 
     fn succeed(&mut self, address: SocketAddr, told: Nanos) {
@@ -345,6 +347,18 @@ impl Expectation {
             }
             _ => Err(format!("whether it may try again: {may_retry}")),
         }
+    }
+}
+
+/// Whether an event with an address is the one that follows what was known before.
+pub(super) fn is_right_kind(event: &BindingEvent, mapped: Option<SocketAddr>) -> bool {
+    match (*event, mapped) {
+        (BindingEvent::Mapped { .. }, None) => true,
+        (BindingEvent::Refreshed { address, .. }, Some(before)) => before == address,
+        (BindingEvent::AddressChanged { previous, address, .. }, Some(before)) => {
+            previous == before && before != address
+        }
+        _ => false,
     }
 }
 

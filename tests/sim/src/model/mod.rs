@@ -9,17 +9,19 @@
 //! ```
 
 mod binding;
+mod challenged;
+mod expected;
 
 use std::net::{IpAddr, SocketAddr};
 
 use libstun::stun::BindingEvent;
 use libstun::{FiveTuple, SendError};
 
-use crate::host::Password;
+use crate::host::{Guard, Password};
 use crate::net::{Net, NodeId};
 use crate::packet::{BindingIndex, Origin, Packet};
 use crate::time::Nanos;
-use binding::Expectation;
+use expected::Expected;
 
 /// What the model has to know of a binding.
 #[derive(Clone, Debug)]
@@ -39,7 +41,7 @@ pub struct Spec {
 /// Everything that is expected of everybody.
 #[derive(Debug, Default)]
 pub struct Model {
-    bindings: Vec<Expectation>,
+    bindings: Vec<Expected>,
     hosts: Vec<HostState>,
     /// Every IP that a host or NAT of the topology has or has had outside.
     addresses: Vec<IpAddr>,
@@ -77,6 +79,9 @@ impl Model {
     /// Longest reply of a server in bytes; RFC 8489 needs far less, and more would amplify.
     pub const MAX_REPLY: usize = 112;
 
+    /// The same of one with a realm, whose challenges are longer.
+    pub const MAX_CHALLENGE: usize = 160;
+
     /// The first rule that was broken, as a sentence.
     #[must_use]
     pub fn violation(&self) -> Option<&str> {
@@ -110,7 +115,7 @@ impl Model {
 
     /// A binding starts on a host whose clock shows `now`. Its requests must follow at once.
     pub fn start(&mut self, spec: Spec, now: Nanos) -> BindingIndex {
-        self.bindings.push(Expectation::new(spec, now));
+        self.bindings.push(Expected::new(spec, now));
         self.bindings.len() - 1
     }
 
@@ -179,6 +184,12 @@ impl Model {
         self.bindings[index].last_success()
     }
 
+    /// Whether a request may end on a host without a word.
+    #[must_use]
+    pub fn may_end_quietly(&self, host: NodeId) -> bool {
+        self.bindings.iter().any(|binding| binding.spec().host == host && binding.may_end_quietly())
+    }
+
     /// A host sleeps: nothing can be expected of it.
     pub fn pause(&mut self, host: NodeId) {
         self.hosts[host].is_asleep = true;
@@ -190,9 +201,9 @@ impl Model {
     }
 
     /// A host is about to read a packet from a binding's port.
-    pub fn input(&mut self, index: Option<BindingIndex>, packet: &Packet) {
+    pub fn input(&mut self, index: Option<BindingIndex>, packet: &Packet, told: Nanos) {
         if let Some(index) = index {
-            self.bindings[index].input(index, packet);
+            self.bindings[index].input(index, packet, told);
         }
     }
 
@@ -201,7 +212,9 @@ impl Model {
         self.tally.requests += 1;
         let resumed = self.hosts[self.bindings[index].spec().host].resumed;
         let longest = self.longest_round_trip;
-        match self.bindings[index].transmit(path, payload, told, resumed, longest) {
+        let sent = self.bindings[index].transmit(path, payload, told, resumed, longest);
+        self.longest_round_trip = longest.max(self.bindings[index].longest());
+        match sent {
             Ok(serial) => serial,
             Err(sentence) => {
                 self.violate(format!("binding {index}: {sentence}"));
@@ -238,7 +251,7 @@ impl Model {
     }
 
     /// A server sends a reply while it handles a packet.
-    pub fn reply(&mut self, asked: &Packet, path: &FiveTuple, length: usize, count: usize) {
+    pub fn reply(&mut self, asked: &Packet, guard: Guard, path: &FiveTuple, length: usize, count: usize) {
         self.tally.replies += 1;
         if path.remote != asked.source || path.local != asked.destination {
             self.violate(format!("a server was asked by {} and answers {}", asked.source, path.remote));
@@ -246,14 +259,16 @@ impl Model {
         if count > 1 {
             self.violate(format!("a server answers a packet of {} {count} times", asked.source));
         }
-        if length > Self::MAX_REPLY {
+        if length > if guard == Guard::Realm { Self::MAX_CHALLENGE } else { Self::MAX_REPLY } {
             self.violate(format!("a server answers with {length} bytes"));
         }
     }
 
     /// A server has handled a packet and given so many replies.
-    pub fn answered(&mut self, asked: &Packet, replies: usize) {
+    pub fn answered(&mut self, asked: &Packet, guard: Guard, replies: usize) {
+        // A challenge may cost more than strangers may be sent.
         let is_request = matches!(asked.origin, Origin::Request { .. }) && asked.is_intact;
+        let is_request = is_request && guard != Guard::Realm;
         if is_request && replies == 0 {
             self.violate(format!("a server is asked by {} and keeps silent", asked.source));
         }

@@ -1,16 +1,17 @@
 //! An agent under arbitrary calls at arbitrary times, and a model of what it may do.
 
+mod more;
 mod plan;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
-use libstun::agent::StartError;
-use libstun::auth::ShortTerm;
+use libstun::agent::{StartError, StreamEvent};
+use libstun::auth::{Credentials, ShortTerm};
 use libstun::stun::binding::Backoff;
-use libstun::stun::{Binding, BindingConfig, BindingEvent, Server, ServerConfig};
+use libstun::stun::{Binding, BindingConfig, BindingEvent, Server, ServerConfig, SurveyEvent};
 use libstun::transaction::RetransmissionConfig;
 use libstun::wire::IntegrityAlgorithm;
 use libstun::{
@@ -18,6 +19,7 @@ use libstun::{
     SendError, Transport, WakeReason,
 };
 
+use self::more::More;
 use self::plan::{BindingPlan, Call, ERRORS, MILLI, Start, TRANSPORTS, When, endpoint, server_config};
 use crate::naive;
 use crate::replies::{PASSWORD, Reply, USERNAME};
@@ -45,10 +47,60 @@ const MAX_STEPS: usize = 96;
 /// What the model knows of an operation.
 struct Operation {
     id: OperationId,
-    /// `None` for a server.
-    path: Option<FiveTuple>,
-    is_signed: bool,
+    kind: Kind,
+    /// Where it may ask; the last is where it does, unless it has been redirected.
+    paths: Vec<FiveTuple>,
+    trust: Trust,
     asks_once: bool,
+    /// Whether it was told to refresh after all.
+    is_retimed: bool,
+}
+
+#[derive(PartialEq)]
+enum Kind {
+    Binding,
+    Server,
+    Survey,
+    /// With the bytes that are not a whole frame yet.
+    Stream {
+        path: FiveTuple,
+        pending: Vec<u8>,
+    },
+}
+
+/// What an operation believes.
+#[derive(Clone, Copy)]
+enum Trust {
+    Anything,
+    ShortTerm,
+    /// What the realm's password signed, and any answer to a request that nothing signed.
+    LongTerm,
+}
+
+impl Operation {
+    fn new(id: OperationId) -> Self {
+        let (kind, trust) = (Kind::Server, Trust::Anything);
+        Self { id, kind, paths: Vec::new(), trust, asks_once: false, is_retimed: false }
+    }
+
+    /// Whether it may ask on that path: its own, one that a server has named, from an address that it was given.
+    fn may_ask(&self, path: &FiveTuple, named: &[SocketAddr], locals: &[IpAddr]) -> bool {
+        self.paths.iter().any(|own| {
+            let is_named = own.remote == path.remote || named.contains(&path.remote);
+            let moved = locals.contains(&path.local.ip()) && own.local.port() == path.local.port();
+            own.transport == path.transport && is_named && (own.local == path.local || moved)
+        })
+    }
+}
+
+impl Trust {
+    const fn of(credentials: Option<&Credentials>) -> Self {
+        match credentials {
+            None => Self::Anything,
+            Some(Credentials::LongTerm(_)) => Self::LongTerm,
+            Some(_) => Self::ShortTerm,
+        }
+    }
 }
 
 struct World {
@@ -65,6 +117,12 @@ struct World {
     /// Addresses in responses that came from where they should.
     heard: Vec<SocketAddr>,
     heard_signed: Vec<SocketAddr>,
+    /// The same, in answers to requests without a signature.
+    heard_plain: Vec<SocketAddr>,
+    /// The same, in answers that the realm's password signed.
+    heard_from_realm: Vec<SocketAddr>,
+    /// Local addresses that the host was said to have.
+    locals: Vec<IpAddr>,
     /// Servers that valid responses have named in place of others.
     named: Vec<SocketAddr>,
     replies: u16,
@@ -86,6 +144,9 @@ impl World {
             askers: Vec::new(),
             heard: Vec::new(),
             heard_signed: Vec::new(),
+            heard_plain: Vec::new(),
+            heard_from_realm: Vec::new(),
+            locals: Vec::new(),
             named: Vec::new(),
             replies: 0,
             is_drained: true,
@@ -147,6 +208,7 @@ impl World {
                 let (path, bytes) = self.datagram(call);
                 self.feed(path, &bytes, now, clamped);
             }
+            Call::More(more) => self.more(more, now, clamped),
             Call::Drain | Call::PollTransmit | Call::PollEvent => {}
         }
         self.check();
@@ -159,10 +221,11 @@ impl World {
         self.check_limit(started);
         if let Ok(id) = started {
             self.operations.push(Operation {
-                id,
-                path: Some(config.path),
-                is_signed: config.credentials.is_some(),
+                kind: Kind::Binding,
+                paths: vec![config.path],
+                trust: Trust::of(config.credentials.as_ref()),
                 asks_once: config.refresh.is_none(),
+                ..Operation::new(id)
             });
         }
     }
@@ -173,7 +236,7 @@ impl World {
         assert_eq!(self.twin.start_server(config, clamped), started, "C8");
         self.check_limit(started);
         if let Ok(id) = started {
-            self.operations.push(Operation { id, path: None, is_signed, asks_once: false });
+            self.operations.push(Operation::new(id));
         }
     }
 
@@ -236,15 +299,19 @@ impl World {
         }
     }
 
-    fn feed(&mut self, path: FiveTuple, bytes: &[u8], now: Instant, clamped: Instant) {
-        let read = naive::read(bytes);
-        if let Some(message) = &read {
-            if message.class >= 2 {
-                self.hear(path, message);
-            } else if message.class == 0 && !self.askers.contains(&path) {
-                self.askers.push(path);
-            }
+    /// Reads a message as the naive reader does, and notes what it says.
+    fn note_input(&mut self, path: FiveTuple, bytes: &[u8]) -> Option<naive::Message> {
+        let message = naive::read(bytes)?;
+        if message.class >= 2 {
+            self.hear(path, &message);
+        } else if message.class == 0 && !self.askers.contains(&path) {
+            self.askers.push(path);
         }
+        Some(message)
+    }
+
+    fn feed(&mut self, path: FiveTuple, bytes: &[u8], now: Instant, clamped: Instant) {
+        let read = self.note_input(path, bytes);
         let total = self.agent.counters().total();
         let (datagram, deadline) = (Datagram::new(path, bytes), self.agent.poll_timeout());
         let outcome = self.agent.handle_input(&datagram, now);
@@ -269,6 +336,8 @@ impl World {
     /// Notes the addresses of a response that comes from where a request under its id went.
     fn hear(&mut self, path: FiveTuple, message: &naive::Message) {
         let asked = self.requests.get(&message.id);
+        let request = asked.and_then(|(_, bytes)| naive::read(bytes));
+        let is_plain = request.is_some_and(|request| !request.has_sha1 && !request.has_sha256);
         if !asked.is_some_and(|(asked, _)| asked.remote == path.remote && asked.transport == path.transport) {
             return;
         }
@@ -276,7 +345,10 @@ impl World {
             let said = naive::address_type(attribute.number)
                 .and_then(|is_xored| naive::address(&attribute.value, is_xored, &message.id));
             match attribute.number {
-                0x0001 | 0x0020 => self.heard.extend(said),
+                0x0001 | 0x0020 => {
+                    self.heard.extend(said);
+                    self.heard_plain.extend(said.filter(|_| is_plain));
+                }
                 0x8023 => self.named.extend(said),
                 _ => {}
             }
@@ -296,9 +368,14 @@ impl World {
             assert!(!self.is_drained, "C1: output appeared between two polls");
             assert!(announced.is_some_and(|at| at.as_nanos() <= self.latest), "C2: {announced:?}");
         }
-        let servers = self.operations.iter().filter(|operation| operation.path.is_none()).count();
+        let servers = self.operations.iter().filter(|operation| operation.kind == Kind::Server).count();
         let bindings = self.limit; // those that ended while they were drained count too
-        assert!(sent.len() <= bindings + servers * Server::MAX_QUEUED_REPLIES, "C7: {} sends", sent.len());
+        // The request that works and the retry of a challenge, at each target of a survey.
+        assert!(
+            sent.len() <= bindings * 2 * 3 + servers * Server::MAX_QUEUED_REPLIES,
+            "C7: {} sends",
+            sent.len()
+        );
         let most = bindings * Binding::MAX_EVENTS + servers * Server::MAX_EVENTS;
         assert!(told <= most, "C7: {told} events");
         sent.retain(|id| id.is_some());
@@ -330,10 +407,8 @@ impl World {
             assert!(bytes.len() <= Server::MAX_PADDED_REPLY);
             return Some(None);
         }
-        let is_wanted = self.operations.iter().filter_map(|operation| operation.path).any(|asked| {
-            let is_named = self.named.contains(&path.remote);
-            asked == path || is_named && FiveTuple { remote: path.remote, ..asked } == path
-        });
+        let mut all = self.operations.iter();
+        let is_wanted = all.any(|operation| operation.may_ask(&path, &self.named, &self.locals));
         assert!(is_wanted, "a request to {path:?}, which nobody named");
         match self.requests.get(&message.id) {
             Some(before) => assert_eq!(*before, (path, bytes), "a retransmission differs"),
@@ -349,51 +424,74 @@ impl World {
         let event = self.agent.poll_event();
         assert_eq!(self.twin.poll_event(), event, "C4, C5 or C8");
         let AgentEvent { id, event: happened, is_last: is_said_last } = event.clone()?;
-        let happened = match happened {
-            Event::Binding(happened) => happened,
-            Event::Server(happened) => {
-                let is_server = |operation: &Operation| operation.id == id && operation.path.is_none();
-                assert!(self.operations.iter().any(is_server) && !is_said_last, "{happened:?}");
-                return event;
-            }
-            _ => panic!("an unknown event"),
-        };
         let place =
             self.operations.iter().position(|operation| operation.id == id).expect("a live operation");
-        let operation = &self.operations[place];
-        let heard = if operation.is_signed { &self.heard_signed } else { &self.heard };
         let is_last = match happened {
-            BindingEvent::Mapped { address, rtt } | BindingEvent::Refreshed { address, rtt } => {
-                assert!(heard.contains(&address), "{address}, which no valid response said");
-                assert!(rtt.is_none_or(|rtt| rtt.as_nanos() <= u128::from(self.latest)));
-                operation.asks_once
+            Event::Binding(happened) => self.check_binding(place, happened, is_said_last),
+            Event::Server(_) => false,
+            Event::Stream(StreamEvent::Close { path: closed, .. }) => {
+                let operation = &self.operations[place];
+                assert!(matches!(operation.kind, Kind::Stream { path, .. } if path == closed));
+                true
             }
-            BindingEvent::AddressChanged { previous, address, .. } => {
-                assert!(heard.contains(&previous) && heard.contains(&address) && previous != address);
-                assert!(!operation.asks_once);
+            Event::Survey(SurveyEvent::Mapped { address, .. }) => {
+                self.check_heard(place, address);
                 false
             }
-            BindingEvent::Retrying { .. } => false,
-            BindingEvent::Failed { .. } => true,
-            BindingEvent::Redirected { server, awaits_answer, .. } => {
-                assert!(self.named.contains(&server) && !awaits_answer);
-                if let Some(path) = &mut self.operations[place].path {
-                    path.remote = server;
-                }
-                false
-            }
-            BindingEvent::Reconnect { path } => {
-                assert!(path.transport.is_reliable() && operation.path == Some(path));
-                false
-            }
-            _ => panic!("an event that the model does not know"),
+            Event::Survey(happened) => matches!(happened, SurveyEvent::Finished { .. }),
+            _ => panic!("an unknown event"),
         };
         assert_eq!(is_said_last, is_last);
-        let _ = format!("{happened}");
         if is_last {
             self.operations.remove(place);
         }
         event
+    }
+
+    /// Whether a binding may say that; whether it is its last word.
+    fn check_binding(&mut self, place: usize, happened: BindingEvent, is_said_last: bool) -> bool {
+        let _ = format!("{happened}");
+        let Operation { asks_once, is_retimed, .. } = self.operations[place];
+        match happened {
+            BindingEvent::Mapped { address, rtt } | BindingEvent::Refreshed { address, rtt } => {
+                self.check_heard(place, address);
+                assert!(rtt.is_none_or(|rtt| rtt.as_nanos() <= u128::from(self.latest)));
+                // Where it was told to refresh in time, it stays.
+                if is_retimed { is_said_last } else { asks_once }
+            }
+            BindingEvent::AddressChanged { previous, address, .. } => {
+                self.check_heard(place, previous);
+                self.check_heard(place, address);
+                assert!(previous != address && (!asks_once || is_retimed));
+                false
+            }
+            BindingEvent::Redirected { server, .. } => {
+                assert!(self.named.contains(&server));
+                false
+            }
+            BindingEvent::Reconnect { path } => {
+                let is_own = self.operations[place].may_ask(&path, &self.named, &self.locals);
+                assert!(path.transport.is_reliable() && is_own);
+                false
+            }
+            BindingEvent::Restarted { local, .. } => {
+                assert!(local.ip().is_unspecified() || self.locals.contains(&local.ip()));
+                false
+            }
+            BindingEvent::Retrying { .. } => false,
+            BindingEvent::Failed { .. } => true,
+            _ => panic!("an event that the model does not know"),
+        }
+    }
+
+    fn check_heard(&self, place: usize, address: SocketAddr) {
+        let heard = |all: &[SocketAddr]| all.contains(&address);
+        let is_heard = match self.operations[place].trust {
+            Trust::Anything => heard(&self.heard),
+            Trust::ShortTerm => heard(&self.heard_signed),
+            Trust::LongTerm => heard(&self.heard_plain) || heard(&self.heard_from_realm),
+        };
+        assert!(is_heard, "{address}, which no valid response said");
     }
 
     /// After every call.

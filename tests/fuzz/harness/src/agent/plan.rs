@@ -1,7 +1,8 @@
 //! What the fuzzer may make up: calls, times, configurations, requests.
 
-use libstun::auth::Realm;
+use libstun::auth::{Credentials, LongTerm, Realm};
 use libstun::stun::BehaviorDiscovery;
+use libstun::stun::RedirectPolicy;
 
 use super::*;
 
@@ -49,6 +50,7 @@ pub(super) enum Call {
     SendError { which: u8, error: u8, knows_bytes: bool },
     PollTransmit,
     PollEvent,
+    More(More),
 }
 
 #[derive(Arbitrary, Debug)]
@@ -79,17 +81,12 @@ impl BindingPlan {
     pub(super) fn config(&self) -> BindingConfig {
         let (local, remote) = (endpoint(self.local), endpoint(self.server));
         let path = FiveTuple { transport: TRANSPORTS[usize::from(self.transport) % 3], local, remote };
-        let credential = || ShortTerm::new(USERNAME, PASSWORD).expect("a good credential");
         let millis = |count: u16| Duration::from_millis(u64::from(count));
         BindingConfig {
             refresh: self.refresh.map(|by| if by == u16::MAX { Duration::MAX } else { millis(by) * 10 }),
             backoff: Backoff { first: millis(self.backoff.0), max: millis(self.backoff.1) },
-            credentials: match self.credential % 4 {
-                0 => None,
-                1 => Some(credential().into()),
-                2 => Some(credential().only(IntegrityAlgorithm::Sha1).into()),
-                _ => Some(credential().only(IntegrityAlgorithm::Sha256).into()),
-            },
+            credentials: credentials(self.credential),
+            redirects: REDIRECTS[usize::from(self.backoff.1) % REDIRECTS.len()],
             fingerprint: self.has_fingerprint,
             accepts_mapped_address: self.is_legacy,
             retransmission: RetransmissionConfig {
@@ -101,6 +98,21 @@ impl BindingPlan {
             ..BindingConfig::new(path)
         }
     }
+}
+
+/// None, short-term or long-term ones.
+pub(super) fn credentials(which: u8) -> Option<Credentials> {
+    let short = || ShortTerm::new(USERNAME, PASSWORD).expect("a good credential");
+    let [user, password] = [USERNAME, PASSWORD].map(|text| std::str::from_utf8(text).expect("ASCII"));
+    let long = || LongTerm::new(user, password).expect("a good credential");
+    Some(match which % 8 {
+        0 => return None,
+        1 | 5 => short().into(),
+        2 => short().only(IntegrityAlgorithm::Sha1).into(),
+        3 => short().only(IntegrityAlgorithm::Sha256).into(),
+        6 => long().require_sha256().require_anonymity().into(),
+        _ => long().into(),
+    })
 }
 
 impl Ask {
@@ -192,6 +204,9 @@ pub(super) const LOCALS: [&str; 6] =
     ["192.0.2.1:3478", "0.0.0.0:3478", "192.0.2.1:0", "0.0.0.0:0", "[::]:0", "[2001:db8::1]:3478"];
 
 pub(super) const TRANSPORTS: [Transport; 3] = [Transport::Udp, Transport::Tcp, Transport::Tls];
+
+const REDIRECTS: [RedirectPolicy; 4] =
+    [RedirectPolicy::Follow, RedirectPolicy::Ask, RedirectPolicy::Follow, RedirectPolicy::Refuse];
 
 pub(super) const ERRORS: [SendError; 7] = [
     SendError::NoRoute,
