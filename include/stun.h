@@ -1203,8 +1203,8 @@ stun_status stun_reconnected(struct stun_agent *agent,
                              const struct stun_packet *path,
                              stun_time now);
 
-/* Changes how often a binding asks again. 0 is 25 s; STUN_NEVER no more, and then it ends with its next answer.
- * stun_set_power() with an interval goes before it when it is called next. */
+/* Changes how often a binding asks again, at once. 0 is 25 s, less than 1 s counts as that. With STUN_NEVER it stays,
+ * and asks no more until this is called again. stun_set_power() with an interval goes before it when it is called next. */
 STUN_API
 stun_status stun_set_refresh(struct stun_agent *agent,
                              uint64_t id,
