@@ -573,6 +573,8 @@ typedef enum stun_nat_reason {
     STUN_NAT_DIFFERENT_ADDRESSES = 25,
     /* The mapped addresses are of another family than the sockets. */
     STUN_NAT_OTHER_FAMILY = 26,
+    /* Your network changed first. */
+    STUN_NAT_NETWORK_CHANGED = 27,
     /* A reason that is newer than this function. */
     STUN_NAT_OTHER_REASON = 255,
 } stun_nat_reason;

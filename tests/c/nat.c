@@ -189,6 +189,24 @@ static void what_cannot_be_known_says_why(void)
     stun_agent_free(server);
 }
 
+/* What was seen on one network says nothing of another: the probe ends, and says what it knew. */
+static void another_network_ends_a_probe(void)
+{
+    uint64_t id = 0;
+    stun_agent *client = new_agent(6, 0);
+    stun_nat_config config = nat_config();
+    stun_addr other = v4(10, 9, 9, 9, 0);
+    stun_nat_report report;
+    stun_event event;
+    CHECK_EQ(stun_nat_probe_start(client, &config, 0, &id), STUN_OK);
+    CHECK_EQ(stun_network_changed(client, &other, 1, SECOND), STUN_OK);
+    while (next_event(client, &event) == STUN_EV_NAT_FOUND) CHECK_EQ(event.reason, STUN_NAT_NETWORK_CHANGED);
+    CHECK_EQ(event.kind, STUN_EV_NAT_REPORT);
+    report = report_of(client, id);
+    CHECK_EQ(report.findings[STUN_NAT_TRANSLATION].reason, STUN_NAT_NETWORK_CHANGED);
+    stun_agent_free(client);
+}
+
 static void a_probe_refuses(stun_agent *client, const stun_nat_config *config)
 {
     uint64_t id;
@@ -257,6 +275,7 @@ int main(void)
     an_open_host_is_told_from_one_behind_a_nat();
     a_smaller_report_is_filled_as_far_as_it_goes();
     what_cannot_be_known_says_why();
+    another_network_ends_a_probe();
     probes_that_cannot_be();
     behavior_servers_that_cannot_be();
     return check_report();

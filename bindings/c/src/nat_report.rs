@@ -123,6 +123,8 @@ pub enum stun_nat_reason {
     STUN_NAT_DIFFERENT_ADDRESSES = 25,
     /// The mapped addresses are of another family than the sockets.
     STUN_NAT_OTHER_FAMILY = 26,
+    /// Your network changed first.
+    STUN_NAT_NETWORK_CHANGED = 27,
     /// A reason that is newer than this function.
     STUN_NAT_OTHER_REASON = 255,
 }
@@ -292,6 +294,7 @@ fn reason_code(reason: Reason) -> (stun_nat_reason, u32) {
         Reason::TooFewObservations => code::STUN_NAT_TOO_FEW,
         Reason::DifferentAddresses => code::STUN_NAT_DIFFERENT_ADDRESSES,
         Reason::OtherFamily => code::STUN_NAT_OTHER_FAMILY,
+        Reason::NetworkChanged => code::STUN_NAT_NETWORK_CHANGED,
         _ => code::STUN_NAT_OTHER_REASON,
     };
     (code, 0)
