@@ -170,7 +170,7 @@ typedef enum stun_binding_flag {
     STUN_BINDING_ACCEPT_MAPPED_ADDRESS = 2,
 } stun_binding_flag;
 
-/* Which integrity attribute to sign with and to accept. */
+/* Which integrity attribute to sign with and to accept, of a short-term credential. */
 typedef enum stun_integrity_code {
     /* Both, until the server has shown which one it knows (RFC 8489 s9.1.5). */
     STUN_INTEGRITY_BOTH = 0,
@@ -195,6 +195,37 @@ typedef enum stun_event_code {
     /* Close the connection: what its peer sent cannot be understood. addr is the peer, id the connection. Its last
      * event. */
     STUN_EV_CLOSE = 10,
+    /* The server `previous` names `addr` in its place, which is asked from now on; with code 1 only if you agree with
+     * stun_answer_redirect(). See also stun_binding_alternate_domain(). */
+    STUN_EV_REDIRECTED = 11,
+    /* The network has changed, and the binding asks again at once: addr is its local address now, previous the one
+     * before. If they differ, have a socket at the new one. */
+    STUN_EV_RESTARTED = 12,
+    /* Open a connection to the server addr from local address `previous` (any port does), then call stun_reconnected();
+     * code is its `enum stun_transport_code`. Nothing is due until then. */
+    STUN_EV_RECONNECT = 13,
+    /* A server of a survey has answered: index is its place in the targets, server, addr, rtt. */
+    STUN_EV_ANSWER = 14,
+    /* A server of a survey will not answer: index, server, reason, code, count. */
+    STUN_EV_NO_ANSWER = 15,
+    /* A survey is over: count servers have answered, code have failed, index were not asked or not waited for; detail is
+     * an `enum stun_mapping_code`. Its last event. */
+    STUN_EV_SURVEYED = 16,
+    /* Ask the DNS for records of kind detail (`enum stun_record_code`) of name, and answer question index. */
+    STUN_EV_RESOLVE = 17,
+    /* count servers were found: see stun_discovered_server(). The last event of a discovery. */
+    STUN_EV_SERVERS = 18,
+    /* A server has refused the network of addr many replies: it has used up its budget. */
+    STUN_EV_THROTTLED = 19,
+    /* The network of addr keeps failing to authenticate at a server; code is 1 if addr is proved not to be forged. */
+    STUN_EV_AUTHENTICATION_FAILURES = 20,
+    /* A request of a NAT probe was not answered: server was asked, name is what, in a word. */
+    STUN_EV_NAT_UNANSWERED = 21,
+    /* A property of the NAT is decided: index is the `enum stun_nat_property`, detail its `enum stun_nat_value`, count the
+     * `enum stun_nat_confidence`; reason is an `enum stun_nat_reason` here, with its detail in code. */
+    STUN_EV_NAT_FOUND = 22,
+    /* Everything is decided: see stun_nat_report_read() and stun_nat_report_text(). The last event of a NAT probe. */
+    STUN_EV_NAT_REPORT = 23,
 } stun_event_code;
 
 /* Values of `stun_event.reason`. */
@@ -215,6 +246,20 @@ typedef enum stun_failure_code {
     STUN_FAIL_NO_MAPPED_ADDRESS = 6,
     /* It could not be sent; `code` is the `enum stun_send_error_code` that you reported. */
     STUN_FAIL_SEND = 7,
+    /* The server does not understand attribute `code` of the request (420). */
+    STUN_FAIL_NOT_UNDERSTOOD = 8,
+    /* The server's challenge was not met; `code` is the `enum stun_auth_failure_code`. */
+    STUN_FAIL_AUTHENTICATION = 9,
+    /* The server named another that was not asked; `code` is the `enum stun_redirect_refusal_code`. */
+    STUN_FAIL_REDIRECTED = 10,
+    /* The local address has gone, and you have none of its family. */
+    STUN_FAIL_NETWORK_CHANGED = 11,
+    /* The DNS has no usable address of a server. */
+    STUN_FAIL_NOT_FOUND = 12,
+    /* The domain says that it does not offer the service. */
+    STUN_FAIL_NOT_OFFERED = 13,
+    /* The resolver has failed, and nothing else led to a server. */
+    STUN_FAIL_RESOLVER = 14,
     /* A reason that is newer than this function. */
     STUN_FAIL_OTHER = 255,
 } stun_failure_code;
@@ -270,6 +315,319 @@ typedef enum stun_protocol_code {
     /* WireGuard. */
     STUN_PROTOCOL_WIREGUARD = 7,
 } stun_protocol_code;
+
+/* How a credential is used. */
+typedef enum stun_credential_kind {
+    /* Both ends know it beforehand, and every message is signed (RFC 8489 s9.1). */
+    STUN_SHORT_TERM = 0,
+    /* The server challenges for it, and names the realm and the algorithms (RFC 8489 s9.2). */
+    STUN_LONG_TERM = 1,
+} stun_credential_kind;
+
+/* What a long-term credential demands, or-ed. Without it the request fails. */
+typedef enum stun_credential_flag {
+    /* SHA-256 for keys and signatures; what is not signed so is not believed (RFC 8489 s9.2.1). */
+    STUN_CREDENTIAL_REQUIRE_SHA256 = 1,
+    /* USERHASH: the username is never sent in the clear (RFC 8489 s14.4). */
+    STUN_CREDENTIAL_REQUIRE_ANONYMITY = 2,
+} stun_credential_flag;
+
+/* What to do when a server names another one in its place (300, RFC 8489 s10). Whoever can forge an answer to an
+ * unsigned request can send you elsewhere. */
+typedef enum stun_redirect_code {
+    /* Ask the other one, and say so with STUN_EV_REDIRECTED. */
+    STUN_REDIRECT_FOLLOW = 0,
+    /* Fail. */
+    STUN_REDIRECT_REFUSE = 1,
+    /* Ask you with STUN_EV_REDIRECTED, and wait for stun_answer_redirect(). */
+    STUN_REDIRECT_ASK = 2,
+} stun_redirect_code;
+
+/* Values of `flags` in a stun_server_config. */
+typedef enum stun_server_flag {
+    /* Answer clients of RFC 3489 too, whose requests have no magic cookie. Not together with credentials. */
+    STUN_SERVER_RFC3489 = 1,
+    /* Offer no password algorithm but MD5. */
+    STUN_SERVER_NO_PASSWORD_ALGORITHMS = 2,
+    /* Take no USERHASH in place of a username. */
+    STUN_SERVER_NO_ANONYMITY = 4,
+    /* Send strangers whatever they ask for, without a budget and its events. */
+    STUN_SERVER_NO_BUDGET = 8,
+    /* Serve NAT behaviour discovery with the one address `local`: no OTHER-ADDRESS, and 420 for CHANGE-REQUEST. */
+    STUN_SERVER_BEHAVIOR_SINGLE = 16,
+} stun_server_flag;
+
+/* What the answers to one socket tell of the NAT, in STUN_EV_SURVEYED. */
+typedef enum stun_mapping_code {
+    /* Too few answers to compare. */
+    STUN_MAPPING_UNKNOWN = 0,
+    /* Servers of different IP addresses saw the same address. */
+    STUN_MAPPING_SAME = 1,
+    /* Servers of different IP addresses saw different ones: peers need a relay. */
+    STUN_MAPPING_DEPENDS_ON_ADDRESS = 2,
+    /* Even two ports of one server saw different ones. */
+    STUN_MAPPING_DEPENDS_ON_PORT = 3,
+} stun_mapping_code;
+
+/* The schemes of URIs. */
+typedef enum stun_scheme_code {
+    /* stun: */
+    STUN_SCHEME_STUN = 0,
+    /* stuns:, inside TLS. */
+    STUN_SCHEME_STUNS = 1,
+    /* turn: */
+    STUN_SCHEME_TURN = 2,
+    /* turns:, inside TLS. */
+    STUN_SCHEME_TURNS = 3,
+} stun_scheme_code;
+
+/* What a URI says behind `?transport=`. */
+typedef enum stun_uri_transport_code {
+    /* Nothing. */
+    STUN_URI_ANY = 0,
+    /* udp */
+    STUN_URI_UDP = 1,
+    /* tcp */
+    STUN_URI_TCP = 2,
+    /* Another one. */
+    STUN_URI_OTHER = 3,
+} stun_uri_transport_code;
+
+/* What a server is to do, which is what its SRV records are named after. */
+typedef enum stun_service_code {
+    /* Binding requests. */
+    STUN_SERVICE_STUN = 0,
+    /* Relays. */
+    STUN_SERVICE_TURN = 1,
+    /* NAT behaviour discovery. */
+    STUN_SERVICE_BEHAVIOR = 2,
+} stun_service_code;
+
+/* Values of `flags` in a stun_discovery_config. */
+typedef enum stun_discovery_flag {
+    /* Only TLS will do. */
+    STUN_DISCOVERY_SECURE = 1,
+} stun_discovery_flag;
+
+/* Kinds of DNS records, by their numbers in the DNS; `detail` of STUN_EV_RESOLVE. */
+typedef enum stun_record_code {
+    /* IPv4 addresses: stun_answer_addresses(). */
+    STUN_RECORD_A = 1,
+    /* IPv6 addresses: stun_answer_addresses(). */
+    STUN_RECORD_AAAA = 28,
+    /* Hosts and ports of a service: stun_answer_services(). */
+    STUN_RECORD_SRV = 33,
+    /* Transports of relays: stun_answer_naptr(). */
+    STUN_RECORD_NAPTR = 35,
+} stun_record_code;
+
+/* Why the DNS has no answer; for stun_answer_failed(). */
+typedef enum stun_dns_failure_code {
+    /* There is no such name, or no such record, or you cannot ask for that kind of record. */
+    STUN_DNS_NOT_FOUND = 1,
+    /* The resolver gave up, or the server had failed. */
+    STUN_DNS_FAILED = 2,
+} stun_dns_failure_code;
+
+/* What can be found out. As a bit of a stun_nat_config's `properties`: 1u << it. */
+typedef enum stun_nat_property {
+    /* Whether UDP reaches servers. */
+    STUN_NAT_CONNECTIVITY = 0,
+    /* Whether there is a NAT. */
+    STUN_NAT_TRANSLATION = 1,
+    /* How it maps (RFC 4787 s4.1). */
+    STUN_NAT_MAPPING = 2,
+    /* How it filters (RFC 4787 s5). */
+    STUN_NAT_FILTERING = 3,
+    /* Whether two sockets behind it reach each other by their mapped addresses. */
+    STUN_NAT_HAIRPINNING = 4,
+    /* Whether the mapped port is the local one. */
+    STUN_NAT_PORT_PRESERVATION = 5,
+    /* Whether even ports stay even, and odd ones odd. */
+    STUN_NAT_PORT_PARITY = 6,
+    /* Whether all mapped addresses of the host have one IP. */
+    STUN_NAT_POOLING = 7,
+    /* Whether the mapped address stays. */
+    STUN_NAT_STABILITY = 8,
+    /* Whether something rewrites addresses inside messages. */
+    STUN_NAT_GATEWAY = 9,
+    /* What becomes of datagrams that are longer than the path's MTU. */
+    STUN_NAT_FRAGMENTS = 10,
+    /* How long a binding lives without traffic. Takes up to two hours, and is not tested unless asked for. */
+    STUN_NAT_LIFETIME = 11,
+} stun_nat_property;
+
+/* Values of `flags` in a stun_nat_config. */
+typedef enum stun_nat_flag {
+    /* End requests with FINGERPRINT, for sockets that other protocols share. Gateways that rewrite addresses break it. */
+    STUN_NAT_FINGERPRINT = 1,
+} stun_nat_flag;
+
+/* What a property is. The names are those of the report as text. */
+typedef enum stun_nat_value {
+    /* It is not known: see the reason. */
+    STUN_NAT_UNKNOWN = 0,
+    /* Connectivity: a server has answered. */
+    STUN_NAT_OPEN = 1,
+    /* Connectivity: servers at several addresses were silent. */
+    STUN_NAT_BLOCKED = 2,
+    /* Translation, gateway: there is none. */
+    STUN_NAT_ABSENT = 3,
+    /* Translation, gateway: there is one, or several. */
+    STUN_NAT_PRESENT = 4,
+    /* Mapping, filtering: depends on nothing. */
+    STUN_NAT_ENDPOINT_INDEPENDENT = 5,
+    /* Mapping, filtering: depends on the remote IP address. */
+    STUN_NAT_ADDRESS_DEPENDENT = 6,
+    /* Mapping, filtering: depends on the remote IP address and port. */
+    STUN_NAT_ADDRESS_AND_PORT_DEPENDENT = 7,
+    /* Hairpinning: it works. */
+    STUN_NAT_SUPPORTED = 8,
+    /* Hairpinning: it does not. */
+    STUN_NAT_UNSUPPORTED = 9,
+    /* Ports, parity: it is kept. */
+    STUN_NAT_PRESERVED = 10,
+    /* Ports, parity, stability: it is not. */
+    STUN_NAT_CHANGED = 11,
+    /* Pooling: one IP address. */
+    STUN_NAT_ONE_ADDRESS = 12,
+    /* Pooling: several. */
+    STUN_NAT_SEVERAL_ADDRESSES = 13,
+    /* Stability: it stays. */
+    STUN_NAT_STABLE = 14,
+    /* Fragments: they pass both ways. */
+    STUN_NAT_PASS = 15,
+    /* Fragments: they pass outwards; the server sent none back. */
+    STUN_NAT_PASS_OUTBOUND = 16,
+    /* Fragments: they are lost, here or elsewhere on the path. */
+    STUN_NAT_LOST = 17,
+    /* Lifetime: between lifetime_at_least and lifetime_below. */
+    STUN_NAT_BOUNDED = 18,
+} stun_nat_value;
+
+/* How sure a known value is. */
+typedef enum stun_nat_confidence {
+    /* The value is not known. */
+    STUN_NAT_NO_CONFIDENCE = 0,
+    /* Something does not fit, or could not be confirmed. */
+    STUN_NAT_LOW = 1,
+    /* One observation, or one that other causes could explain. */
+    STUN_NAT_MEDIUM = 2,
+    /* It was seen to happen, or several observations agree. */
+    STUN_NAT_HIGH = 3,
+} stun_nat_confidence;
+
+/* Why a value is unknown. */
+typedef enum stun_nat_reason {
+    /* It is known. */
+    STUN_NAT_NO_REASON = 0,
+    /* You did not ask for it, or it has not been decided yet. */
+    STUN_NAT_NOT_TESTED = 1,
+    /* The deadline came first. */
+    STUN_NAT_DEADLINE = 2,
+    /* Nobody answered. */
+    STUN_NAT_NO_ANSWER = 3,
+    /* The path loses too much for silence to say anything. */
+    STUN_NAT_LOSSY = 4,
+    /* It could not be sent; `detail` is the `enum stun_send_error_code`. */
+    STUN_NAT_SEND_FAILED = 5,
+    /* The server answered with error `detail`. */
+    STUN_NAT_ERROR_RESPONSE = 6,
+    /* Responses were altered or not signed. */
+    STUN_NAT_RESPONSES_ALTERED = 7,
+    /* The server does not give the mapped addresses that it takes. */
+    STUN_NAT_NO_MAPPED_ADDRESS = 8,
+    /* The server has no other address to answer from. */
+    STUN_NAT_NO_OTHER_ADDRESS = 9,
+    /* The server's other address does not answer. */
+    STUN_NAT_ALTERNATE_SILENT = 10,
+    /* The server does not answer from elsewhere when asked to. */
+    STUN_NAT_IGNORES_CHANGE_REQUEST = 11,
+    /* The server refuses to. */
+    STUN_NAT_REFUSES_CHANGE_REQUEST = 12,
+    /* The server does not answer to another port when asked to. */
+    STUN_NAT_IGNORES_RESPONSE_PORT = 13,
+    /* The server refuses to. */
+    STUN_NAT_REFUSES_RESPONSE_PORT = 14,
+    /* The server refuses PADDING. */
+    STUN_NAT_REFUSES_PADDING = 15,
+    /* It takes a second socket. */
+    STUN_NAT_NO_SECOND_SOCKET = 16,
+    /* The local address is not known. */
+    STUN_NAT_LOCAL_UNKNOWN = 17,
+    /* There is no NAT. */
+    STUN_NAT_NO_NAT = 18,
+    /* Observations contradict each other. */
+    STUN_NAT_CONTRADICTION = 19,
+    /* Only one server address could be asked. */
+    STUN_NAT_ONE_SERVER_ONLY = 20,
+    /* Only one IP address could be asked; it does not depend on the port. */
+    STUN_NAT_ONE_ADDRESS_ONLY = 21,
+    /* It depends on the destination; on the address alone or also on the port cannot be told. */
+    STUN_NAT_DEPENDS_ON_DESTINATION = 22,
+    /* What was sent may have been filtered. */
+    STUN_NAT_FILTERING_HIDES = 23,
+    /* Too few observations: they may agree by chance. */
+    STUN_NAT_TOO_FEW = 24,
+    /* The two sockets have different public IP addresses. */
+    STUN_NAT_DIFFERENT_ADDRESSES = 25,
+    /* The mapped addresses are of another family than the sockets. */
+    STUN_NAT_OTHER_FAMILY = 26,
+    /* Your network changed first. */
+    STUN_NAT_NETWORK_CHANGED = 27,
+    /* A reason that is newer than this function. */
+    STUN_NAT_OTHER_REASON = 255,
+} stun_nat_reason;
+
+/* How to write a report. */
+typedef enum stun_nat_report_format {
+    /* For people: a line for each property, and below it what was asked and seen. */
+    STUN_NAT_TEXT = 0,
+    /* For programs: one JSON object. */
+    STUN_NAT_JSON = 1,
+    /* What RFC 3489 would have called it, such as "full cone NAT", where it has a word for it. */
+    STUN_NAT_RFC3489 = 2,
+} stun_nat_report_format;
+
+/* Why a challenge was not met (RFC 8489 s9.2.5). */
+typedef enum stun_auth_failure_code {
+    /* A reason that is newer than this function. */
+    STUN_AUTH_OTHER = 0,
+    /* The server rejects the credentials. */
+    STUN_AUTH_REJECTED = 1,
+    /* No usable REALM. */
+    STUN_AUTH_NO_REALM = 2,
+    /* No usable NONCE. */
+    STUN_AUTH_NO_NONCE = 3,
+    /* The nonce that is called stale is offered again. */
+    STUN_AUTH_SAME_NONCE = 4,
+    /* The server challenges again and again. */
+    STUN_AUTH_TOO_MANY_CHALLENGES = 5,
+    /* Somebody on the path takes security away. */
+    STUN_AUTH_BID_DOWN = 6,
+    /* None of the server's password algorithms is known here. */
+    STUN_AUTH_NO_KNOWN_ALGORITHM = 7,
+    /* STUN_CREDENTIAL_REQUIRE_SHA256, and it is not offered. */
+    STUN_AUTH_SHA256_NOT_OFFERED = 8,
+    /* STUN_CREDENTIAL_REQUIRE_ANONYMITY, and it is not offered. */
+    STUN_AUTH_ANONYMITY_NOT_OFFERED = 9,
+} stun_auth_failure_code;
+
+/* Why a redirection was not followed. */
+typedef enum stun_redirect_refusal_code {
+    /* A reason that is newer than this function. */
+    STUN_REFUSED_OTHER = 0,
+    /* You declined it. */
+    STUN_REFUSED_DECLINED = 1,
+    /* It names no server of the family that was asked. */
+    STUN_REFUSED_OTHER_FAMILY = 2,
+    /* It names an address that no server can have. */
+    STUN_REFUSED_UNUSABLE_ADDRESS = 3,
+    /* It leads back to a server that was asked in the last five minutes. */
+    STUN_REFUSED_LOOP = 4,
+    /* Four servers in a row have redirected. */
+    STUN_REFUSED_TOO_MANY = 5,
+} stun_redirect_refusal_code;
 
 /* An agent: opaque, made by stun_agent_new() and freed by stun_agent_free().
  *
@@ -336,7 +694,7 @@ typedef struct stun_binding_config {
     uint32_t transport;
     /* What your socket is bound to; family 0 if you do not care. */
     struct stun_addr local;
-    /* The server. Looking up its name is up to you. */
+    /* The server. For its name, see stun_discovery_start(). */
     struct stun_addr server;
     /* Your number for the socket, handed back in each packet. */
     uint32_t socket_id;
@@ -356,7 +714,8 @@ typedef struct stun_binding_config {
     stun_time backoff_first;
     /* The longest such wait. 0 is 60 s. */
     stun_time backoff_max;
-    /* Short-term credential (RFC 8489 s9.1), UTF-8, prepared as an OpaqueString; NULL is none. */
+    /* The username of a credential, UTF-8; NULL is none. A short-term one is taken as it is, so prepare it as an
+     * OpaqueString; a long-term one is prepared here (RFC 8265 s4.2). */
     const uint8_t *username;
     /* 1 to 508. */
     size_t username_len;
@@ -368,25 +727,15 @@ typedef struct stun_binding_config {
     uint32_t integrity;
     /* Set it to 0. */
     uint32_t reserved;
+    /* `enum stun_credential_kind`. */
+    uint32_t credential_kind;
+    /* `enum stun_credential_flag`, or-ed. */
+    uint32_t credential_flags;
+    /* `enum stun_redirect_code`. */
+    uint32_t redirects;
+    /* Set it to 0. */
+    uint32_t reserved2;
 } stun_binding_config;
-
-/* A server's configuration. All zeros but struct_size answers everything that arrives anywhere. */
-typedef struct stun_server_config {
-    /* sizeof(stun_server_config). */
-    uint32_t struct_size;
-    /* `enum stun_integrity_code`. */
-    uint32_t integrity;
-    /* Answer only what arrives here; family 0 is everywhere, an unspecified IP any IP, port 0 any port. */
-    struct stun_addr local;
-    /* Answer only requests signed with this short-term credential; NULL is none. */
-    const uint8_t *username;
-    /* 1 to 508. */
-    size_t username_len;
-    /* Its password. */
-    const uint8_t *password;
-    /* At least 1. */
-    size_t password_len;
-} stun_server_config;
 
 /* One datagram, or one frame of a stream, in either direction. 72 bytes on 64-bit systems, frozen. */
 typedef struct stun_packet {
@@ -408,6 +757,289 @@ typedef struct stun_packet {
     uint32_t socket_id;
 } stun_packet;
 
+/* A user of a realm. Frozen. */
+typedef struct stun_user {
+    /* UTF-8, prepared here as an OpaqueString. */
+    const uint8_t *name;
+    /* 1 to 508. */
+    size_t name_len;
+    /* The same. */
+    const uint8_t *password;
+    /* At least 1. */
+    size_t password_len;
+} stun_user;
+
+/* A server's configuration. All zeros but struct_size answers everything that arrives anywhere, within the default
+ * budget. Strings are copied. */
+typedef struct stun_server_config {
+    /* sizeof(stun_server_config). */
+    uint32_t struct_size;
+    /* `enum stun_integrity_code`, of a short-term credential. */
+    uint32_t integrity;
+    /* Answer only what arrives here; family 0 is everywhere, an unspecified IP any IP, port 0 any port. */
+    struct stun_addr local;
+    /* Answer only requests signed with this short-term credential; NULL is none. */
+    const uint8_t *username;
+    /* 1 to 508. */
+    size_t username_len;
+    /* Its password. */
+    const uint8_t *password;
+    /* At least 1. */
+    size_t password_len;
+    /* Answer only users of this realm, who sign with long-term credentials; NULL is none. Best your domain's name; a
+     * short one makes short challenges. */
+    const uint8_t *realm;
+    /* 1 to 127. */
+    size_t realm_len;
+    /* The realm's users; see also stun_server_add_user(). */
+    const struct stun_user *users;
+    /* How many. */
+    size_t user_count;
+    /* How long a nonce is good for. 0 is ten minutes. */
+    stun_time nonce_lifetime;
+    /* `enum stun_server_flag`, or-ed. */
+    uint32_t flags;
+    /* Bytes sent for a hundred received from a network that has proved nothing. 0 is 260; UINT32_MAX no limit. */
+    uint32_t amplification_percent;
+    /* Bytes of errors that such a network may be sent in a second. 0 is 65536. */
+    uint32_t error_rate;
+    /* Bytes of errors that it may be sent at once after a while of quiet. 0 is 262144. */
+    uint32_t error_burst;
+    /* Serve NAT behaviour discovery (RFC 5780): another IP address and another port than those of `local`. You have
+     * four sockets then, on both addresses with both ports, and each packet says in `local` on which it arrived.
+     * Family 0 serves none. */
+    struct stun_addr alternate;
+    /* The two IP addresses as clients see them, where the server is behind a NAT that maps no ports; else family 0. */
+    struct stun_addr public_addrs[2];
+    /* The sockets at local IP and port, local IP and other port, other IP and local port, other IP and port. */
+    uint32_t socket_ids[4];
+} stun_server_config;
+
+/* One server, and the socket from which it is asked. Frozen. */
+typedef struct stun_target {
+    /* What your socket is bound to; family 0 if you do not care. */
+    struct stun_addr local;
+    /* The server. */
+    struct stun_addr server;
+    /* `enum stun_transport_code`. A connection is yours to open, before the survey starts. */
+    uint32_t transport;
+    /* Your number for the socket, handed back in each packet. */
+    uint32_t socket_id;
+} stun_target;
+
+/* A survey's configuration. Zero in a field is its default; everything is copied. */
+typedef struct stun_survey_config {
+    /* sizeof(stun_survey_config). */
+    uint32_t struct_size;
+    /* Answers after which nobody else is asked; 0 is all. */
+    uint32_t enough;
+    /* Whom to ask, in that order. */
+    const struct stun_target *targets;
+    /* 1 to 64. */
+    size_t target_count;
+    /* How each is asked: credentials, flags, redirects, retransmissions; transport, addresses, socket_id, refresh and
+     * backoff are not looked at. NULL is the default. */
+    const struct stun_binding_config *request;
+    /* How long the whole may take. 0 is 10 s; STUN_NEVER leaves each the time of its request. */
+    stun_time deadline;
+    /* How long to wait before the next one is asked; a failure does not wait. 0 asks all at once; else at least
+     * 10 ms, best STUN_ATTEMPT_DELAY, with `enough` 1 for a race. */
+    stun_time attempt_delay;
+} stun_survey_config;
+
+/* A URI of RFC 7064 or RFC 7065, read. Its text is a slice of yours. */
+typedef struct stun_uri {
+    /* Set it to sizeof(stun_uri) before the call; afterwards, how many bytes were filled. */
+    uint32_t struct_size;
+    /* `enum stun_scheme_code`. */
+    uint32_t scheme;
+    /* The host as it was written, without brackets. */
+    const char *host;
+    /* How many bytes. */
+    size_t host_len;
+    /* The host and the port, or the scheme's port, if the host is an IP address; family 0 if it is a name. */
+    struct stun_addr addr;
+    /* The port, 0 if the URI has none: then SRV records are to be asked for. */
+    uint32_t port;
+    /* The port where nothing says otherwise: 3478, or 5349 inside TLS. */
+    uint32_t default_port;
+    /* `enum stun_uri_transport_code`. */
+    uint32_t transport;
+    /* Zero. */
+    uint32_t reserved;
+} stun_uri;
+
+/* What to look for. Zero in a field is its default; everything is copied. */
+typedef struct stun_discovery_config {
+    /* sizeof(stun_discovery_config). */
+    uint32_t struct_size;
+    /* `enum stun_service_code`; with a URI, 0. */
+    uint32_t service;
+    /* A stun:, stuns:, turn: or turns: URI, or NULL and a host. */
+    const char *uri;
+    /* How many bytes. */
+    size_t uri_len;
+    /* A name, or an IP address without brackets; with a URI, NULL. */
+    const char *host;
+    /* How many bytes. */
+    size_t host_len;
+    /* The port; 0 asks the DNS. With a URI, 0. */
+    uint32_t port;
+    /* `enum stun_discovery_flag`, or-ed; with a URI, 0. */
+    uint32_t flags;
+    /* What you can use, best first: `enum stun_transport_code`. NULL is UDP for STUN, and UDP, TCP, TLS for relays. */
+    const uint32_t *transports;
+    /* How many. */
+    size_t transport_count;
+    /* How long the whole may take. 0 is 5 s. */
+    stun_time deadline;
+    /* How long to wait for more once an address is known. 0 is 1 s. */
+    stun_time resolution_delay;
+} stun_discovery_config;
+
+/* An SRV record (RFC 2782). Frozen. One whose text is not UTF-8 is passed over. */
+typedef struct stun_srv_record {
+    /* Lower ones are tried first. */
+    uint16_t priority;
+    /* The share among records of equal priority. */
+    uint16_t weight;
+    /* The port. */
+    uint16_t port;
+    /* Set it to 0. */
+    uint16_t reserved;
+    /* The host; "." says that there is no such service. */
+    const char *target;
+    /* How many bytes. */
+    size_t target_len;
+} stun_srv_record;
+
+/* A NAPTR record (RFC 3403 s4.1). Frozen. One whose text is not UTF-8 is passed over. */
+typedef struct stun_naptr_record {
+    /* Lower ones are tried first. */
+    uint16_t order;
+    /* The same among records of equal order. */
+    uint16_t preference;
+    /* Set it to 0. */
+    uint32_t reserved;
+    /* "s", "a" or "". */
+    const char *flags;
+    /* How many bytes. */
+    size_t flags_len;
+    /* As in "RELAY:turn.udp". */
+    const char *services;
+    /* How many bytes. */
+    size_t services_len;
+    /* Records with one are passed over. */
+    const char *regexp;
+    /* How many bytes. */
+    size_t regexp_len;
+    /* The next name. */
+    const char *replacement;
+    /* How many bytes. */
+    size_t replacement_len;
+} stun_naptr_record;
+
+/* One address of one server that was found. */
+typedef struct stun_discovered {
+    /* Set it to sizeof(stun_discovered) before the call; afterwards, how many bytes were filled. */
+    uint32_t struct_size;
+    /* `enum stun_transport_code`. */
+    uint32_t transport;
+    /* Where it is. */
+    struct stun_addr addr;
+    /* What its certificate must be for, if it is TLS. */
+    const char *host;
+    /* How many bytes. */
+    size_t host_len;
+} stun_discovered;
+
+/* What a probe asks, and from where. Zero in a field is its default; everything is copied. */
+typedef struct stun_nat_config {
+    /* sizeof(stun_nat_config). */
+    uint32_t struct_size;
+    /* `1u << enum stun_nat_property`, or-ed; 0 is all but STUN_NAT_LIFETIME. */
+    uint32_t properties;
+    /* What the socket is bound to whose NAT is diagnosed. To tell how it filters, it must be fresh: nothing was sent
+     * from it before. */
+    struct stun_addr local;
+    /* The server, best one of RFC 5780. */
+    struct stun_addr server;
+    /* Your number for the socket. */
+    uint32_t socket_id;
+    /* Your number for the second socket. */
+    uint32_t second_socket_id;
+    /* A second socket on another port, for hairpinning and the lifetime; family 0 is none. */
+    struct stun_addr second;
+    /* Your own IP address on the way to the server, if the sockets are bound to an unspecified one; the port is not
+     * looked at. Family 0 if you do not know it. */
+    struct stun_addr own;
+    /* Further, ordinary servers, best at other IP addresses, for when `server` is an ordinary one or silent. */
+    const struct stun_addr *servers;
+    /* At most 8. */
+    size_t server_count;
+    /* Credentials and retransmissions; nothing else in it is looked at. NULL is the default. */
+    const struct stun_binding_config *request;
+    /* When to report what is known. 0 is 3 minutes, and longer with STUN_NAT_LIFETIME. */
+    stun_time deadline;
+    /* The longest wait for the lifetime. 0 is 10 minutes. */
+    stun_time lifetime_max;
+    /* How exact to be about it. 0 is 5 s. */
+    stun_time lifetime_precision;
+    /* Time between the starts of two requests. 0 is 100 ms, the least that RFC 5780 s5 allows. */
+    stun_time pacing;
+    /* Time between two attempts where silence is measured. 0 is 500 ms. */
+    stun_time attempt_interval;
+    /* How long to wait for the answer to such an attempt. 0 is 1.5 s. */
+    stun_time last_wait;
+    /* How often to try at most. 0 is 40; 10 to 100. */
+    uint32_t max_attempts;
+    /* Bytes of PADDING: the MTU of your interface. 0 is 1500. */
+    uint32_t padding;
+    /* `enum stun_nat_flag`, or-ed. */
+    uint32_t flags;
+    /* Set it to 0. */
+    uint32_t reserved;
+} stun_nat_config;
+
+/* What was found of one property. Frozen. */
+typedef struct stun_nat_finding {
+    /* `enum stun_nat_value`. */
+    uint32_t value;
+    /* `enum stun_nat_confidence`. */
+    uint32_t confidence;
+    /* `enum stun_nat_reason`. */
+    uint32_t reason;
+    /* See `reason`. */
+    uint32_t detail;
+} stun_nat_finding;
+
+/* What a probe has found. */
+typedef struct stun_nat_report {
+    /* Set it to sizeof(stun_nat_report) before each call; afterwards, how many bytes were filled. */
+    uint32_t struct_size;
+    /* Requests, each counted once, however often it was sent. */
+    uint32_t requests;
+    /* Responses accepted. */
+    uint32_t responses;
+    /* Whether the mapped address depends on the destination, which is known more often than on what of it: 1 yes,
+     * 0 no, 2 unknown. */
+    uint32_t depends_on_destination;
+    /* The server that answered, or else the first that was asked. */
+    struct stun_addr server;
+    /* Its other address; family 0 if it has none. */
+    struct stun_addr other;
+    /* The local address of the socket, as far as it is known. */
+    struct stun_addr local;
+    /* Its mapped address; family 0 if it is not known. */
+    struct stun_addr mapped;
+    /* How long a binding lives at least; 0 if that is not known. */
+    stun_time lifetime_at_least;
+    /* And below what; STUN_NEVER if that is not known. */
+    stun_time lifetime_below;
+    /* By `enum stun_nat_property`. */
+    struct stun_nat_finding findings[16];
+} stun_nat_report;
+
 /* What happened to an operation. Fields that a kind does not name are zero. */
 typedef struct stun_event {
     /* Set it to sizeof(stun_event) before each call; afterwards, how many bytes were filled. */
@@ -416,15 +1048,15 @@ typedef struct stun_event {
     uint32_t kind;
     /* The operation. */
     uint64_t id;
-    /* Your address as the server sees it. */
+    /* Your address as the server sees it, unless the kind says otherwise. */
     struct stun_addr addr;
-    /* What it was before. */
+    /* What it was before, unless the kind says otherwise. */
     struct stun_addr previous;
     /* The round trip in nanoseconds; STUN_NEVER where a retransmission makes it unknowable. */
     stun_time rtt;
     /* When the next attempt is due. */
     stun_time at;
-    /* `enum stun_failure_code`. */
+    /* `enum stun_failure_code`, unless the kind says otherwise. */
     uint32_t reason;
     /* See `reason`. */
     uint32_t code;
@@ -438,6 +1070,16 @@ typedef struct stun_event {
     uint32_t is_last;
     /* Zero. */
     uint32_t reserved;
+    /* See the kind. */
+    uint32_t index;
+    /* See the kind. */
+    uint32_t detail;
+    /* The server that it concerns. */
+    struct stun_addr server;
+    /* A name: UTF-8, not NUL-terminated, valid until the next call on this agent. */
+    const char *name;
+    /* Bytes of `name`. */
+    size_t name_len;
 } stun_event;
 
 /* A message under construction in your own buffer. Plain data, nothing to free; each call reads again what
@@ -496,6 +1138,9 @@ typedef struct stun_wire_attribute {
     uint32_t reserved;
 } stun_wire_attribute;
 
+/* The attempt_delay of a race: half as long as people notice, and as RFC 8305 s8 has it. */
+#define STUN_ATTEMPT_DELAY 250000000
+
 /* The slack of an idle phone: whenever it is woken, refreshes due within ten seconds are sent too. */
 #define STUN_SLACK_IDLE 10000000000
 
@@ -532,6 +1177,9 @@ STUN_API stun_status stun_last_error(const struct stun_agent *agent, char *buf, 
 STUN_API stun_status stun_test_panic(struct stun_agent *agent);
 #endif
 
+/* Ends an operation at once and without an event. STUN_E_NOT_FOUND if it has ended already. */
+STUN_API stun_status stun_cancel(struct stun_agent *agent, uint64_t id, stun_time now);
+
 /* Asks a STUN server for your public address, and goes on asking so that the NAT keeps the binding. The
  * first request is queued at once. Over TCP or TLS the connection is yours to open, before this call.
  * `*out_id` names it in events; it is written on success only. */
@@ -541,6 +1189,40 @@ stun_status stun_binding_start(struct stun_agent *agent,
                                stun_time now,
                                uint64_t *out_id);
 
+/* Whether a binding may ask the server that STUN_EV_REDIRECTED has named: 1 or 0. Refused, it fails. Without effect
+ * if it does not wait for an answer. */
+STUN_API
+stun_status stun_answer_redirect(struct stun_agent *agent,
+                                 uint64_t id,
+                                 uint32_t accept,
+                                 stun_time now);
+
+/* The connection that STUN_EV_RECONNECT asked for is open. Of `path`, local, remote and transport count. If you
+ * use stun_stream_open(), call that first. */
+STUN_API
+stun_status stun_reconnected(struct stun_agent *agent,
+                             uint64_t id,
+                             const struct stun_packet *path,
+                             stun_time now);
+
+/* Changes how often a binding asks again, at once. 0 is 25 s, less than 1 s counts as that. With STUN_NEVER it stays,
+ * and asks no more until this is called again. stun_set_power() with an interval goes before it when it is called next. */
+STUN_API
+stun_status stun_set_refresh(struct stun_agent *agent,
+                             uint64_t id,
+                             stun_time refresh,
+                             stun_time now);
+
+/* The name that the certificate of the server must carry to which a binding was redirected (ALTERNATE-DOMAIN);
+ * STUN_EMPTY if there was none. Of a redirection that was not signed it is as trustworthy as the network. Writes and
+ * measures as stun_last_error() does. */
+STUN_API
+stun_status stun_binding_alternate_domain(const struct stun_agent *agent,
+                                          uint64_t id,
+                                          char *buf,
+                                          size_t cap,
+                                          size_t *len);
+
 /* Answers Binding requests that arrive at an address. Holds no state about anybody. */
 STUN_API
 stun_status stun_server_start(struct stun_agent *agent,
@@ -548,8 +1230,107 @@ stun_status stun_server_start(struct stun_agent *agent,
                               stun_time now,
                               uint64_t *out_id);
 
-/* Ends an operation at once and without an event. STUN_E_NOT_FOUND if it has ended already. */
-STUN_API stun_status stun_cancel(struct stun_agent *agent, uint64_t id, stun_time now);
+/* Adds a user to the realm of a server that runs, or changes a password. Both are prepared as OpaqueStrings.
+ * STUN_E_NOT_FOUND if there is no such server, or it has no realm. */
+STUN_API
+stun_status stun_server_add_user(struct stun_agent *agent,
+                                 uint64_t id,
+                                 const struct stun_user *user);
+
+/* Removes a user, whose next request is refused. STUN_EMPTY if there was none of that name. */
+STUN_API
+stun_status stun_server_remove_user(struct stun_agent *agent,
+                                    uint64_t id,
+                                    const uint8_t *name,
+                                    size_t name_len);
+
+/* Asks many servers, over one or several sockets. Each ends with STUN_EV_ANSWER or STUN_EV_NO_ANSWER and disturbs
+ * no other; STUN_EV_SURVEYED is the last event. `*out_id` names it; written on success only. */
+STUN_API
+stun_status stun_survey_start(struct stun_agent *agent,
+                              const struct stun_survey_config *cfg,
+                              stun_time now,
+                              uint64_t *out_id);
+
+/* Reads a URI, the whole of `text`. STUN_E_INVALID if it is none; `out->struct_size` must be set. */
+STUN_API stun_status stun_uri_parse(const char *text, size_t len, struct stun_uri *out);
+
+/* Looks for servers. Each question to the DNS is an event, STUN_EV_RESOLVE; ask it in any way, answer it with one of
+ * the calls below, and go on with others meanwhile. STUN_EV_SERVERS or STUN_EV_FAILED is the last event. An IP address
+ * needs no question. `*out_id` names it; written on success only. */
+STUN_API
+stun_status stun_discovery_start(struct stun_agent *agent,
+                                 const struct stun_discovery_config *cfg,
+                                 stun_time now,
+                                 uint64_t *out_id);
+
+/* Answers a question for A or AAAA records: the addresses, whose ports are not looked at. STUN_E_NOT_FOUND if
+ * nobody waits for it any more, which is no mistake of yours if the discovery has ended meanwhile. */
+STUN_API
+stun_status stun_answer_addresses(struct stun_agent *agent,
+                                  uint64_t id,
+                                  uint32_t question,
+                                  const struct stun_addr *addrs,
+                                  size_t count,
+                                  stun_time now);
+
+/* Answers a question for SRV records, in any order; as stun_answer_addresses() does. */
+STUN_API
+stun_status stun_answer_services(struct stun_agent *agent,
+                                 uint64_t id,
+                                 uint32_t question,
+                                 const struct stun_srv_record *records,
+                                 size_t count,
+                                 stun_time now);
+
+/* Answers a question for NAPTR records, in any order; as stun_answer_addresses() does. */
+STUN_API
+stun_status stun_answer_naptr(struct stun_agent *agent,
+                              uint64_t id,
+                              uint32_t question,
+                              const struct stun_naptr_record *records,
+                              size_t count,
+                              stun_time now);
+
+/* Says that a question has no answer: `enum stun_dns_failure_code`; as stun_answer_addresses() does. */
+STUN_API
+stun_status stun_answer_failed(struct stun_agent *agent,
+                               uint64_t id,
+                               uint32_t question,
+                               uint32_t failure,
+                               stun_time now);
+
+/* A server of the STUN_EV_SERVERS that was polled last, in the order in which to try them; STUN_EMPTY behind the
+ * last one. Its text is valid until the next stun_poll_event(). `out->struct_size` must be set. */
+STUN_API
+stun_status stun_discovered_server(const struct stun_agent *agent,
+                                   size_t index,
+                                   struct stun_discovered *out);
+
+/* Finds out what the NAT before you does (RFC 5780). STUN_EV_NAT_FOUND tells each property as it is decided;
+ * STUN_EV_NAT_REPORT is the last event. `*out_id` names it; written on success only. */
+STUN_API
+stun_status stun_nat_probe_start(struct stun_agent *agent,
+                                 const struct stun_nat_config *cfg,
+                                 stun_time now,
+                                 uint64_t *out_id);
+
+/* What a probe has found so far, or at last: after its STUN_EV_NAT_REPORT, until the next stun_poll_event().
+ * `out->struct_size` must be set. */
+STUN_API
+stun_status stun_nat_report_read(const struct stun_agent *agent,
+                                 uint64_t id,
+                                 struct stun_nat_report *out);
+
+/* The same as text, with what was asked and seen: `enum stun_nat_report_format`. STUN_EMPTY where RFC 3489 has no
+ * name for it. Writes and measures as stun_last_error() does. */
+STUN_API
+stun_status stun_nat_report_text(const struct stun_agent *agent,
+                                 uint64_t id,
+                                 uint32_t format,
+                                 char *buf,
+                                 size_t cap,
+                                 size_t *len);
 
 /* A datagram arrived, or one frame of a stream. `in` is only read during the call; its bytes must not be
  * those that this agent has lent in a poll, so copy them if you loop them back.

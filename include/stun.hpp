@@ -31,6 +31,7 @@
 #include <string_view>
 #include <utility>
 #include <variant>
+#include <vector>
 #if defined(__linux__)
 #  include <time.h>
 #endif
@@ -278,13 +279,55 @@ struct AddressChanged { Address address; Address previous; std::optional<Duratio
 struct Retrying { Failure failure; TimePoint at; };
 /// The operation has failed for good.
 struct Failed { Failure failure; };
+/// The server `from` names `server` in its place. If `awaits_answer`, see Agent::answer_redirect().
+struct Redirected { Address server; Address from; bool awaits_answer; };
+/// The network has changed, and the binding asks again from `local`: have a socket there.
+struct Restarted { Address local; Address previous; };
+/// Open a connection to `server` from `local` (any port does), then call Agent::reconnected().
+struct Reconnect { Address server; Address local; Transport transport; };
+/// Close the connection: what its peer sent cannot be understood.
+struct Close { Address peer; };
+/// A server of a survey has answered; `index` is its place in the targets.
+struct Answered { std::size_t index; Address server; Address address; std::optional<Duration> rtt; };
+/// A server of a survey will not answer.
+struct Unanswered { std::size_t index; Address server; Failure failure; };
+/// A survey is over.
+struct Surveyed { std::size_t answered; std::size_t failed; std::size_t unanswered; stun_mapping_code mapping; };
+/// Names a question of a discovery.
+using QuestionId = std::uint32_t;
+/// Ask the DNS, and answer with Agent::answer_addresses() and its like.
+struct Resolve { QuestionId question; stun_record_code record; std::string name; };
+/// So many servers were found: see Agent::discovered_servers(), before the next event is polled.
+struct Servers { std::size_t count; };
+/// A server has refused the network of `address` many replies.
+struct Throttled { Address address; };
+/// The network of `address` keeps failing to authenticate.
+struct AuthenticationFailures { Address address; bool is_proven; };
+/// A request of a NAT probe was not answered.
+struct NatUnanswered { Address server; std::string test; };
+/// What was found of a property of a NAT; `reason` and `detail` say why a value is unknown.
+struct NatFinding {
+    stun_nat_value value = STUN_NAT_UNKNOWN;
+    stun_nat_confidence confidence = STUN_NAT_NO_CONFIDENCE;
+    stun_nat_reason reason = STUN_NAT_NOT_TESTED;
+    std::uint32_t detail = 0;
+    [[nodiscard]] bool is_known() const noexcept { return value != STUN_NAT_UNKNOWN; }
+};
+/// A property of the NAT is decided.
+struct NatFound { stun_nat_property property; NatFinding finding; };
+/// Everything is decided: see Agent::nat_report() and nat_report_text(), before the next event is polled.
+struct NatFinished { Address server; Address mapped; };
 /// A kind that is newer than this header. Skip it.
 struct Unknown { std::uint32_t kind; };
 
 /// What happened to an operation. Owns everything that it says.
 struct Event {
     OperationId id = 0;
-    std::variant<Unknown, Mapped, Refreshed, AddressChanged, Retrying, Failed> what{};
+    /// Grows with the library: look with as(), or visit with a case for everything else.
+    std::variant<Unknown, Mapped, Refreshed, AddressChanged, Retrying, Failed, Redirected, Restarted, Reconnect, Close,
+                 Answered, Unanswered, Surveyed, Resolve, Servers, Throttled, AuthenticationFailures, NatUnanswered,
+                 NatFound, NatFinished>
+        what{};
     /// One line for people.
     std::string text{};
     /// Whether it is the operation's last: its id is unknown from now on.
@@ -305,6 +348,18 @@ struct Credential {
     std::string password;
     Integrity integrity = Integrity::both;
 };
+
+/// A long-term credential (RFC 8489 s9.2): UTF-8, prepared by the library. The strings are not erased: keep it short.
+struct LongTermCredential {
+    std::string username;
+    std::string password;
+    /// Fail rather than sign with less, or believe what is signed with less.
+    bool require_sha256 = false;
+    /// Fail rather than send the username in the clear.
+    bool require_anonymity = false;
+};
+
+enum class Redirects : std::uint32_t { follow = STUN_REDIRECT_FOLLOW, refuse = STUN_REDIRECT_REFUSE, ask = STUN_REDIRECT_ASK };
 
 /// How to ask a server. What is not set has stun.h's default; a duration of zero or less is not a default but
 /// a mistake, and is refused or rounded up as one nanosecond would be.
@@ -333,8 +388,19 @@ public:
         return raw_.backoff_first = given(first), raw_.backoff_max = given(longest), *this;
     }
     BindingConfig &credential(Credential credential) {
+        raw_.credential_kind = STUN_SHORT_TERM, raw_.credential_flags = 0;
         return credential_ = std::move(credential), has_credential_ = true, *this;
     }
+    /// Meets the server's challenge; in place of a short-term credential.
+    BindingConfig &long_term(LongTermCredential credential) {
+        raw_.credential_kind = STUN_LONG_TERM;
+        raw_.credential_flags = (credential.require_sha256 ? std::uint32_t{STUN_CREDENTIAL_REQUIRE_SHA256} : 0u) |
+                                (credential.require_anonymity ? std::uint32_t{STUN_CREDENTIAL_REQUIRE_ANONYMITY} : 0u);
+        credential_ = {std::move(credential.username), std::move(credential.password), Integrity::both};
+        return has_credential_ = true, *this;
+    }
+    /// What to do when a server names another one in its place.
+    BindingConfig &redirects(Redirects policy) noexcept { return raw_.redirects = static_cast<std::uint32_t>(policy), *this; }
     BindingConfig &without_fingerprint() noexcept { return raw_.flags |= STUN_BINDING_NO_FINGERPRINT, *this; }
     BindingConfig &accept_mapped_address() noexcept { return raw_.flags |= STUN_BINDING_ACCEPT_MAPPED_ADDRESS, *this; }
     /// For C: its strings point into this object.
@@ -347,22 +413,231 @@ private:
     bool has_credential_ = false;
 };
 
-/// How to serve. Without any setting, whatever arrives anywhere is answered.
+/// How to serve. Without any setting, whatever arrives anywhere is answered, within the default budget.
 class ServerConfig {
 public:
+    ServerConfig() noexcept { raw_.struct_size = sizeof raw_; }
     /// Answer only what arrives here.
-    ServerConfig &local(Address address) noexcept { return local_ = address, *this; }
+    ServerConfig &local(Address address) noexcept { return raw_.local = address.c(), *this; }
     /// Answer only requests that are signed with this.
     ServerConfig &credential(Credential credential) {
         return credential_ = std::move(credential), has_credential_ = true, *this;
     }
-    /// For C: its strings point into this object.
+    /// Answer only the users of a realm, who sign with long-term credentials.
+    ServerConfig &realm(std::string name) { return realm_ = std::move(name), *this; }
+    /// A user of the realm; as often as there are some. See also Agent::add_user().
+    ServerConfig &user(std::string name, std::string password) {
+        return users_.push_back({std::move(name), std::move(password), Integrity::both}), *this;
+    }
+    ServerConfig &nonce_lifetime(Duration lifetime) noexcept { return raw_.nonce_lifetime = given(lifetime), *this; }
+    /// `enum stun_server_flag`, or-ed.
+    ServerConfig &flags(std::uint32_t flags) noexcept { return raw_.flags = flags, *this; }
+    /// What strangers may be sent: bytes for a hundred received, bytes of errors in a second, and at once. 0 is the
+    /// default, UINT32_MAX in the first one no limit.
+    ServerConfig &budget(std::uint32_t percent, std::uint32_t error_rate = 0, std::uint32_t error_burst = 0) noexcept {
+        raw_.amplification_percent = percent, raw_.error_rate = error_rate, raw_.error_burst = error_burst;
+        return *this;
+    }
+    /// Serve NAT behaviour discovery with another IP address and port than those of local(); the sockets are those of
+    /// both, local IP and other port, other IP and local port, other IP and port.
+    ServerConfig &behavior(Address other, const std::array<std::uint32_t, 4> &socket_ids) noexcept {
+        raw_.alternate = other.c();
+        for (std::size_t i = 0; i < socket_ids.size(); ++i) raw_.socket_ids[i] = socket_ids[i];
+        return *this;
+    }
+    /// The two IP addresses as clients see them, behind a NAT that maps no ports.
+    ServerConfig &known_as(Address local, Address other) noexcept {
+        return raw_.public_addrs[0] = local.c(), raw_.public_addrs[1] = other.c(), *this;
+    }
+    /// For C: its strings point into this object, and into `users` if there are any.
+    [[nodiscard]] stun_server_config c(std::vector<stun_user> &users) const;
+    /// The same without users.
     [[nodiscard]] stun_server_config c() const noexcept;
 
 private:
-    Address local_{};
+    static constexpr stun_time given(Duration d) noexcept { return d.count() <= 0 ? 1 : static_cast<stun_time>(d.count()); }
+    stun_server_config raw_{};
     Credential credential_{};
+    std::string realm_{};
+    std::vector<Credential> users_{};
     bool has_credential_ = false;
+};
+
+/// One server, and the socket from which it is asked.
+struct Target {
+    Address server{};
+    Address local{};
+    Transport transport = Transport::udp;
+    std::uint32_t socket_id = 0;
+
+    [[nodiscard]] stun_target c() const noexcept {
+        return {local.c(), server.c(), static_cast<std::uint32_t>(transport), socket_id};
+    }
+};
+
+/// Whom to ask, and when there were enough answers. What is not set has stun.h's default.
+class SurveyConfig {
+public:
+    explicit SurveyConfig(std::vector<Target> targets) noexcept : targets_(std::move(targets)) {
+        raw_.struct_size = sizeof raw_;
+    }
+    /// Ask one after the other, until the first answers.
+    SurveyConfig &race() noexcept { return enough(1).attempt_delay(std::chrono::nanoseconds(STUN_ATTEMPT_DELAY)); }
+    /// Answers after which nobody else is asked.
+    SurveyConfig &enough(std::uint32_t answers) noexcept { return raw_.enough = answers, *this; }
+    /// How long the whole may take; never leaves each the time of its request.
+    SurveyConfig &deadline(Duration limit) noexcept { return raw_.deadline = given(limit), *this; }
+    SurveyConfig &without_deadline() noexcept { return raw_.deadline = STUN_NEVER, *this; }
+    /// How long to wait before the next one is asked; zero asks all at once.
+    SurveyConfig &attempt_delay(Duration delay) noexcept {
+        return raw_.attempt_delay = delay.count() <= 0 ? 0 : static_cast<stun_time>(delay.count()), *this;
+    }
+    /// How each is asked; its server and sockets are not looked at.
+    SurveyConfig &request(BindingConfig config) {
+        return request_ = std::move(config), has_request_ = true, *this;
+    }
+
+private:
+    friend class Agent;
+    static constexpr stun_time given(Duration d) noexcept { return d.count() <= 0 ? 1 : static_cast<stun_time>(d.count()); }
+    stun_survey_config raw_{};
+    std::vector<Target> targets_;
+    BindingConfig request_{Address()};
+    bool has_request_ = false;
+};
+
+/// A URI of RFC 7064 or RFC 7065, read.
+struct Uri {
+    stun_scheme_code scheme = STUN_SCHEME_STUN;
+    /// A name or an IP address, without brackets: a view of the text that was read.
+    std::string_view host{};
+    /// The host and port, if the host is an IP address.
+    Address address{};
+    /// The port, 0 if there is none; and the one where nothing says otherwise.
+    std::uint16_t port = 0;
+    std::uint16_t default_port = 0;
+    stun_uri_transport_code transport = STUN_URI_ANY;
+
+    [[nodiscard]] static std::optional<Uri> parse(std::string_view text) noexcept {
+        stun_uri raw{};
+        raw.struct_size = sizeof raw;
+        if (stun_uri_parse(text.data(), text.size(), &raw) != STUN_OK) return std::nullopt;
+        return Uri{static_cast<stun_scheme_code>(raw.scheme), std::string_view(raw.host, raw.host_len), raw.addr,
+                   static_cast<std::uint16_t>(raw.port), static_cast<std::uint16_t>(raw.default_port),
+                   static_cast<stun_uri_transport_code>(raw.transport)};
+    }
+};
+
+/// What to look for: a URI, or a service at a host.
+class DiscoveryConfig {
+public:
+    explicit DiscoveryConfig(std::string uri) noexcept : uri_(std::move(uri)) { raw_.struct_size = sizeof raw_; }
+    DiscoveryConfig(stun_service_code service, std::string host) noexcept : host_(std::move(host)) {
+        raw_.struct_size = sizeof raw_;
+        raw_.service = static_cast<std::uint32_t>(service);
+    }
+    /// With a host: the port, which is not asked for then.
+    DiscoveryConfig &port(std::uint16_t port) noexcept { return raw_.port = port, *this; }
+    /// With a host: only TLS will do.
+    DiscoveryConfig &secure() noexcept { return raw_.flags |= STUN_DISCOVERY_SECURE, *this; }
+    /// What you can use, best first.
+    DiscoveryConfig &transports(const std::vector<Transport> &all) {
+        transports_.clear();
+        for (const Transport each : all) transports_.push_back(static_cast<std::uint32_t>(each));
+        return *this;
+    }
+    DiscoveryConfig &deadline(Duration limit) noexcept { return raw_.deadline = given(limit), *this; }
+    /// How long to wait for more once an address is known.
+    DiscoveryConfig &resolution_delay(Duration delay) noexcept { return raw_.resolution_delay = given(delay), *this; }
+    /// For C: it points into this object.
+    [[nodiscard]] stun_discovery_config c() const noexcept {
+        stun_discovery_config raw = raw_;
+        raw.uri = uri_.data(), raw.uri_len = uri_.size();
+        raw.host = host_.data(), raw.host_len = host_.size();
+        raw.transports = transports_.data(), raw.transport_count = transports_.size();
+        return raw;
+    }
+
+private:
+    static constexpr stun_time given(Duration d) noexcept { return d.count() <= 0 ? 1 : static_cast<stun_time>(d.count()); }
+    stun_discovery_config raw_{};
+    std::string uri_{}, host_{};
+    std::vector<std::uint32_t> transports_{};
+};
+
+/// An SRV record. Its text is only read during the call.
+struct SrvRecord { std::uint16_t priority = 0, weight = 0, port = 0; std::string_view target{}; };
+/// A NAPTR record. Its texts are only read during the call.
+struct NaptrRecord {
+    std::uint16_t order = 0, preference = 0;
+    std::string_view flags{}, services{}, regexp{}, replacement{};
+};
+/// One address of one server that was found. `host` is what its certificate must be for.
+struct DiscoveredServer { Transport transport = Transport::udp; Address address{}; std::string host{}; };
+
+/// What to find out about a NAT, and from where. What is not set has stun.h's default.
+class NatConfig {
+public:
+    NatConfig(Address local, Address server) noexcept {
+        raw_.struct_size = sizeof raw_;
+        raw_.local = local.c(), raw_.server = server.c();
+    }
+    NatConfig &socket_id(std::uint32_t id) noexcept { return raw_.socket_id = id, *this; }
+    /// A second socket on another port.
+    NatConfig &second(Address local, std::uint32_t socket_id) noexcept {
+        return raw_.second = local.c(), raw_.second_socket_id = socket_id, *this;
+    }
+    /// Your own IP address, if the sockets are bound to an unspecified one.
+    NatConfig &own(Address address) noexcept { return raw_.own = address.c(), *this; }
+    /// Further, ordinary servers.
+    NatConfig &server(Address address) { return servers_.push_back(address.c()), *this; }
+    /// `1u << enum stun_nat_property`, or-ed.
+    NatConfig &properties(std::uint32_t bits) noexcept { return raw_.properties = bits, *this; }
+    NatConfig &deadline(Duration limit) noexcept { return raw_.deadline = given(limit), *this; }
+    /// The longest wait for the binding lifetime, and how exact to be about it.
+    NatConfig &lifetime(Duration longest, Duration precision) noexcept {
+        return raw_.lifetime_max = given(longest), raw_.lifetime_precision = given(precision), *this;
+    }
+    /// Credentials and retransmissions; nothing else in it is looked at.
+    NatConfig &request(BindingConfig config) {
+        return request_ = std::move(config), has_request_ = true, *this;
+    }
+    NatConfig &with_fingerprint() noexcept { return raw_.flags |= STUN_NAT_FINGERPRINT, *this; }
+    /// Everything else, for C.
+    [[nodiscard]] stun_nat_config &raw() noexcept { return raw_; }
+
+private:
+    friend class Agent;
+    static constexpr stun_time given(Duration d) noexcept { return d.count() <= 0 ? 1 : static_cast<stun_time>(d.count()); }
+    stun_nat_config raw_{};
+    std::vector<stun_addr> servers_{};
+    BindingConfig request_{Address()};
+    bool has_request_ = false;
+};
+
+/// What a NAT probe has found.
+class NatReport {
+public:
+    explicit NatReport(const stun_nat_report &raw) noexcept : raw_(raw) {}
+    [[nodiscard]] NatFinding finding(stun_nat_property property) const noexcept {
+        const auto place = static_cast<std::size_t>(property);
+        if (place >= std::size(raw_.findings)) return {};
+        const stun_nat_finding &found = raw_.findings[place];
+        return {static_cast<stun_nat_value>(found.value), static_cast<stun_nat_confidence>(found.confidence),
+                static_cast<stun_nat_reason>(found.reason), found.detail};
+    }
+    /// Whether the mapped address depends on the destination, which is known more often than on what of it.
+    [[nodiscard]] std::optional<bool> depends_on_destination() const noexcept {
+        return raw_.depends_on_destination > 1 ? std::nullopt : std::optional<bool>(raw_.depends_on_destination == 1);
+    }
+    [[nodiscard]] Address server() const noexcept { return raw_.server; }
+    [[nodiscard]] Address other() const noexcept { return raw_.other; }
+    [[nodiscard]] Address local() const noexcept { return raw_.local; }
+    [[nodiscard]] Address mapped() const noexcept { return raw_.mapped; }
+    [[nodiscard]] const stun_nat_report &c() const noexcept { return raw_; }
+
+private:
+    stun_nat_report raw_;
 };
 
 /// Receives log lines. It must not call the agent that it logs for.
@@ -431,11 +706,111 @@ public:
         const Status status = stun_binding_start(handle_.get(), &raw, to_c(at), &id);
         return status ? Result<OperationId>(id) : status;
     }
-    [[nodiscard]] Result<OperationId> start_server(const ServerConfig &config, TimePoint at) noexcept {
-        const auto raw = config.c();
-        OperationId id = 0;
-        const Status status = stun_server_start(handle_.get(), &raw, to_c(at), &id);
-        return status ? Result<OperationId>(id) : status;
+    [[nodiscard]] Result<OperationId> start_server(const ServerConfig &config, TimePoint at) {
+        std::vector<stun_user> users;
+        const auto raw = config.c(users);
+        return started(stun_server_start, raw, at);
+    }
+    /// Asks many servers: Answered or Unanswered for each, then Surveyed.
+    [[nodiscard]] Result<OperationId> start_survey(const SurveyConfig &config, TimePoint at) {
+        std::vector<stun_target> targets;
+        for (const Target &target : config.targets_) targets.push_back(target.c());
+        auto raw = config.raw_;
+        stun_binding_config request{};
+        raw.targets = targets.data(), raw.target_count = targets.size();
+        if (config.has_request_) request = config.request_.c(), raw.request = &request;
+        return started(stun_survey_start, raw, at);
+    }
+    /// Looks for servers: Resolve for each question to the DNS, then Servers or Failed.
+    [[nodiscard]] Result<OperationId> start_discovery(const DiscoveryConfig &config, TimePoint at) noexcept {
+        return started(stun_discovery_start, config.c(), at);
+    }
+    /// Finds out what the NAT does: NatFound for each property, then NatFinished.
+    [[nodiscard]] Result<OperationId> start_nat_probe(const NatConfig &config, TimePoint at) noexcept {
+        auto raw = config.raw_;
+        stun_binding_config request{};
+        raw.servers = config.servers_.data(), raw.server_count = config.servers_.size();
+        if (config.has_request_) request = config.request_.c(), raw.request = &request;
+        return started(stun_nat_probe_start, raw, at);
+    }
+    /// A connection of yours is open: give what you read from it to handle_stream(). The path's data is not looked at.
+    [[nodiscard]] Result<OperationId> open_stream(const Packet &path, TimePoint at) noexcept {
+        return started(stun_stream_open, path.c(), at);
+    }
+    Status handle_stream(OperationId id, Bytes bytes, TimePoint at) noexcept {
+        return stun_handle_stream(handle_.get(), id, bytes.data(), bytes.size(), to_c(at));
+    }
+    Status close_stream(OperationId id, TimePoint at) noexcept { return stun_stream_close(handle_.get(), id, to_c(at)); }
+
+    /// Whether a binding may ask the server that Redirected names.
+    Status answer_redirect(OperationId id, bool accept, TimePoint at) noexcept {
+        return stun_answer_redirect(handle_.get(), id, accept ? 1 : 0, to_c(at));
+    }
+    /// The connection that Reconnect asked for is open along this path.
+    Status reconnected(OperationId id, const Packet &path, TimePoint at) noexcept {
+        const auto raw = path.c();
+        return stun_reconnected(handle_.get(), id, &raw, to_c(at));
+    }
+    /// Changes how often a binding asks again; empty is no more.
+    Status set_refresh(OperationId id, std::optional<Duration> interval, TimePoint at) noexcept {
+        const stun_time refresh = !interval ? STUN_NEVER : interval->count() <= 0 ? 1 : static_cast<stun_time>(interval->count());
+        return stun_set_refresh(handle_.get(), id, refresh, to_c(at));
+    }
+    /// The name that the certificate of the server must carry to which a binding was redirected; empty if none.
+    [[nodiscard]] std::string alternate_domain(OperationId id) const {
+        return text([&](char *buf, std::size_t cap, std::size_t *len) {
+            return stun_binding_alternate_domain(handle_.get(), id, buf, cap, len);
+        });
+    }
+    /// How much earlier than due a refresh may be sent, and how often every binding refreshes: zero leaves it.
+    Status set_power(Duration max_slack, Duration refresh, TimePoint at) noexcept {
+        return stun_set_power(handle_.get(), static_cast<stun_time>(max_slack.count() < 0 ? 0 : max_slack.count()),
+                              static_cast<stun_time>(refresh.count() < 0 ? 0 : refresh.count()), to_c(at));
+    }
+    /// The time between requests to one server that had to wait for others.
+    Status set_pacing(Duration interval) noexcept {
+        return stun_set_pacing(handle_.get(), static_cast<stun_time>(interval.count() < 0 ? 0 : interval.count()));
+    }
+    /// Your local addresses are these from now on; ports are not looked at.
+    Status network_changed(const std::vector<Address> &addresses, TimePoint at) {
+        const auto raw = raw_addresses(addresses);
+        return stun_network_changed(handle_.get(), raw.data(), raw.size(), to_c(at));
+    }
+    /// Adds a user to the realm of a server, or changes a password.
+    Status add_user(OperationId id, std::string_view name, std::string_view password) noexcept {
+        const stun_user user{bytes(name).data(), name.size(), bytes(password).data(), password.size()};
+        return stun_server_add_user(handle_.get(), id, &user);
+    }
+    /// Removes a user; STUN_EMPTY if there was none of that name.
+    Status remove_user(OperationId id, std::string_view name) noexcept {
+        return stun_server_remove_user(handle_.get(), id, bytes(name).data(), name.size());
+    }
+
+    /// Answers to the questions of a discovery. STUN_E_NOT_FOUND: nobody waits for it any more.
+    Status answer_addresses(OperationId id, QuestionId question, const std::vector<Address> &addresses, TimePoint at) {
+        const auto raw = raw_addresses(addresses);
+        return stun_answer_addresses(handle_.get(), id, question, raw.data(), raw.size(), to_c(at));
+    }
+    Status answer_services(OperationId id, QuestionId question, const std::vector<SrvRecord> &records, TimePoint at);
+    Status answer_naptr(OperationId id, QuestionId question, const std::vector<NaptrRecord> &records, TimePoint at);
+    Status answer_failed(OperationId id, QuestionId question, stun_dns_failure_code failure, TimePoint at) noexcept {
+        return stun_answer_failed(handle_.get(), id, question, static_cast<std::uint32_t>(failure), to_c(at));
+    }
+    /// The servers of the Servers that was polled last, in the order in which to try them.
+    [[nodiscard]] std::vector<DiscoveredServer> discovered_servers() const;
+
+    /// What a NAT probe has found so far or, until the next event is polled, at last.
+    [[nodiscard]] Result<NatReport> nat_report(OperationId id) const noexcept {
+        stun_nat_report raw{};
+        raw.struct_size = sizeof raw;
+        const Status status = stun_nat_report_read(handle_.get(), id, &raw);
+        return status ? Result<NatReport>(NatReport(raw)) : status;
+    }
+    /// The same as text; empty if there is none.
+    [[nodiscard]] std::string nat_report_text(OperationId id, stun_nat_report_format format = STUN_NAT_TEXT) const {
+        return text([&](char *buf, std::size_t cap, std::size_t *len) {
+            return stun_nat_report_text(handle_.get(), id, static_cast<std::uint32_t>(format), buf, cap, len);
+        });
     }
     /// Ends an operation at once and without an event.
     Status cancel(OperationId id, TimePoint at) noexcept { return stun_cancel(handle_.get(), id, to_c(at)); }
@@ -498,6 +873,24 @@ public:
 
 private:
     struct Free { void operator()(stun_agent *agent) const noexcept { stun_agent_free(agent); } };
+    template <class Start, class Raw> Result<OperationId> started(Start start, const Raw &raw, TimePoint at) noexcept {
+        OperationId id = 0;
+        const Status status = start(handle_.get(), &raw, to_c(at), &id);
+        return status ? Result<OperationId>(id) : status;
+    }
+    /// Asks for a length, then for the text.
+    template <class Write> static std::string text(Write write) {
+        std::size_t len = 0;
+        if (write(nullptr, 0, &len) != STUN_OK) return {};
+        std::string out(len + 1, '\0');
+        if (write(out.data(), out.size(), &len) != STUN_OK) return {};
+        return out.resize(len < out.size() ? len : out.size() - 1), out;
+    }
+    static std::vector<stun_addr> raw_addresses(const std::vector<Address> &addresses) {
+        std::vector<stun_addr> raw;
+        for (const Address &address : addresses) raw.push_back(address.c());
+        return raw;
+    }
     static void forward_log(void *user, std::uint32_t level, const char *text, std::size_t len) noexcept;
     Agent() noexcept = default;
     std::unique_ptr<Log> log_{}; // at a fixed address, for C to hold; freed after the agent that calls it
@@ -790,6 +1183,7 @@ inline std::string Address::to_string() const {
 inline Event Event::from_c(const stun_event &raw) {
     const auto rtt = raw.rtt == STUN_NEVER ? std::optional<Duration>() : Duration(static_cast<Duration::rep>(raw.rtt));
     const Failure failure{static_cast<stun_failure_code>(raw.reason), raw.code, raw.count};
+    const std::string name(raw.name == nullptr ? "" : raw.name, raw.name_len);
     Event event;
     event.id = raw.id;
     event.is_last = raw.is_last != 0;
@@ -800,6 +1194,26 @@ inline Event Event::from_c(const stun_event &raw) {
     case STUN_EV_ADDRESS_CHANGED: event.what = AddressChanged{raw.addr, raw.previous, rtt}; break;
     case STUN_EV_RETRYING: event.what = Retrying{failure, stun::from_c(raw.at)}; break;
     case STUN_EV_FAILED: event.what = Failed{failure}; break;
+    case STUN_EV_CLOSE: event.what = Close{raw.addr}; break;
+    case STUN_EV_REDIRECTED: event.what = Redirected{raw.addr, raw.previous, raw.code == 1}; break;
+    case STUN_EV_RESTARTED: event.what = Restarted{raw.addr, raw.previous}; break;
+    case STUN_EV_RECONNECT: event.what = Reconnect{raw.addr, raw.previous, static_cast<Transport>(raw.code)}; break;
+    case STUN_EV_ANSWER: event.what = Answered{raw.index, raw.server, raw.addr, rtt}; break;
+    case STUN_EV_NO_ANSWER: event.what = Unanswered{raw.index, raw.server, failure}; break;
+    case STUN_EV_SURVEYED:
+        event.what = Surveyed{raw.count, raw.code, raw.index, static_cast<stun_mapping_code>(raw.detail)};
+        break;
+    case STUN_EV_RESOLVE: event.what = Resolve{raw.index, static_cast<stun_record_code>(raw.detail), name}; break;
+    case STUN_EV_SERVERS: event.what = Servers{raw.count}; break;
+    case STUN_EV_THROTTLED: event.what = Throttled{raw.addr}; break;
+    case STUN_EV_AUTHENTICATION_FAILURES: event.what = AuthenticationFailures{raw.addr, raw.code == 1}; break;
+    case STUN_EV_NAT_UNANSWERED: event.what = NatUnanswered{raw.server, name}; break;
+    case STUN_EV_NAT_FOUND:
+        event.what = NatFound{static_cast<stun_nat_property>(raw.index),
+                              {static_cast<stun_nat_value>(raw.detail), static_cast<stun_nat_confidence>(raw.count),
+                               static_cast<stun_nat_reason>(raw.reason), raw.code}};
+        break;
+    case STUN_EV_NAT_REPORT: event.what = NatFinished{raw.server, raw.addr}; break;
     default: event.what = Unknown{raw.kind}; break;
     }
     return event;
@@ -821,11 +1235,48 @@ inline stun_binding_config BindingConfig::c() const noexcept {
 }
 
 inline stun_server_config ServerConfig::c() const noexcept {
-    stun_server_config raw{};
-    raw.struct_size = sizeof raw;
-    raw.local = local_.c();
+    stun_server_config raw = raw_;
+    raw.realm = bytes(realm_).data();
+    raw.realm_len = realm_.size();
     if (has_credential_) lend(credential_, raw);
     return raw;
+}
+
+inline stun_server_config ServerConfig::c(std::vector<stun_user> &users) const {
+    stun_server_config raw = c();
+    users.clear();
+    for (const Credential &user : users_)
+        users.push_back({bytes(user.username).data(), user.username.size(), bytes(user.password).data(), user.password.size()});
+    raw.users = users.data();
+    raw.user_count = users.size();
+    return raw;
+}
+
+inline Status Agent::answer_services(OperationId id, QuestionId question, const std::vector<SrvRecord> &records,
+                                     TimePoint at) {
+    std::vector<stun_srv_record> raw;
+    for (const SrvRecord &record : records)
+        raw.push_back({record.priority, record.weight, record.port, 0, record.target.data(), record.target.size()});
+    return stun_answer_services(handle_.get(), id, question, raw.data(), raw.size(), to_c(at));
+}
+
+inline Status Agent::answer_naptr(OperationId id, QuestionId question, const std::vector<NaptrRecord> &records,
+                                  TimePoint at) {
+    std::vector<stun_naptr_record> raw;
+    for (const NaptrRecord &record : records)
+        raw.push_back({record.order, record.preference, 0, record.flags.data(), record.flags.size(),
+                       record.services.data(), record.services.size(), record.regexp.data(), record.regexp.size(),
+                       record.replacement.data(), record.replacement.size()});
+    return stun_answer_naptr(handle_.get(), id, question, raw.data(), raw.size(), to_c(at));
+}
+
+inline std::vector<DiscoveredServer> Agent::discovered_servers() const {
+    std::vector<DiscoveredServer> all;
+    stun_discovered raw{};
+    for (raw.struct_size = sizeof raw; stun_discovered_server(handle_.get(), all.size(), &raw) == STUN_OK;
+         raw.struct_size = sizeof raw)
+        all.push_back({static_cast<Transport>(raw.transport), raw.addr, std::string(raw.host, raw.host_len)});
+    return all;
 }
 
 inline void Agent::forward_log(void *user, std::uint32_t level, const char *text, std::size_t len) noexcept {

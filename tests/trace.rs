@@ -10,14 +10,17 @@ mod trace;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use libstun::wire::attribute::{AttributeType, ErrorCode, MappedAddress, Username, XorMappedAddress};
+use libstun::wire::attribute::{
+    AttributeType, ErrorCode, MappedAddress, Nonce, Realm, Username, XorMappedAddress,
+};
 use libstun::wire::{Class, Key, MessageBuilder, Method, TransactionId};
 use libstun::{FiveTuple, Instant};
-use trace::{BindingCall, Call, Credential, Recorder, replay, without_comments};
+use trace::{BindingCall, Call, Credential, Recorder, SurveyCall, replay, without_comments};
 
 const SECOND: u64 = 1_000_000_000;
 const MAPPED: &str = "203.0.113.9:4242";
 const MOVED: &str = "203.0.113.10:4243";
+const REALM: &[u8] = b"example.org";
 const PASSWORD: &[u8] = b"secretpassword-0123456789";
 
 #[test]
@@ -132,6 +135,70 @@ fn credentials_sign_both_ways_until_one_is_known() {
 }
 
 #[test]
+fn challenges_are_met_and_stale_nonces_replaced() {
+    let key = Key::long_term_md5(b"l:r", REALM, PASSWORD);
+    let mut recorder = Recorder::new([5; 32], at(0));
+    recorder.note("Nothing is signed until the server asks for it: 401 with a realm and a nonce.");
+    let config = BindingCall {
+        refresh: Some(10 * SECOND),
+        credential: Some(credential(3)),
+        ..BindingCall::once(asked())
+    };
+    recorder.call(at(0), &Call::Binding(config));
+    challenge(&mut recorder, 10, 401, b"first");
+    recorder.note("The signed request, and an answer that is signed too.");
+    let mapped = |message: &mut MessageBuilder<'_>| {
+        message.add(&XorMappedAddress(addr(MAPPED))).unwrap();
+        message.sign(&key).unwrap();
+    };
+    respond(&mut recorder, 20, mapped);
+    recorder.note("Ten seconds later the nonce is stale: 438 with another one.");
+    recorder.wake();
+    challenge(&mut recorder, 10_010, 438, b"second");
+    recorder.note("A forged answer in between counts for nothing.");
+    respond(&mut recorder, 10_015, |message| message.add(&XorMappedAddress(addr(MOVED))).unwrap());
+    respond(&mut recorder, 10_020, mapped);
+    recorder
+        .note("Another user, whom the server does not know: 401 again, and after a while that is the end.");
+    let stranger = Credential { username: b"stranger".to_vec(), ..credential(3) };
+    let config = BindingCall { credential: Some(stranger), ..BindingCall::once(asked()) };
+    recorder.call(at(11_000), &Call::Binding(config));
+    challenge(&mut recorder, 11_010, 401, b"third");
+    challenge(&mut recorder, 11_020, 401, b"fourth");
+    recorder.wake();
+    golden("long_term.trace", recorder);
+}
+
+#[test]
+fn a_survey_and_a_race_tell_each_answer_and_the_sum() {
+    let mut recorder = Recorder::new([6; 32], at(0));
+    recorder
+        .note("Three servers at once. The first answers, the second cannot be reached, the third is silent.");
+    let target = |host: u8| (FiveTuple::udp(asked().local, addr(&format!("192.0.2.{host}:3478"))), 7);
+    let targets: Vec<_> = (1..=3).map(target).collect();
+    let (deadline, attempt_delay) = (2 * SECOND, 0);
+    let all = SurveyCall { enough: 0, deadline, attempt_delay, targets: targets.clone() };
+    recorder.call(at(0), &Call::Survey(all));
+    let asked: Vec<_> = (0..3).map(|number| recorder.request_at(number)).collect();
+    answer(&mut recorder, 15, &asked[0]);
+    let (path, _, bytes) = asked[1].clone();
+    recorder.call(at(16), &Call::Error { kind: 1, path, bytes });
+    recorder.wake();
+    recorder.wake();
+    recorder.wake();
+    recorder.note("A race, 250 ms apart. The second server answers first, and then all is over.");
+    let race = SurveyCall { enough: 1, deadline, attempt_delay: SECOND / 4, targets };
+    recorder.call(at(10_000), &Call::Survey(race));
+    recorder.wake();
+    let second = recorder.request();
+    answer(&mut recorder, 10_260, &second);
+    recorder.note("Nobody to ask: refused.");
+    let nobody = SurveyCall { enough: 0, deadline, attempt_delay, targets: Vec::new() };
+    recorder.call(at(20_000), &Call::Survey(nobody));
+    golden("survey.trace", recorder);
+}
+
+#[test]
 fn server_answers_what_it_should_and_is_silent_otherwise() {
     let mut recorder = Recorder::new([4; 32], at(0));
     recorder
@@ -227,6 +294,25 @@ fn refuse(recorder: &mut Recorder, millis: u64, code: u16) {
     let fill = |message: &mut MessageBuilder<'_>| message.add(&ErrorCode { code, reason: b"" }).unwrap();
     let bytes = message(Class::ErrorResponse, id, fill);
     recorder.call(at(millis), &Call::Input { path, socket_id: 0, bytes });
+}
+
+/// An error response that asks for credentials.
+fn challenge(recorder: &mut Recorder, millis: u64, code: u16, nonce: &[u8]) {
+    let (path, id, _) = recorder.request();
+    let bytes = message(Class::ErrorResponse, id, |message| {
+        message.add(&ErrorCode { code, reason: b"" }).unwrap();
+        message.add(&Realm(REALM)).unwrap();
+        message.add(&Nonce(nonce)).unwrap();
+    });
+    recorder.call(at(millis), &Call::Input { path, socket_id: 0, bytes });
+}
+
+/// A success response to some request.
+fn answer(recorder: &mut Recorder, millis: u64, (path, id, _): &(FiveTuple, TransactionId, Vec<u8>)) {
+    let bytes = message(Class::SuccessResponse, *id, |message| {
+        message.add(&XorMappedAddress(addr(MAPPED))).unwrap();
+    });
+    recorder.call(at(millis), &Call::Input { path: *path, socket_id: 7, bytes });
 }
 
 /// A request to a server.

@@ -1,7 +1,7 @@
 /*
  * Asks a STUN server for this host's public address, with poll(2). C99 and POSIX.
  *
- *     binding_poll [--tcp] [--watch[=SECONDS]] [server[:port]]
+ *     binding_poll [--tcp] [--watch[=SECONDS]] [--user NAME --password SECRET] [server[:port]]
  *
  * Without a server it asks one of its own, which shows both sides: two agents, one loop. What poll() reports
  * goes into stun_handle_input(), what the agents want goes out through send(), and between the two the
@@ -49,6 +49,8 @@ struct options {
     const char *server;
     int is_tcp;
     int is_watching;
+    const char *user; /* a long-term credential, or NULL */
+    const char *password;
     stun_time refresh; /* 0 is the library's default */
 };
 
@@ -100,9 +102,21 @@ static void close_line(struct host *host, struct line *line, stun_send_error_cod
 
 /* --- Output ------------------------------------------------------------------------------------------- */
 
+static int connect_to(int fd, const stun_addr *server);
+
+/* A server may name another one in its place, which the agent then asks from the same socket. */
+static int follow(struct line *line, const stun_addr *server)
+{
+    if (line->kind != DATAGRAMS || line->remote.family == 0 || memcmp(&line->remote, server, sizeof *server) == 0)
+        return 0;
+    line->remote = *server;
+    errno = connect_to(line->fd, server);
+    return errno == 0 ? 0 : -1;
+}
+
 /* Sends one datagram, or one frame. A frame is a few dozen bytes: a connection whose buffer is full of them
  * is stuck, and a part of a frame would put the other end out of step. */
-static int send_packet(const struct line *line, const stun_packet *packet)
+static int send_packet(struct line *line, const stun_packet *packet)
 {
     struct sockaddr_storage to;
     socklen_t len;
@@ -112,6 +126,8 @@ static int send_packet(const struct line *line, const stun_packet *packet)
         errno = ENOTCONN;
         return -1;
     }
+    if (follow(line, &packet->remote) != 0)
+        return -1;
     if (line->remote.family != 0)
         sent = send(line->fd, packet->data, packet->len, 0);
     else if (stun_addr_to_sockaddr_storage(&packet->remote, &to, &len) == STUN_OK)
@@ -136,7 +152,7 @@ static int drain_transmits(struct host *host, stun_agent *agent)
     return count;
 }
 
-static const struct line *line_of(const struct host *host, uint64_t binding)
+static struct line *line_of(struct host *host, uint64_t binding)
 {
     size_t i;
 
@@ -146,20 +162,63 @@ static const struct line *line_of(const struct host *host, uint64_t binding)
     return NULL;
 }
 
+/* Opens a lost connection anew. If that fails the binding goes on all the same: what it sends fails too, and so
+ * it waits a while, longer each time, before it asks for a connection again. */
+static void reconnect(struct host *host, struct line *line, const stun_event *event)
+{
+    stun_packet path;
+
+    if (line->fd >= 0)
+        close(line->fd);
+    line->filled = 0;
+    line->remote = event->addr;
+    line->fd = socket(line->remote.family == 6 ? AF_INET6 : AF_INET, SOCK_STREAM, 0);
+    if (line->fd >= 0 && (fcntl(line->fd, F_SETFL, O_NONBLOCK) != 0 || connect_to(line->fd, &line->remote) != 0 ||
+                          support_local(line->fd, &line->local) != 0)) {
+        close(line->fd);
+        line->fd = -1;
+    }
+    path = packet_of(host, line, NULL, 0);
+    (void)stun_reconnected(host->client, line->binding, &path, support_now());
+}
+
+static void act_on(struct host *host, struct line *line, const stun_event *event)
+{
+    const char *transport = line->kind == STREAM ? "tcp" : "udp";
+
+    switch (event->kind) {
+    case STUN_EV_MAPPED:
+        host->is_found = 1;
+        support_print_event(event, transport, &line->remote);
+        break;
+    case STUN_EV_ADDRESS_CHANGED:
+    case STUN_EV_RETRYING:
+    case STUN_EV_FAILED:
+        support_print_event(event, transport, &line->remote);
+        break;
+    case STUN_EV_RECONNECT:
+        fprintf(stderr, "%.*s\n", (int)event->text_len, event->text);
+        reconnect(host, line, event);
+        break;
+    case STUN_EV_REDIRECTED:
+        fprintf(stderr, "%.*s\n", (int)event->text_len, event->text);
+        break;
+    default: /* the address is as before, or a newer library says what this program does not know: skip it */
+        break;
+    }
+}
+
 static int drain_events(struct host *host)
 {
     stun_event event;
-    const struct line *line;
+    struct line *line;
     int count = 0;
 
     memset(&event, 0, sizeof event);
     for (event.struct_size = sizeof event; stun_poll_event(host->client, &event) == STUN_OK; count++) {
         line = line_of(host, event.id);
-        /* Kinds that this program does not know are a newer library's: skip them. */
-        if (line != NULL && event.kind != STUN_EV_REFRESHED)
-            support_print_event(&event, line->kind == STREAM ? "tcp" : "udp", &line->remote);
-        if (event.kind == STUN_EV_MAPPED)
-            host->is_found = 1;
+        if (line != NULL)
+            act_on(host, line, &event);
         host->running -= event.is_last;
         event.struct_size = sizeof event;
     }
@@ -337,6 +396,13 @@ static int open_line(struct host *host, const struct options *options, const stu
     config.server = *server;
     config.socket_id = (uint32_t)(line - host->lines);
     config.refresh = options->is_watching ? options->refresh : STUN_NEVER;
+    if (options->user != NULL) {
+        config.credential_kind = STUN_LONG_TERM;
+        config.username = (const uint8_t *)options->user;
+        config.username_len = strlen(options->user);
+        config.password = (const uint8_t *)options->password;
+        config.password_len = strlen(options->password);
+    }
     *status = stun_binding_start(host->client, &config, support_now(), &line->binding);
     host->running += *status == STUN_OK;
     return 0;
@@ -359,15 +425,27 @@ static void ask(struct host *host, const struct options *options, const stun_add
 }
 
 /* A server of our own, as any host would run one. */
-static int embed_server(struct host *host, int is_tcp, stun_addr *address)
+static int embed_server(struct host *host, const struct options *options, stun_addr *address)
 {
+    const int is_tcp = options->is_tcp;
     stun_server_config config;
+    stun_user user;
     uint64_t id;
     int fd = support_loopback(is_tcp ? SOCK_STREAM : SOCK_DGRAM, address);
 
     memset(&config, 0, sizeof config);
     config.struct_size = sizeof config;
     config.local = *address;
+    if (options->user != NULL) {
+        user.name = (const uint8_t *)options->user;
+        user.name_len = strlen(options->user);
+        user.password = (const uint8_t *)options->password;
+        user.password_len = strlen(options->password);
+        config.realm = (const uint8_t *)"localhost";
+        config.realm_len = strlen("localhost");
+        config.users = &user;
+        config.user_count = 1;
+    }
     return fd >= 0 && stun_agent_new(NULL, support_now(), &host->server) == STUN_OK &&
                    stun_server_start(host->server, &config, support_now(), &id) == STUN_OK &&
                    add_line(host, fd, is_tcp ? LISTENER : DATAGRAMS, host->server) != NULL
@@ -381,7 +459,7 @@ static size_t find_servers(struct host *host, const struct options *options, stu
 
     if (options->server != NULL)
         return support_resolve(options->server, options->is_tcp ? SOCK_STREAM : SOCK_DGRAM, servers);
-    if (embed_server(host, options->is_tcp, &servers[0]) != 0) {
+    if (embed_server(host, options, &servers[0]) != 0) {
         fprintf(stderr, "cannot embed a server\n");
         return 0;
     }
@@ -401,14 +479,17 @@ static int parse_options(int argc, char **argv, struct options *options)
         } else if (strncmp(argv[i], "--watch", 7) == 0 && (argv[i][7] == '\0' || argv[i][7] == '=')) {
             options->is_watching = 1;
             options->refresh = argv[i][7] == '=' ? strtoull(argv[i] + 8, NULL, 10) * 1000000000u : 0;
+        } else if (strcmp(argv[i], "--user") == 0 && i + 1 < argc) {
+            options->user = argv[++i];
+        } else if (strcmp(argv[i], "--password") == 0 && i + 1 < argc) {
+            options->password = argv[++i];
         } else if (argv[i][0] == '-' || options->server != NULL) {
-            fprintf(stderr, "usage: binding_poll [--tcp] [--watch[=SECONDS]] [server[:port]]\n");
             return -1;
         } else {
             options->server = argv[i];
         }
     }
-    return 0;
+    return (options->user == NULL) == (options->password == NULL) ? 0 : -1;
 }
 
 int main(int argc, char **argv)
@@ -418,8 +499,10 @@ int main(int argc, char **argv)
     stun_addr servers[2];
     size_t i, count;
 
-    if (parse_options(argc, argv, &options) != 0)
+    if (parse_options(argc, argv, &options) != 0) {
+        fprintf(stderr, "usage: binding_poll [--tcp] [--watch[=SECONDS]] [--user NAME --password SECRET] [server[:port]]\n");
         return 2;
+    }
     (void)signal(SIGPIPE, SIG_IGN); /* a closed connection is an errno like any other */
     (void)setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
     if (support_print_library() != 0 || stun_agent_new(NULL, support_now(), &host.client) != STUN_OK)

@@ -170,14 +170,22 @@ static const char *transport_name(uint8_t code)
 static const char *wake_name(uint32_t code)
 {
     static const char *const names[] = { "none", "output", "retransmission", "transaction-timeout", "refresh",
-                                         "retry" };
+                                         "retry", "pacing", "attempt", "measurement", "deadline" };
+    return code < sizeof names / sizeof names[0] ? names[code] : "?";
+}
+
+static const char *mapping_name(uint32_t code)
+{
+    static const char *const names[] = { "unknown", "same", "address", "port" };
     return code < sizeof names / sizeof names[0] ? names[code] : "?";
 }
 
 static const char *reason_name(uint32_t code)
 {
     static const char *const names[] = { "-", "timeout", "integrity", "error-response", "malformed-error",
-                                         "unknown-attribute", "no-mapped-address", "send" };
+                                         "unknown-attribute", "no-mapped-address", "send", "not-understood",
+                                         "authentication" };
+    /* The rest has no word yet. */
     return code < sizeof names / sizeof names[0] ? names[code] : "?";
 }
 
@@ -206,6 +214,19 @@ static void show_event(replay *trace, const stun_event *event)
     case STUN_EV_FAILED:
         answer(trace, "< event %" PRIu64 " failed - - - - %s %" PRIu32 " %" PRIu32, event->id, reason,
                event->code, event->count);
+        break;
+    case STUN_EV_ANSWER:
+        answer(trace, "< event %" PRIu64 " answer %s %s %s %" PRIu32 " - - -", event->id,
+               show_address(&event->addr, first), show_address(&event->server, second), show_time(event->rtt, time),
+               event->index);
+        break;
+    case STUN_EV_NO_ANSWER:
+        answer(trace, "< event %" PRIu64 " no-answer - %s - %" PRIu32 " %s %" PRIu32 " %" PRIu32, event->id,
+               show_address(&event->server, first), event->index, reason, event->code, event->count);
+        break;
+    case STUN_EV_SURVEYED:
+        answer(trace, "< event %" PRIu64 " surveyed - - - %" PRIu32 " %s %" PRIu32 " %" PRIu32, event->id, event->index,
+               mapping_name(event->detail), event->code, event->count);
         break;
     default:
         differ(trace, "an unknown kind of event", stun_event_name(event->kind));
@@ -280,6 +301,10 @@ static void call_binding(replay *trace)
     config.password_len = bytes(trace, password);
     config.password = password;
     config.integrity = number32(trace);
+    if (config.integrity == 3) {
+        config.integrity = STUN_INTEGRITY_BOTH;
+        config.credential_kind = STUN_LONG_TERM;
+    }
     status = stun_binding_start(trace->agent, &config, now, &id);
     say_started(trace, status, id);
 }
@@ -300,6 +325,32 @@ static void call_server(replay *trace)
     config.password = password;
     config.integrity = number32(trace);
     status = stun_server_start(trace->agent, &config, now, &id);
+    say_started(trace, status, id);
+}
+
+static void call_survey(replay *trace)
+{
+    stun_target targets[8];
+    const stun_time now = number(trace);
+    stun_survey_config config;
+    stun_status status;
+    uint64_t id = 0;
+    size_t at;
+    memset(&config, 0, sizeof config);
+    memset(targets, 0, sizeof targets);
+    config.struct_size = (uint32_t)sizeof config;
+    config.enough = number32(trace);
+    config.deadline = number(trace);
+    config.attempt_delay = number(trace);
+    config.targets = targets;
+    config.target_count = (size_t)number(trace);
+    for (at = 0; at < config.target_count && at < sizeof targets / sizeof *targets; at++) {
+        targets[at].transport = transport(trace);
+        targets[at].local = address(trace);
+        targets[at].server = address(trace);
+        targets[at].socket_id = number32(trace);
+    }
+    status = stun_survey_start(trace->agent, &config, now, &id);
     say_started(trace, status, id);
 }
 
@@ -382,6 +433,7 @@ static void call(replay *trace)
     }
     if (strcmp(name, "binding") == 0) call_binding(trace);
     else if (strcmp(name, "server") == 0) call_server(trace);
+    else if (strcmp(name, "survey") == 0) call_survey(trace);
     else if (strcmp(name, "cancel") == 0) call_cancel(trace);
     else if (strcmp(name, "input") == 0) call_input(trace);
     else if (strcmp(name, "timeout") == 0) call_timeout(trace);

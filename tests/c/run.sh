@@ -2,6 +2,7 @@
 # Compiles and runs the tests of the C ABI, in every way in which C and C++ programs are built:
 #   plain (gcc and clang, C99), C++11, AddressSanitizer + UndefinedBehaviorSanitizer over the static archive,
 #   valgrind over the shared library, and programs that a checker must refuse, to show that it is awake.
+# Then the examples with servers of their own.
 #
 #   BUILD         where to put what is built                   target/c-tests
 #   LIBDIR        where libstun.so and libstun.a are           target/dist
@@ -27,7 +28,7 @@ skip() {
 }
 have() { command -v "$1" >/dev/null 2>&1; }
 
-programs="layout null null_codec loop input output codec frame vectors replay threads stress"
+programs="layout null null_codec null_usages loop input output codec frame vectors replay credentials servers nat threads stress"
 warnings="-Wall -Wextra -pedantic -Werror -Wconversion -I$root/include -g"
 # What `rustc --print native-static-libs` says of the archive on Linux.
 static="$LIBDIR/libstun.a -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc"
@@ -140,12 +141,38 @@ run_negative() {
 	borrowed_after_input asan heap-use-after-free
 	borrowed_after_free asan heap-use-after-free
 	event_text_after_free asan heap-use-after-free
+	discovered_after_poll asan heap-use-after-free
 	leak asan LeakSanitizer: detected memory leaks
 	double_free_key valgrind Invalid read
 	undefined asan signed integer overflow
 	double_free_agent valgrind Invalid read
 	uninitialised valgrind uninitialised value
 	END
+}
+
+# example <name> <what to look for> <arguments...>: with the server that it embeds, under the sanitizers.
+example() {
+    shown=$1 wanted=$2 log=$BUILD/example.log
+    shift 2
+    if "$BUILD/$shown.example" "$@" >"$log" 2>&1 && grep -q "$wanted" "$log"; then
+        pass "examples/c/$shown $*" "$(grep -m 1 "$wanted" "$log" | cut -c 1-100)"
+    else
+        fail "examples/c/$shown $*" "does not say: $wanted"
+        sed 's/^/        /' "$log"
+    fi
+}
+
+run_examples() {
+    for each in binding_poll nat_report; do
+        # shellcheck disable=SC2086
+        gcc -std=c99 -g -Wall -Wextra -Werror -I"$root/include" $sanitize "$root/examples/c/$each.c" -o "$BUILD/$each.example" $static
+    done
+    for option in '' --tcp; do
+        # shellcheck disable=SC2086
+        example binding_poll '^mapped address 127.0.0.1:' $option --user alice --password s3cret
+    done
+    example nat_report '^filtering          endpoint-independent'
+    example nat_report '"translation":{"value":"absent"' --json
 }
 
 export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1
@@ -179,7 +206,7 @@ if have valgrind; then
 else
     skip valgrind "no valgrind"
 fi
-if have gcc; then run_negative; run_panic; fi
+if have gcc; then run_negative; run_examples; run_panic; fi
 
 echo "c: $passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

@@ -8,9 +8,10 @@ use std::fmt::{Display, Formatter, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use libstun::auth::ShortTerm;
+use libstun::auth::{AuthFailure, Credentials, LongTerm, ShortTerm};
 use libstun::stun::binding::{Backoff, FailureReason};
-use libstun::stun::{BindingConfig, BindingEvent, ServerConfig};
+use libstun::stun::survey::{ObservedMapping, ServersDiffer, SurveyTarget};
+use libstun::stun::{BindingConfig, BindingEvent, ServerConfig, SurveyConfig, SurveyEvent};
 use libstun::transaction::RetransmissionConfig;
 use libstun::wire::{IntegrityAlgorithm, Message, TransactionId};
 use libstun::{
@@ -26,6 +27,7 @@ pub const VERSION: &str = "libstun-trace 1";
 pub enum Call {
     Binding(BindingCall),
     Server { local: Option<SocketAddr>, credential: Option<Credential> },
+    Survey(SurveyCall),
     Cancel(u64),
     Input { path: FiveTuple, socket_id: u32, bytes: Vec<u8> },
     Timeout,
@@ -49,7 +51,16 @@ pub struct BindingCall {
     pub credential: Option<Credential>,
 }
 
-/// A short-term credential, and which algorithm it is for: 0 both, 1 SHA-1, 2 SHA-256.
+/// A survey: everything at once, or a race. `enough` is 0 for all.
+#[derive(Clone, Debug)]
+pub struct SurveyCall {
+    pub enough: u32,
+    pub deadline: u64,
+    pub attempt_delay: u64,
+    pub targets: Vec<(FiveTuple, u32)>,
+}
+
+/// A short-term credential, and which algorithm it is for: 0 both, 1 SHA-1, 2 SHA-256. Or 3, a long-term one.
 #[derive(Clone, Debug)]
 pub struct Credential {
     pub username: Vec<u8>,
@@ -97,6 +108,11 @@ impl Recorder {
         self.requests.last().expect("a request").clone()
     }
 
+    /// One of all requests, in their order.
+    pub fn request_at(&self, number: usize) -> (FiveTuple, TransactionId, Vec<u8>) {
+        self.requests.get(number).expect("that many requests").clone()
+    }
+
     /// The id of the operation that was started last.
     pub fn last_id(&self) -> u64 {
         *self.ids.last().expect("an operation")
@@ -114,6 +130,7 @@ impl Recorder {
                 let config = ServerConfig { local: *local, credentials, ..ServerConfig::default() };
                 self.started(|agent| agent.start_server(config, now).ok())
             }
+            Call::Survey(survey) => self.started(|agent| agent.start_survey(survey.config(), now).ok()),
             Call::Cancel(id) => match self.agent.cancel(OperationId::from_u64(*id), now) {
                 Ok(()) => "ok".to_owned(),
                 Err(_) => "refused".to_owned(),
@@ -162,8 +179,12 @@ impl Recorder {
             }
         }
         while let Some(happened) = self.agent.poll_event() {
-            let Event::Binding(event) = happened.event else { panic!("the format has no word for it yet") };
-            self.line(format_args!("< event {} {}", happened.id.as_u64(), Told(event)));
+            let id = happened.id.as_u64();
+            match happened.event {
+                Event::Binding(event) => self.line(format_args!("< event {id} {}", Told(event))),
+                Event::Survey(event) => self.line(format_args!("< event {id} {}", ToldBySurvey(event))),
+                _ => panic!("the format has no word for it yet"),
+            }
         }
         let until = Never(self.agent.poll_timeout().map(Instant::as_nanos));
         let reason = wake_name(self.agent.wake_reason());
@@ -219,7 +240,7 @@ impl BindingCall {
             socket_id: self.socket_id,
             refresh: self.refresh.map(nanos),
             backoff: Backoff { first: nanos(self.backoff.0), max: nanos(self.backoff.1) },
-            credentials: self.credential.as_ref().map(|credential| credential.short_term().into()),
+            credentials: self.credential.as_ref().map(Credential::client),
             fingerprint: self.flags & 1 == 0,
             accepts_mapped_address: self.flags & 2 != 0,
             retransmission: RetransmissionConfig {
@@ -233,7 +254,29 @@ impl BindingCall {
     }
 }
 
+impl SurveyCall {
+    fn config(&self) -> SurveyConfig {
+        let target =
+            |(path, socket_id): &(FiveTuple, u32)| SurveyTarget { path: *path, socket_id: *socket_id };
+        let all = SurveyConfig::all(self.targets.iter().map(target).collect());
+        SurveyConfig {
+            enough: if self.enough == 0 { all.enough } else { self.enough as usize },
+            deadline: Some(Duration::from_nanos(self.deadline)),
+            attempt_delay: Duration::from_nanos(self.attempt_delay),
+            ..all
+        }
+    }
+}
+
 impl Credential {
+    fn client(&self) -> Credentials {
+        if self.integrity != 3 {
+            return self.short_term().into();
+        }
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
+        LongTerm::new(&text(&self.username), &text(&self.password)).expect("a credential").into()
+    }
+
     fn short_term(&self) -> ShortTerm {
         let both = ShortTerm::new(&self.username, &self.password).expect("a credential");
         match self.integrity {
@@ -249,6 +292,7 @@ impl Call {
         match self {
             Self::Binding(_) => "binding",
             Self::Server { .. } => "server",
+            Self::Survey(_) => "survey",
             Self::Cancel(_) => "cancel",
             Self::Input { .. } => "input",
             Self::Timeout => "timeout",
@@ -274,6 +318,12 @@ impl Call {
                 credential: words.credential(),
             }),
             "server" => Self::Server { local: words.address(), credential: words.credential() },
+            "survey" => Self::Survey(SurveyCall {
+                enough: words.number(),
+                deadline: words.number(),
+                attempt_delay: words.number(),
+                targets: (0..words.number::<u32>()).map(|_| (words.path(), words.number())).collect(),
+            }),
             "cancel" => Self::Cancel(words.number()),
             "input" => Self::Input { path: words.path(), socket_id: words.number(), bytes: words.bytes() },
             "timeout" => Self::Timeout,
@@ -296,6 +346,10 @@ impl Display for Call {
             }
             Self::Server { local, credential } => {
                 write!(f, " {}{}", Address(*local), Secret(credential.as_ref()))
+            }
+            Self::Survey(SurveyCall { enough, deadline, attempt_delay, targets }) => {
+                write!(f, " {enough} {deadline} {attempt_delay} {}", targets.len())?;
+                targets.iter().try_for_each(|(path, socket_id)| write!(f, "{} {socket_id}", Path(path)))
             }
             Self::Cancel(id) => write!(f, " {id}"),
             Self::Input { path, socket_id, bytes } => {
@@ -453,6 +507,33 @@ impl Display for Told {
     }
 }
 
+struct ToldBySurvey(SurveyEvent);
+
+impl Display for ToldBySurvey {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            SurveyEvent::Mapped { target, path, address, rtt } => {
+                let (address, server) = (Address(Some(address)), Address(Some(path.remote)));
+                let rtt = Never(rtt.map(|rtt| rtt.as_nanos() as u64));
+                write!(f, "answer {address} {server} {rtt} {target} - - -")
+            }
+            SurveyEvent::Failed { target, path, reason } => {
+                write!(f, "no-answer - {} - {target} {}", Address(Some(path.remote)), Why(reason))
+            }
+            SurveyEvent::Finished { answered, failed, unanswered, mapping } => {
+                let mapping = match mapping {
+                    ObservedMapping::SameEverywhere => "same",
+                    ObservedMapping::DependsOnDestination { servers: ServersDiffer::Address } => "address",
+                    ObservedMapping::DependsOnDestination { servers: ServersDiffer::PortOnly } => "port",
+                    _ => "unknown",
+                };
+                write!(f, "surveyed - - - {unanswered} {mapping} {failed} {answered}")
+            }
+            _ => f.write_str("unknown - - - - none 0 0"),
+        }
+    }
+}
+
 /// Reason, code, count.
 struct Why(FailureReason);
 
@@ -471,10 +552,27 @@ impl Display for Why {
                 let kind = ERRORS.iter().position(|known| *known == error).expect("a known error") + 1;
                 write!(f, "send {kind} 0")
             }
+            FailureReason::Authentication { failure } => {
+                let code = AUTH_FAILURES.iter().position(|known| *known == failure).expect("a known failure");
+                write!(f, "authentication {} 0", code + 1)
+            }
             _ => panic!("the format has no word for it yet"),
         }
     }
 }
+
+/// In the order of their numbers in the C ABI, which begin with 1.
+const AUTH_FAILURES: [AuthFailure; 9] = [
+    AuthFailure::Rejected,
+    AuthFailure::NoRealm,
+    AuthFailure::NoNonce,
+    AuthFailure::SameNonce,
+    AuthFailure::TooManyChallenges,
+    AuthFailure::BidDown,
+    AuthFailure::NoKnownAlgorithm,
+    AuthFailure::Sha256NotOffered,
+    AuthFailure::AnonymityNotOffered,
+];
 
 /// In the order of their numbers, which begin with 1 and are those of the C ABI.
 const ERRORS: [SendError; 7] = [
@@ -495,6 +593,10 @@ fn wake_name(reason: Option<WakeReason>) -> &'static str {
         Some(WakeReason::TransactionTimeout) => "transaction-timeout",
         Some(WakeReason::Refresh) => "refresh",
         Some(WakeReason::Retry) => "retry",
+        Some(WakeReason::Pacing) => "pacing",
+        Some(WakeReason::Attempt) => "attempt",
+        Some(WakeReason::Measurement) => "measurement",
+        Some(WakeReason::Deadline) => "deadline",
         Some(_) => panic!("the format has no word for it yet"),
     }
 }

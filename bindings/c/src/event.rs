@@ -2,17 +2,17 @@
 
 use core::ffi::{CStr, c_char};
 use core::fmt::Write;
-use core::time::Duration;
 
-use libstun::agent::StreamEvent;
-use libstun::stun::BindingEvent;
-use libstun::stun::binding::FailureReason;
-use libstun::{AgentEvent, Event, Machine, SendError};
+use libstun::nat::ProbeEvent;
+use libstun::stun::DiscoveryEvent;
+use libstun::{AgentEvent, Event, Machine};
 
 use crate::config::stun_log_level::STUN_LOG_INFO;
+use crate::flatten::flatten;
+pub(crate) use crate::flatten::send_error_code;
 use crate::handle::{self, Guarded, stun_agent};
 use crate::pointer::{Growable, growable_size, write_growable};
-use crate::status::{Answer, STUN_NEVER, stun_send_error_code, stun_status, stun_status_code::*, stun_time};
+use crate::status::{Answer, stun_status, stun_status_code::*, stun_time};
 use crate::types::stun_addr;
 
 /// Values of `stun_event.kind`. Skip kinds that you do not know. 3 to 6 are reserved for relays and ICE.
@@ -32,6 +32,37 @@ pub enum stun_event_code {
     /// Close the connection: what its peer sent cannot be understood. addr is the peer, id the connection. Its last
     /// event.
     STUN_EV_CLOSE = 10,
+    /// The server `previous` names `addr` in its place, which is asked from now on; with code 1 only if you agree with
+    /// stun_answer_redirect(). See also stun_binding_alternate_domain().
+    STUN_EV_REDIRECTED = 11,
+    /// The network has changed, and the binding asks again at once: addr is its local address now, previous the one
+    /// before. If they differ, have a socket at the new one.
+    STUN_EV_RESTARTED = 12,
+    /// Open a connection to the server addr from local address `previous` (any port does), then call stun_reconnected();
+    /// code is its `enum stun_transport_code`. Nothing is due until then.
+    STUN_EV_RECONNECT = 13,
+    /// A server of a survey has answered: index is its place in the targets, server, addr, rtt.
+    STUN_EV_ANSWER = 14,
+    /// A server of a survey will not answer: index, server, reason, code, count.
+    STUN_EV_NO_ANSWER = 15,
+    /// A survey is over: count servers have answered, code have failed, index were not asked or not waited for; detail is
+    /// an `enum stun_mapping_code`. Its last event.
+    STUN_EV_SURVEYED = 16,
+    /// Ask the DNS for records of kind detail (`enum stun_record_code`) of name, and answer question index.
+    STUN_EV_RESOLVE = 17,
+    /// count servers were found: see stun_discovered_server(). The last event of a discovery.
+    STUN_EV_SERVERS = 18,
+    /// A server has refused the network of addr many replies: it has used up its budget.
+    STUN_EV_THROTTLED = 19,
+    /// The network of addr keeps failing to authenticate at a server; code is 1 if addr is proved not to be forged.
+    STUN_EV_AUTHENTICATION_FAILURES = 20,
+    /// A request of a NAT probe was not answered: server was asked, name is what, in a word.
+    STUN_EV_NAT_UNANSWERED = 21,
+    /// A property of the NAT is decided: index is the `enum stun_nat_property`, detail its `enum stun_nat_value`, count the
+    /// `enum stun_nat_confidence`; reason is an `enum stun_nat_reason` here, with its detail in code.
+    STUN_EV_NAT_FOUND = 22,
+    /// Everything is decided: see stun_nat_report_read() and stun_nat_report_text(). The last event of a NAT probe.
+    STUN_EV_NAT_REPORT = 23,
 }
 
 /// Values of `stun_event.reason`.
@@ -54,8 +85,66 @@ pub enum stun_failure_code {
     STUN_FAIL_NO_MAPPED_ADDRESS = 6,
     /// It could not be sent; `code` is the `enum stun_send_error_code` that you reported.
     STUN_FAIL_SEND = 7,
+    /// The server does not understand attribute `code` of the request (420).
+    STUN_FAIL_NOT_UNDERSTOOD = 8,
+    /// The server's challenge was not met; `code` is the `enum stun_auth_failure_code`.
+    STUN_FAIL_AUTHENTICATION = 9,
+    /// The server named another that was not asked; `code` is the `enum stun_redirect_refusal_code`.
+    STUN_FAIL_REDIRECTED = 10,
+    /// The local address has gone, and you have none of its family.
+    STUN_FAIL_NETWORK_CHANGED = 11,
+    /// The DNS has no usable address of a server.
+    STUN_FAIL_NOT_FOUND = 12,
+    /// The domain says that it does not offer the service.
+    STUN_FAIL_NOT_OFFERED = 13,
+    /// The resolver has failed, and nothing else led to a server.
+    STUN_FAIL_RESOLVER = 14,
     /// A reason that is newer than this function.
     STUN_FAIL_OTHER = 255,
+}
+
+/// Why a challenge was not met (RFC 8489 s9.2.5).
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum stun_auth_failure_code {
+    /// A reason that is newer than this function.
+    STUN_AUTH_OTHER = 0,
+    /// The server rejects the credentials.
+    STUN_AUTH_REJECTED = 1,
+    /// No usable REALM.
+    STUN_AUTH_NO_REALM = 2,
+    /// No usable NONCE.
+    STUN_AUTH_NO_NONCE = 3,
+    /// The nonce that is called stale is offered again.
+    STUN_AUTH_SAME_NONCE = 4,
+    /// The server challenges again and again.
+    STUN_AUTH_TOO_MANY_CHALLENGES = 5,
+    /// Somebody on the path takes security away.
+    STUN_AUTH_BID_DOWN = 6,
+    /// None of the server's password algorithms is known here.
+    STUN_AUTH_NO_KNOWN_ALGORITHM = 7,
+    /// STUN_CREDENTIAL_REQUIRE_SHA256, and it is not offered.
+    STUN_AUTH_SHA256_NOT_OFFERED = 8,
+    /// STUN_CREDENTIAL_REQUIRE_ANONYMITY, and it is not offered.
+    STUN_AUTH_ANONYMITY_NOT_OFFERED = 9,
+}
+
+/// Why a redirection was not followed.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum stun_redirect_refusal_code {
+    /// A reason that is newer than this function.
+    STUN_REFUSED_OTHER = 0,
+    /// You declined it.
+    STUN_REFUSED_DECLINED = 1,
+    /// It names no server of the family that was asked.
+    STUN_REFUSED_OTHER_FAMILY = 2,
+    /// It names an address that no server can have.
+    STUN_REFUSED_UNUSABLE_ADDRESS = 3,
+    /// It leads back to a server that was asked in the last five minutes.
+    STUN_REFUSED_LOOP = 4,
+    /// Four servers in a row have redirected.
+    STUN_REFUSED_TOO_MANY = 5,
 }
 
 /// What happened to an operation. Fields that a kind does not name are zero.
@@ -68,15 +157,15 @@ pub struct stun_event {
     pub kind: u32,
     /// The operation.
     pub id: u64,
-    /// Your address as the server sees it.
+    /// Your address as the server sees it, unless the kind says otherwise.
     pub addr: stun_addr,
-    /// What it was before.
+    /// What it was before, unless the kind says otherwise.
     pub previous: stun_addr,
     /// The round trip in nanoseconds; STUN_NEVER where a retransmission makes it unknowable.
     pub rtt: stun_time,
     /// When the next attempt is due.
     pub at: stun_time,
-    /// `enum stun_failure_code`.
+    /// `enum stun_failure_code`, unless the kind says otherwise.
     pub reason: u32,
     /// See `reason`.
     pub code: u32,
@@ -90,6 +179,16 @@ pub struct stun_event {
     pub is_last: u32,
     /// Zero.
     pub reserved: u32,
+    /// See the kind.
+    pub index: u32,
+    /// See the kind.
+    pub detail: u32,
+    /// The server that it concerns.
+    pub server: stun_addr,
+    /// A name: UTF-8, not NUL-terminated, valid until the next call on this agent.
+    pub name: *const c_char,
+    /// Bytes of `name`.
+    pub name_len: usize,
 }
 
 // SAFETY: `repr(C)`, `struct_size` first, and only integers, arrays of them and a raw pointer.
@@ -110,6 +209,11 @@ unsafe impl Growable for stun_event {
             text: core::ptr::null(),
             is_last: 0,
             reserved: 0,
+            index: 0,
+            detail: 0,
+            server: stun_addr::NONE,
+            name: core::ptr::null(),
+            name_len: 0,
         }
     }
 
@@ -135,12 +239,14 @@ unsafe fn poll(guarded: &mut Guarded, out: *mut stun_event) -> Answer {
     // SAFETY: passed on from the caller. Checked before the event is taken, so that none is lost.
     let struct_size = unsafe { growable_size(out.cast_const())? };
     let Some(happened) = guarded.agent.poll_event() else { return Ok(STUN_EMPTY) };
-    let mut event = flatten(&happened);
     guarded.event_text.clear();
-    let _ = write_line(&mut guarded.event_text, &happened); // writing to a String cannot fail
+    let _ = write_line(&mut guarded.event_text, &happened.event); // writing to a String cannot fail
+    let mut event = flatten(&happened);
+    event.id = happened.id.as_u64();
     event.struct_size = struct_size;
     event.is_last = u32::from(happened.is_last);
     event.text = guarded.event_text.as_ptr().cast();
+    keep(guarded, happened, &mut event);
     event.text_len = u32::try_from(guarded.event_text.len()).unwrap_or(0);
     guarded.logger.write(STUN_LOG_INFO, &guarded.event_text);
     // SAFETY: passed on from the caller.
@@ -148,90 +254,56 @@ unsafe fn poll(guarded: &mut Guarded, out: *mut stun_event) -> Answer {
     Ok(STUN_OK)
 }
 
-fn flatten(happened: &AgentEvent) -> stun_event {
-    let empty = stun_event { id: happened.id.as_u64(), ..stun_event::defaults() };
+/// Keeps what the event lends or leads to until the next one.
+fn keep(guarded: &mut Guarded, happened: AgentEvent, event: &mut stun_event) {
+    guarded.event_name.clear();
+    guarded.servers.clear();
+    guarded.report = None;
     match happened.event {
-        Event::Binding(event) => flatten_binding(event, empty),
-        Event::Stream(StreamEvent::Close { path, .. }) => {
-            stun_event { kind: stun_event_code::STUN_EV_CLOSE as u32, addr: path.remote.into(), ..empty }
+        Event::Discovery(DiscoveryEvent::Resolve { name, .. }) => guarded.event_name = name,
+        Event::Discovery(DiscoveryEvent::Servers(servers)) => guarded.servers = servers,
+        Event::NatProbe(ProbeEvent::Unanswered { test, .. }) => guarded.event_name.push_str(test.name()),
+        Event::NatProbe(ProbeEvent::Finished(report)) => {
+            guarded.report = Some((happened.id.as_u64(), report));
         }
-        _ => empty,
+        _ => {}
+    }
+    if !guarded.event_name.is_empty() {
+        event.name = guarded.event_name.as_ptr().cast();
+        event.name_len = guarded.event_name.len();
     }
 }
 
-fn flatten_binding(event: BindingEvent, empty: stun_event) -> stun_event {
-    let of = |kind: stun_event_code| stun_event { kind: kind as u32, ..empty };
-    let nanos = |rtt: Option<Duration>| {
-        rtt.map_or(STUN_NEVER, |rtt| u64::try_from(rtt.as_nanos()).unwrap_or(u64::MAX))
-    };
+fn write_line(out: &mut String, event: &Event) -> core::fmt::Result {
     match event {
-        BindingEvent::Mapped { address, rtt } => {
-            stun_event { addr: address.into(), rtt: nanos(rtt), ..of(stun_event_code::STUN_EV_MAPPED) }
-        }
-        BindingEvent::Refreshed { address, rtt } => {
-            stun_event { addr: address.into(), rtt: nanos(rtt), ..of(stun_event_code::STUN_EV_REFRESHED) }
-        }
-        BindingEvent::AddressChanged { previous, address, rtt } => stun_event {
-            addr: address.into(),
-            previous: previous.into(),
-            rtt: nanos(rtt),
-            ..of(stun_event_code::STUN_EV_ADDRESS_CHANGED)
-        },
-        BindingEvent::Retrying { reason, at } => {
-            with_reason(reason, stun_event { at: at.as_nanos(), ..of(stun_event_code::STUN_EV_RETRYING) })
-        }
-        BindingEvent::Failed { reason } => with_reason(reason, of(stun_event_code::STUN_EV_FAILED)),
-        _ => empty,
-    }
-}
-
-fn with_reason(reason: FailureReason, event: stun_event) -> stun_event {
-    let (failure, code, count) = match reason {
-        FailureReason::Timeout => (stun_failure_code::STUN_FAIL_TIMEOUT, 0, 0),
-        FailureReason::IntegrityViolated { code, count } => {
-            (stun_failure_code::STUN_FAIL_INTEGRITY, u32::from(code), count)
-        }
-        FailureReason::ErrorResponse { code } => {
-            (stun_failure_code::STUN_FAIL_ERROR_RESPONSE, u32::from(code), 0)
-        }
-        FailureReason::MalformedError => (stun_failure_code::STUN_FAIL_MALFORMED_ERROR, 0, 0),
-        FailureReason::UnknownAttribute { attribute } => {
-            (stun_failure_code::STUN_FAIL_UNKNOWN_ATTRIBUTE, u32::from(attribute.number()), 0)
-        }
-        FailureReason::NoMappedAddress => (stun_failure_code::STUN_FAIL_NO_MAPPED_ADDRESS, 0, 0),
-        FailureReason::SendFailed { error } => {
-            (stun_failure_code::STUN_FAIL_SEND, send_error_code(error) as u32, 0)
-        }
-        _ => (stun_failure_code::STUN_FAIL_OTHER, 0, 0),
-    };
-    stun_event { reason: failure as u32, code, count, ..event }
-}
-
-fn send_error_code(error: SendError) -> stun_send_error_code {
-    match error {
-        SendError::NoRoute => stun_send_error_code::STUN_SEND_NO_ROUTE,
-        SendError::FamilyUnavailable => stun_send_error_code::STUN_SEND_NO_FAMILY,
-        SendError::PermissionDenied => stun_send_error_code::STUN_SEND_NOT_PERMITTED,
-        SendError::Refused => stun_send_error_code::STUN_SEND_REFUSED,
-        SendError::MessageTooLarge => stun_send_error_code::STUN_SEND_TOO_LARGE,
-        SendError::SocketClosed => stun_send_error_code::STUN_SEND_CLOSED,
-        _ => stun_send_error_code::STUN_SEND_TRANSIENT,
-    }
-}
-
-fn write_line(out: &mut String, happened: &AgentEvent) -> core::fmt::Result {
-    match happened.event {
         Event::Binding(event) => write!(out, "{event}"),
+        Event::Server(event) => write!(out, "{event}"),
         Event::Stream(event) => write!(out, "{event}"),
+        Event::Survey(event) => write!(out, "{event}"),
+        Event::Discovery(event) => write!(out, "{event}"),
+        Event::NatProbe(event) => write!(out, "{event}"),
         _ => Ok(()),
     }
 }
 
-const NAMES: [(stun_event_code, &CStr); 6] = [
+const NAMES: [(stun_event_code, &CStr); 19] = [
     (stun_event_code::STUN_EV_MAPPED, c"STUN_EV_MAPPED"),
     (stun_event_code::STUN_EV_FAILED, c"STUN_EV_FAILED"),
     (stun_event_code::STUN_EV_REFRESHED, c"STUN_EV_REFRESHED"),
     (stun_event_code::STUN_EV_ADDRESS_CHANGED, c"STUN_EV_ADDRESS_CHANGED"),
     (stun_event_code::STUN_EV_RETRYING, c"STUN_EV_RETRYING"),
     (stun_event_code::STUN_EV_CLOSE, c"STUN_EV_CLOSE"),
+    (stun_event_code::STUN_EV_REDIRECTED, c"STUN_EV_REDIRECTED"),
+    (stun_event_code::STUN_EV_RESTARTED, c"STUN_EV_RESTARTED"),
+    (stun_event_code::STUN_EV_RECONNECT, c"STUN_EV_RECONNECT"),
+    (stun_event_code::STUN_EV_ANSWER, c"STUN_EV_ANSWER"),
+    (stun_event_code::STUN_EV_NO_ANSWER, c"STUN_EV_NO_ANSWER"),
+    (stun_event_code::STUN_EV_SURVEYED, c"STUN_EV_SURVEYED"),
+    (stun_event_code::STUN_EV_RESOLVE, c"STUN_EV_RESOLVE"),
+    (stun_event_code::STUN_EV_SERVERS, c"STUN_EV_SERVERS"),
+    (stun_event_code::STUN_EV_THROTTLED, c"STUN_EV_THROTTLED"),
+    (stun_event_code::STUN_EV_AUTHENTICATION_FAILURES, c"STUN_EV_AUTHENTICATION_FAILURES"),
+    (stun_event_code::STUN_EV_NAT_UNANSWERED, c"STUN_EV_NAT_UNANSWERED"),
+    (stun_event_code::STUN_EV_NAT_FOUND, c"STUN_EV_NAT_FOUND"),
+    (stun_event_code::STUN_EV_NAT_REPORT, c"STUN_EV_NAT_REPORT"),
 ];

@@ -6,6 +6,8 @@ use core::panic::AssertUnwindSafe;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::panic::catch_unwind;
 
+use libstun::nat::Report;
+use libstun::stun::discovery::DiscoveredServer;
 use libstun::{Agent, Machine};
 
 use crate::config::Logger;
@@ -41,6 +43,12 @@ pub(crate) struct Guarded {
     pub(crate) last_error: &'static str,
     /// The sentence of the last event, lent to the host.
     pub(crate) event_text: String,
+    /// The name in the last event, lent to the host.
+    pub(crate) event_name: String,
+    /// The servers of the last event, if it was about servers.
+    pub(crate) servers: Vec<DiscoveredServer>,
+    /// The report of the last event, if it was about one, and the probe that it is of.
+    pub(crate) report: Option<(u64, Box<Report>)>,
 }
 
 const LIVE: u64 = u64::from_be_bytes(*b"stun_ag\x01");
@@ -49,7 +57,15 @@ const FREED: u64 = u64::from_be_bytes(*b"stun_ag\x00");
 impl Handle {
     /// A handle on the heap, as C will hold it.
     pub(crate) fn into_raw(agent: Agent, logger: Logger) -> *mut stun_agent {
-        let guarded = Guarded { agent, logger, last_error: "", event_text: String::new() };
+        let guarded = Guarded {
+            agent,
+            logger,
+            last_error: "",
+            event_text: String::new(),
+            event_name: String::new(),
+            servers: Vec::new(),
+            report: None,
+        };
         let handle = Self {
             magic: AtomicU64::new(LIVE),
             is_busy: AtomicBool::new(false),

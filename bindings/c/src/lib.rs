@@ -15,6 +15,22 @@ pub mod agent;
 
 pub mod operation;
 
+pub mod binding;
+
+pub mod credential;
+
+pub mod server;
+
+pub mod survey;
+
+pub mod uri;
+
+pub mod discovery;
+
+pub mod nat;
+
+pub mod nat_report;
+
 pub mod input;
 
 pub mod output;
@@ -34,6 +50,7 @@ pub mod key;
 pub mod sockaddr;
 
 pub mod config;
+mod flatten;
 pub mod handle;
 mod pointer;
 pub mod types;

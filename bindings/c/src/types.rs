@@ -136,6 +136,15 @@ pub(crate) fn transport(code: u32) -> Result<Transport, Misuse> {
     }
 }
 
+/// The code of a transport. No call of this ABI can ask for another one than these.
+pub(crate) fn transport_code(transport: Transport) -> stun_transport_code {
+    match transport {
+        Transport::Tcp => stun_transport_code::STUN_TCP,
+        Transport::Tls => stun_transport_code::STUN_TLS,
+        _ => stun_transport_code::STUN_UDP,
+    }
+}
+
 /// The path between two addresses; a local address of family 0 is unspecified, of the remote's family.
 pub(crate) fn path(code: u32, local: stun_addr, remote: stun_addr) -> Result<FiveTuple, Misuse> {
     let remote = remote.to_required()?;
@@ -180,12 +189,7 @@ impl stun_packet {
             remote: path.remote.into(),
             data: payload.as_ptr(),
             len: payload.len(),
-            transport: match path.transport {
-                Transport::Udp => stun_transport_code::STUN_UDP as u8,
-                Transport::Tcp => stun_transport_code::STUN_TCP as u8,
-                Transport::Tls => stun_transport_code::STUN_TLS as u8,
-                _ => u8::MAX, // no call of this ABI can ask for one
-            },
+            transport: transport_code(path.transport) as u8,
             ecn,
             flags: 0,
             socket_id,

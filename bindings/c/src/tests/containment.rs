@@ -3,11 +3,12 @@
 use core::ptr::{null, null_mut};
 
 use crate::agent::{stun_agent_free, stun_agent_new, stun_poll_timeout, stun_wake_reason};
-use crate::config::{stun_config, stun_server_config};
+use crate::config::stun_config;
 use crate::handle::{call, stun_agent};
 use crate::input::stun_handle_timeout;
-use crate::operation::{stun_cancel, stun_server_start};
+use crate::operation::stun_cancel;
 use crate::pointer::Growable;
+use crate::server::{stun_server_config, stun_server_start};
 use crate::status::{STUN_NEVER, stun_status_code::*};
 
 fn agent() -> *mut stun_agent {

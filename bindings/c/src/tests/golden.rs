@@ -9,13 +9,14 @@ use libstun::stun::{BindingConfig, ServerConfig};
 use libstun::{Agent, Datagram, Entropy, FiveTuple, Instant, Machine};
 
 use crate::agent::{stun_agent_free, stun_agent_new, stun_poll_timeout};
-use crate::config::{stun_binding_config, stun_config, stun_server_config};
+use crate::binding::{stun_binding_config, stun_binding_start};
+use crate::config::stun_config;
 use crate::event::{stun_event, stun_poll_event};
 use crate::handle::stun_agent;
 use crate::input::{stun_handle_input, stun_handle_timeout};
-use crate::operation::{stun_binding_start, stun_server_start};
 use crate::output::stun_poll_transmit;
 use crate::pointer::Growable;
+use crate::server::{stun_server_config, stun_server_start};
 use crate::status::{STUN_NEVER, stun_status_code::*};
 use crate::types::{stun_addr, stun_packet};
 

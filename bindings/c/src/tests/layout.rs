@@ -2,11 +2,18 @@
 
 use core::mem::{align_of, offset_of, size_of};
 
+use crate::binding::stun_binding_config;
 use crate::codec::build::stun_wire_builder;
 use crate::codec::parse::{stun_wire_attribute, stun_wire_message};
-use crate::config::{stun_binding_config, stun_config, stun_server_config};
+use crate::config::stun_config;
+use crate::discovery::{stun_discovered, stun_discovery_config, stun_naptr_record, stun_srv_record};
 use crate::event::stun_event;
+use crate::nat::stun_nat_config;
+use crate::nat_report::{stun_nat_finding, stun_nat_report};
+use crate::server::{stun_server_config, stun_user};
+use crate::survey::{stun_survey_config, stun_target};
 use crate::types::{stun_addr, stun_packet};
+use crate::uri::stun_uri;
 
 macro_rules! at {
     ($ty:ty: $($field:ident $offset:expr),+) => { $(assert!(offset_of!($ty, $field) == $offset);)+ };
@@ -28,12 +35,15 @@ const _: () = {
 const _: () = {
     assert!(size_of::<stun_packet>() == 72);
     at!(stun_packet: len 56, transport 64, ecn 65, flags 66, socket_id 68);
-    assert!(size_of::<stun_event>() == 112 && size_of::<stun_config>() == 40);
-    at!(stun_event: is_last 104, reserved 108);
+    assert!(size_of::<stun_event>() == 160 && size_of::<stun_config>() == 40);
+    at!(stun_event: is_last 104, reserved 108, index 112, detail 116, server 120, name 144, name_len 152);
     at!(stun_config: log 16, log_user 24, log_level 32, reserved 36);
-    assert!(size_of::<stun_binding_config>() == 152 && size_of::<stun_server_config>() == 64);
-    at!(stun_binding_config: username_len 120, password 128, password_len 136, integrity 144, reserved 148);
-    at!(stun_server_config: username_len 40, password 48, password_len 56);
+    assert!(size_of::<stun_binding_config>() == 168 && size_of::<stun_server_config>() == 208);
+    at!(stun_binding_config: username_len 120, password 128, password_len 136, integrity 144, reserved 148, credential_kind 152);
+    at!(stun_binding_config: credential_flags 156, redirects 160, reserved2 164);
+    at!(stun_server_config: username_len 40, password 48, password_len 56, realm 64, realm_len 72, users 80);
+    at!(stun_server_config: user_count 88, nonce_lifetime 96, flags 104, amplification_percent 108, error_rate 112);
+    at!(stun_server_config: error_burst 116, alternate 120, public_addrs 144, socket_ids 192);
     assert!(size_of::<stun_wire_builder>() == 32);
     at!(stun_wire_builder: buf 0, cap 8, len 16, needed 24);
     assert!(size_of::<stun_wire_message>() == 40);
@@ -41,4 +51,28 @@ const _: () = {
     at!(stun_wire_message: has_sha1 24, has_sha256 25, reserved 26, id 28);
     assert!(size_of::<stun_wire_attribute>() == 24);
     at!(stun_wire_attribute: value 0, offset 8, len 12, attribute_type 14, is_covered 16, reserved 20);
+    assert!(size_of::<stun_user>() == 32 && size_of::<stun_target>() == 56);
+    at!(stun_user: name 0, name_len 8, password 16, password_len 24);
+    at!(stun_target: local 0, server 24, transport 48, socket_id 52);
+    assert!(size_of::<stun_survey_config>() == 48);
+    at!(stun_survey_config: enough 4, targets 8, target_count 16, request 24, deadline 32, attempt_delay 40);
+    assert!(size_of::<stun_uri>() == 64 && size_of::<stun_discovered>() == 48);
+    at!(stun_uri: scheme 4, host 8, host_len 16, addr 24, port 48, default_port 52, transport 56, reserved 60);
+    at!(stun_discovered: transport 4, addr 8, host 32, host_len 40);
+    assert!(size_of::<stun_discovery_config>() == 80);
+    at!(stun_discovery_config: service 4, uri 8, uri_len 16, host 24, host_len 32, port 40, flags 44);
+    at!(stun_discovery_config: transports 48, transport_count 56, deadline 64, resolution_delay 72);
+    assert!(size_of::<stun_srv_record>() == 24 && size_of::<stun_naptr_record>() == 72);
+    at!(stun_srv_record: priority 0, weight 2, port 4, reserved 6, target 8, target_len 16);
+    at!(stun_naptr_record: order 0, preference 2, reserved 4, flags 8, flags_len 16, services 24, services_len 32);
+    at!(stun_naptr_record: regexp 40, regexp_len 48, replacement 56, replacement_len 64);
+    assert!(size_of::<stun_nat_config>() == 200);
+    at!(stun_nat_config: properties 4, local 8, server 32, socket_id 56, second_socket_id 60, second 64, own 88);
+    at!(stun_nat_config: servers 112, server_count 120, request 128, deadline 136, lifetime_max 144);
+    at!(stun_nat_config: lifetime_precision 152, pacing 160, attempt_interval 168, last_wait 176);
+    at!(stun_nat_config: max_attempts 184, padding 188, flags 192, reserved 196);
+    assert!(size_of::<stun_nat_finding>() == 16 && size_of::<stun_nat_report>() == 384);
+    at!(stun_nat_finding: value 0, confidence 4, reason 8, detail 12);
+    at!(stun_nat_report: requests 4, responses 8, depends_on_destination 12, server 16, other 40, local 64);
+    at!(stun_nat_report: mapped 88, lifetime_at_least 112, lifetime_below 120, findings 128);
 };

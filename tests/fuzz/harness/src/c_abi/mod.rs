@@ -3,15 +3,18 @@
 
 mod codec;
 mod plan;
+mod usages;
 
 use core::ffi::c_char;
 use std::mem::{MaybeUninit, size_of};
 use std::ptr::{null, null_mut};
 
 use arbitrary::{Arbitrary, Unstructured};
+use stun_c_abi::binding::{self, stun_binding_config};
 use stun_c_abi::codec::{build::*, frame::*, parse::*};
 use stun_c_abi::config::*;
 use stun_c_abi::handle::stun_agent;
+use stun_c_abi::server::{self, stun_server_config};
 use stun_c_abi::status::{stun_status, stun_status_code::*, stun_time};
 use stun_c_abi::types::{stun_addr, stun_packet};
 use stun_c_abi::{agent, event, input, key, operation, output, sockaddr};
@@ -50,6 +53,7 @@ struct Host {
     requests: Vec<(stun_packet, Vec<u8>)>,
     lent: Vec<Lent>,
     replies: u16,
+    questions: Vec<(u64, u32)>,
 }
 
 impl Default for Host {
@@ -61,6 +65,7 @@ impl Default for Host {
             requests: Vec::new(),
             lent: Vec::new(),
             replies: 0,
+            questions: Vec::new(),
         }
     }
 }
@@ -87,6 +92,9 @@ impl Host {
             Call::Dropped(_) | Call::LastError { .. } | Call::Names(_) => self.ask(&call),
             Call::Build(parts) => build(&parts),
             Call::Parse(bytes) => parse(bytes),
+            Call::Survey { .. } | Call::Discovery { .. } | Call::Nat { .. } => self.start(&call),
+            Call::Answer { .. } | Call::Tell { .. } => self.tell(&call),
+            Call::Report { which, size, format, cap } => self.read(which, size, format, cap),
             Call::Frame { .. } | Call::Channel { .. } | Call::Sockaddr { .. } => codec(&call),
         }
         self.check();
@@ -97,7 +105,7 @@ impl Host {
         // SAFETY: see `step`.
         let (at, wake) =
             unsafe { (agent::stun_poll_timeout(self.agent), agent::stun_wake_reason(self.agent)) };
-        assert!(wake <= 5, "C10");
+        assert!(wake <= 9, "C10");
         assert!(wake != 0 || at == u64::MAX, "C10");
         assert!(wake != 1 || at <= self.now, "C2");
     }
@@ -134,11 +142,11 @@ impl Host {
                     [
                         input::stun_handle_timeout(null_mut(), 0),
                         input::stun_handle_input(null_mut(), null(), 0, null_mut()),
-                        operation::stun_binding_start(null_mut(), null(), 0, &mut out),
+                        binding::stun_binding_start(null_mut(), null(), 0, &mut out),
                         output::stun_poll_transmit(null_mut(), null_mut()),
                         event::stun_poll_event(null_mut(), null_mut()),
                         input::stun_handle_input(self.agent, null(), self.now, null_mut()),
-                        operation::stun_server_start(self.agent, null(), self.now, &mut out),
+                        server::stun_server_start(self.agent, null(), self.now, &mut out),
                     ]
                 };
                 assert_eq!((statuses, out), ([STUN_E_NULL as i32; 7], 0));
@@ -152,6 +160,7 @@ impl Host {
         unsafe { agent::stun_agent_free(self.agent) };
         self.agent = made;
         self.ids.clear();
+        self.questions.clear();
         self.requests.clear();
     }
 
@@ -165,7 +174,7 @@ impl Host {
                     let config = plan.config();
                     let room = Room::new(&config, config.struct_size);
                     let out: *mut u64 = if *is_null { null_mut() } else { &mut id };
-                    operation::stun_binding_start(self.agent, room.pointer(), self.now, out)
+                    binding::stun_binding_start(self.agent, room.pointer(), self.now, out)
                 }
                 Call::Server { size, local, integrity, is_signed } => {
                     let (name, word): (&[u8], &[u8]) =
@@ -178,13 +187,13 @@ impl Host {
                         username_len: name.len(),
                         password: word.as_ptr(),
                         password_len: word.len(),
+                        ..usages::server(*integrity)
                     };
                     let room = Room::new(&config, config.struct_size);
-                    operation::stun_server_start(self.agent, room.pointer(), self.now, &mut id)
+                    server::stun_server_start(self.agent, room.pointer(), self.now, &mut id)
                 }
                 Call::Cancel(which) => {
-                    let place = usize::from(*which) % (self.ids.len() + 1);
-                    let known = self.ids.get(place).copied().unwrap_or(u64::from(*which));
+                    let known = self.known(*which);
                     operation::stun_cancel(self.agent, known, self.now)
                 }
                 _ => return,
@@ -324,7 +333,14 @@ impl Host {
                 (filled, std::slice::from_raw_parts(filled.text.cast::<u8>(), filled.text_len as usize))
             };
             assert!(std::str::from_utf8(text).is_ok_and(|text| !text.is_empty()));
-            assert!(self.ids.contains(&filled.id) && [1, 2, 7, 8, 9].contains(&filled.kind));
+            assert!(self.ids.contains(&filled.id));
+            assert!([1, 2].contains(&filled.kind) || (7..=23).contains(&filled.kind));
+            // SAFETY: lent until the next call.
+            let name = unsafe { span_of(filled.name.cast(), filled.name_len) };
+            assert!(std::str::from_utf8(name).is_ok());
+            if filled.kind == event::stun_event_code::STUN_EV_RESOLVE as u32 {
+                self.questions.push((filled.id, filled.index));
+            }
         }
     }
 
@@ -360,6 +376,12 @@ impl Host {
         }
     }
 
+    /// An id that was given out, or none.
+    fn known(&self, which: u8) -> u64 {
+        let place = usize::from(which) % (self.ids.len() + 1);
+        self.ids.get(place).copied().unwrap_or(u64::from(which))
+    }
+
     fn request(&self, which: u8) -> Option<&(stun_packet, Vec<u8>)> {
         let count = self.requests.len();
         self.requests.get(count.checked_sub(1 + usize::from(which) % count.max(1))?)
@@ -370,6 +392,15 @@ const DIRT: u64 = 0xA5A5_A5A5_A5A5_A5A5;
 
 fn span(bytes: &[u8]) -> (*const u8, usize) {
     (bytes.as_ptr(), bytes.len())
+}
+
+/// Bytes of the library's.
+///
+/// # Safety
+/// NULL with length 0, or readable for the length.
+unsafe fn span_of<'a>(data: *const u8, length: usize) -> &'a [u8] {
+    // SAFETY: by the caller's word.
+    if length == 0 { &[] } else { unsafe { std::slice::from_raw_parts(data, length) } }
 }
 
 /// A status that the header knows, and no bug.

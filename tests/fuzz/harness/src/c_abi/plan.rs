@@ -79,6 +79,52 @@ pub(super) enum Call<'a> {
         cap: u8,
     },
     NoAgent,
+    Survey {
+        size: Size,
+        targets: Vec<(Address, u8)>,
+        request: Option<Binding<'a>>,
+        enough: u8,
+        deadline: u8,
+        delay: u8,
+    },
+    Discovery {
+        size: Size,
+        is_uri: bool,
+        text: &'a [u8],
+        service: u8,
+        transports: Vec<u8>,
+        flags: u8,
+    },
+    Answer {
+        which: u8,
+        question: u8,
+        kind: u8,
+        text: &'a [u8],
+        address: Address,
+    },
+    Nat {
+        size: Size,
+        local: Address,
+        server: Address,
+        second: Option<Address>,
+        servers: Vec<Address>,
+        request: Option<Binding<'a>>,
+        properties: u16,
+        flags: u8,
+    },
+    Report {
+        which: u8,
+        size: Size,
+        format: u8,
+        cap: u8,
+    },
+    Tell {
+        which: u8,
+        command: u8,
+        number: u8,
+        address: Address,
+        text: &'a [u8],
+    },
 }
 
 /// A struct_size: mostly right.
@@ -137,6 +183,8 @@ pub(super) struct Binding<'a> {
     credential: Credential<'a>,
     integrity: u8,
     reserved: u8,
+    kind: u8,
+    redirects: u8,
 }
 
 #[derive(Arbitrary, Debug)]
@@ -195,6 +243,10 @@ impl Binding<'_> {
             password_len,
             integrity: u32::from(self.integrity % 4),
             reserved: u32::from(self.reserved / 200),
+            credential_kind: u32::from(self.kind % 3),
+            credential_flags: u32::from(self.kind / 3 % 5),
+            redirects: u32::from(self.redirects % 4),
+            reserved2: u32::from(self.redirects / 250),
         }
     }
 }

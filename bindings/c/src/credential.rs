@@ -1,0 +1,137 @@
+//! Credentials, as every configuration gives them.
+
+use libstun::auth::{CredentialError, Credentials, LongTerm, ShortTerm, opaque_string};
+use libstun::wire::IntegrityAlgorithm;
+
+use crate::pointer::bytes;
+use crate::status::{Misuse, stun_status_code::*};
+
+/// How a credential is used.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub enum stun_credential_kind {
+    /// Both ends know it beforehand, and every message is signed (RFC 8489 s9.1).
+    STUN_SHORT_TERM = 0,
+    /// The server challenges for it, and names the realm and the algorithms (RFC 8489 s9.2).
+    STUN_LONG_TERM = 1,
+}
+
+/// What a long-term credential demands, or-ed. Without it the request fails.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub enum stun_credential_flag {
+    /// SHA-256 for keys and signatures; what is not signed so is not believed (RFC 8489 s9.2.1).
+    STUN_CREDENTIAL_REQUIRE_SHA256 = 1,
+    /// USERHASH: the username is never sent in the clear (RFC 8489 s14.4).
+    STUN_CREDENTIAL_REQUIRE_ANONYMITY = 2,
+}
+
+/// Which integrity attribute to sign with and to accept, of a short-term credential.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub enum stun_integrity_code {
+    /// Both, until the server has shown which one it knows (RFC 8489 s9.1.5).
+    STUN_INTEGRITY_BOTH = 0,
+    /// MESSAGE-INTEGRITY.
+    STUN_INTEGRITY_SHA1 = 1,
+    /// MESSAGE-INTEGRITY-SHA256.
+    STUN_INTEGRITY_SHA256 = 2,
+}
+
+/// A string of the caller's, as a pointer and a length.
+pub(crate) type Text = (*const u8, usize);
+
+/// The short-term credential of a configuration, `None` where nothing is given.
+///
+/// # Safety
+/// Both strings must be readable for their lengths.
+pub(crate) unsafe fn short_term(
+    username: Text,
+    password: Text,
+    integrity: u32,
+) -> Result<Option<ShortTerm>, Misuse> {
+    let only = match integrity {
+        0 => None,
+        1 => Some(IntegrityAlgorithm::Sha1),
+        2 => Some(IntegrityAlgorithm::Sha256),
+        _ => return Err(Misuse(STUN_E_INVALID, "integrity is no stun_integrity_code")),
+    };
+    // SAFETY: passed on from the caller.
+    let (username, password) = unsafe { (bytes(username.0, username.1)?, bytes(password.0, password.1)?) };
+    if username.is_empty() && password.is_empty() {
+        return Ok(None);
+    }
+    let credential = ShortTerm::new(username, password).map_err(credential_misuse)?;
+    Ok(Some(match only {
+        Some(algorithm) => credential.only(algorithm),
+        None => credential,
+    }))
+}
+
+/// A client's credential, `None` where nothing is given.
+///
+/// # Safety
+/// As for [`short_term`].
+pub(crate) unsafe fn client(
+    (kind, flags, integrity): (u32, u32, u32),
+    username: Text,
+    password: Text,
+) -> Result<Option<Credentials>, Misuse> {
+    const SHA256: u32 = stun_credential_flag::STUN_CREDENTIAL_REQUIRE_SHA256 as u32;
+    const ANONYMITY: u32 = stun_credential_flag::STUN_CREDENTIAL_REQUIRE_ANONYMITY as u32;
+    if kind > stun_credential_kind::STUN_LONG_TERM as u32 {
+        return Err(Misuse(STUN_E_INVALID, "credential_kind is no stun_credential_kind"));
+    }
+    let is_long_term = kind == stun_credential_kind::STUN_LONG_TERM as u32;
+    if flags & !(SHA256 | ANONYMITY) != 0 || (flags != 0 && !is_long_term) {
+        return Err(Misuse(STUN_E_INVALID, "credential_flags are those of a long-term credential"));
+    }
+    if !is_long_term {
+        // SAFETY: passed on from the caller.
+        return Ok(unsafe { short_term(username, password, integrity)? }.map(Into::into));
+    }
+    if integrity != stun_integrity_code::STUN_INTEGRITY_BOTH as u32 {
+        return Err(Misuse(STUN_E_INVALID, "the server chooses the integrity of a long-term credential"));
+    }
+    // SAFETY: passed on from the caller.
+    let (username, password) = unsafe { (text(username)?, text(password)?) };
+    let mut credential = LongTerm::new(username, password).map_err(credential_misuse)?;
+    if flags & SHA256 != 0 {
+        credential = credential.require_sha256();
+    }
+    if flags & ANONYMITY != 0 {
+        credential = credential.require_anonymity();
+    }
+    Ok(Some(credential.into()))
+}
+
+/// Text of the caller's.
+///
+/// # Safety
+/// It must be readable for its length, for as long as the text lives.
+pub(crate) unsafe fn text<'a>((data, len): Text) -> Result<&'a str, Misuse> {
+    // SAFETY: passed on from the caller.
+    core::str::from_utf8(unsafe { bytes(data, len)? })
+        .map_err(|_| Misuse(STUN_E_INVALID, "a string is not UTF-8"))
+}
+
+/// A name or password as an OpaqueString (RFC 8265 s4.2).
+///
+/// # Safety
+/// As for [`text`].
+pub(crate) unsafe fn prepared<'a>(given: Text) -> Result<std::borrow::Cow<'a, str>, Misuse> {
+    // SAFETY: passed on from the caller.
+    opaque_string(unsafe { text(given)? }).map_err(|_| UNPREPARED)
+}
+
+pub(crate) fn credential_misuse(error: CredentialError) -> Misuse {
+    match error {
+        CredentialError::UsernameLength | CredentialError::PasswordLength => {
+            Misuse(STUN_E_INVALID, "a credential needs a username of 1 to 508 bytes and a password")
+        }
+        _ => UNPREPARED,
+    }
+}
+
+const UNPREPARED: Misuse =
+    Misuse(STUN_E_INVALID, "a username or password is empty, or has characters that none may have");
