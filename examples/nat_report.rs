@@ -12,6 +12,8 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 #![allow(clippy::indexing_slicing)] // a receive never reports more bytes than the buffer holds
 
+#[path = "support/behavior.rs"]
+mod behavior;
 #[path = "support/mod.rs"]
 mod support;
 
@@ -21,6 +23,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
+use behavior::embedded_behavior_server;
 use libstun::nat::{ProbeConfig, ProbeEvent, ProbeSocket, Property, Report};
 use libstun::{Agent, Clock, Datagram, Event, FiveTuple, Machine, SendError};
 use support::{Options, Result};
@@ -40,7 +43,10 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     let options = Options::parse(USAGE)?;
-    let mut servers = support::servers_of_one_family(&options, 2)?;
+    let mut servers = match options.names.is_empty().then(embedded_behavior_server) {
+        Some(Ok(server)) => vec![server],
+        _ => support::servers_of_one_family(&options, 2)?, // without 127.0.0.2, two ordinary ones
+    };
     if servers.is_empty() {
         return Err("no server to ask".into());
     }
