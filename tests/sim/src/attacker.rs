@@ -72,12 +72,13 @@ impl OnPath {
         let id = corpus::id_of(&packet.payload);
         let payload = match self.random.below(6) {
             5 => {
-                let nonce = self.random.bytes::<8>();
+                let (nonce, is_strong) = (self.random.bytes::<8>(), self.random.chance(500));
                 server::challenge(
                     id,
                     self.random.pick(&[401, 438]),
                     self.random.pick(&[REALM, b"elsewhere"]),
                     &nonce,
+                    is_strong,
                 )
             }
             0 => server::error(id, self.random.pick(&[300, 400, 401, 420, 438, 500])),

@@ -214,15 +214,17 @@ impl Net {
             }
             for forged in injected.into_iter().flatten() {
                 self.note(network, &forged, "forged on the path");
-                self.deliver(network, from, forged, at);
+                // It did not come from there: an answer goes back to whoever has asked.
+                self.deliver(network, None, forged, at);
             }
         }
-        self.deliver(network, from, packet, at);
+        self.deliver(network, Some(from), packet, at);
     }
 
-    fn deliver(&mut self, network: NetworkId, from: PortId, mut packet: Packet, at: Nanos) {
+    fn deliver(&mut self, network: NetworkId, from: Option<PortId>, mut packet: Packet, at: Nanos) {
         let Network { routes, default_route, .. } = &self.networks[network];
-        let to = routes.get(&packet.destination.ip()).copied().or(*default_route).filter(|to| *to != from);
+        let to =
+            routes.get(&packet.destination.ip()).copied().or(*default_route).filter(|to| Some(*to) != from);
         let Some(to) = to else { return self.note(network, &packet, "nobody has that address") };
         let (first, second) = self.ports[to.0].down.carry(&mut packet, at);
         if first.is_none() {

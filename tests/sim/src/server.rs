@@ -92,14 +92,18 @@ pub fn error(id: [u8; 12], code: u16) -> Vec<u8> {
     message(0x0111, id, 0x0009, &[0, 0, (code / 100) as u8, (code % 100) as u8])
 }
 
-/// A challenge, with a nonce of four or eight bytes.
+/// A challenge. With algorithms it is as strong as our servers', with the cookie in its nonce that says so.
 #[must_use]
-pub fn challenge(id: [u8; 12], code: u16, realm: &[u8], nonce: &[u8]) -> Vec<u8> {
+pub fn challenge(id: [u8; 12], code: u16, realm: &[u8], nonce: &[u8], has_algorithms: bool) -> Vec<u8> {
     let mut bytes = error(id, code);
-    for (number, value) in [(0x0014u16, realm), (0x0015, nonce)] {
+    let (cookie, algorithms): (&[u8], &[u8]) =
+        if has_algorithms { (b"obMatJos2AAAD", &[0, 2, 0, 0, 0, 1, 0, 0]) } else { (b"", b"") };
+    let attributes =
+        [(0x0014u16, realm.to_vec()), (0x0015, [cookie, nonce].concat()), (0x8002, algorithms.to_vec())];
+    for (number, value) in attributes.into_iter().filter(|(_, value)| !value.is_empty()) {
         bytes.extend(number.to_be_bytes());
         bytes.extend((value.len() as u16).to_be_bytes());
-        bytes.extend(value);
+        bytes.extend(&value);
         bytes.resize(bytes.len().next_multiple_of(4), 0);
     }
     let length = (bytes.len() - 20) as u16;

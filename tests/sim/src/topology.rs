@@ -70,13 +70,13 @@ impl Answerer {
     /// Whether somebody with that password gets true answers that he can believe.
     #[must_use]
     pub fn satisfies(&self, password: Password) -> bool {
-        // A long-term credential signs nothing until it is asked for it.
-        let is_plain = matches!(password, Password::None | Password::User | Password::WrongUser);
         match self.manner {
-            Manner::Open => is_plain,
+            // Nor long-term ones: after a forged challenge a server that never asks for them cannot be believed until
+            // the retry has been given up.
+            Manner::Open => password == Password::None,
             Manner::Guarded => password == Password::Right,
             Manner::Realm { .. } => password == Password::User,
-            Manner::Scripted(Script::Slow(_)) => is_plain,
+            Manner::Scripted(Script::Slow(_)) => password == Password::None,
             Manner::Scripted(_) => false,
         }
     }
