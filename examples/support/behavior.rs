@@ -42,7 +42,8 @@ fn serve(sockets: &[UdpSocket; 4], number: usize, server: &Mutex<Server>, clock:
             Err(error) if is_passing(&error) => continue,
             Err(error) => return Err(error),
         };
-        let datagram = Datagram::new(FiveTuple::udp(local, remote), &buffer[..length]);
+        let path = FiveTuple::udp(local, remote);
+        let datagram = Datagram { socket_id: number as u32, ..Datagram::new(path, &buffer[..length]) };
         let Ok(mut server) = server.lock() else { return Ok(()) };
         let _ = server.handle_input(&datagram, clock.now()); // whatever is not STUN has no other taker here
         while let Some(reply) = server.poll_transmit() {
