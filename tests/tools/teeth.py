@@ -23,8 +23,9 @@ BREAKS = [
     ("the server's queue has no bound", "src/stun/server/outbox.rs",
      "use super::Server;", "struct Server; impl Server { const MAX_QUEUED_REPLIES: usize = usize::MAX; "
      "const MAX_PADDED_REPLY: usize = super::Server::MAX_PADDED_REPLY; }"),
-    ("queued output does not count as a deadline", "src/stun/binding/mod.rs",
-     "earliest(queued.then_some(self.now.get()),", "earliest(queued.then_some(self.now.get()).filter(|_| false),"),
+    ("queued output does not count as a deadline", "src/machine.rs",
+     "if self.queued_transmits() > 0 || self.queued_events() > 0 {\n            let at",
+     "if false {\n            let at"),
     ("unsigned responses are accepted", "src/stun/binding/answer.rs",
      "ResponseCheck::Accept => self", "ResponseCheck::Accept | ResponseCheck::Discard => self"),
     ("the refresh comes twice as late", "src/stun/binding/answer.rs",
