@@ -8,10 +8,13 @@
 mod support;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use libstun::auth::{Credentials, LongTerm, Realm};
-use libstun::nat::{Answer, ProbeConfig, ProbeEvent, ProbeSocket, Property, Reason, Report};
-use libstun::stun::{BehaviorDiscovery, ServerConfig};
+use libstun::nat::{
+    Answer, Probe, ProbeConfig, ProbeEvent, ProbeSocket, Properties, Property, Reason, Report,
+};
+use libstun::stun::{BehaviorDiscovery, Server, ServerConfig};
 use libstun::{Agent, Datagram, Entropy, Event, FiveTuple, Instant, Machine};
 use support::{addr, transmits};
 
@@ -140,4 +143,59 @@ fn two_ordinary_servers_tell_the_mapping_and_nothing_of_the_filter() {
     let report = diagnose(config, vec![server("192.0.2.1:3478"), server("192.0.2.2:3478")]);
     assert_eq!(report.depends_on_destination(), Some(false), "{report}");
     assert_eq!(found(&report, Property::Filtering), "unknown: no-other-address", "{report}");
+}
+
+#[test]
+fn a_challenge_is_met_though_the_next_server_is_asked_meanwhile() {
+    let servers = ["192.0.2.1:3478", "192.0.2.2:3478", "192.0.2.3:3478"].map(addr);
+    let [first, others @ ..] = servers;
+    let user = LongTerm::new("alice", "s3cret").unwrap();
+    let config = ProbeConfig {
+        servers: others.to_vec(),
+        properties: Properties::NONE.with(Property::Mapping),
+        credentials: Some(user.into()),
+        ..ProbeConfig::new(addr("203.0.113.9:5000"), first)
+    };
+    for delay in [1, 40, 60, 80, 130, 300].map(Duration::from_millis) {
+        let mut machines = servers.map(|local| {
+            let mut realm = Realm::new(local.to_string().as_bytes()).unwrap();
+            realm.add_user(b"alice", b"s3cret").unwrap();
+            let config = ServerConfig {
+                local: Some(local),
+                credentials: Some(realm.into()),
+                ..ServerConfig::default()
+            };
+            Server::new(config, Entropy::from_seed([9; 32]), Instant::ZERO)
+        });
+        let mut probe = Probe::new(config.clone(), Entropy::from_seed([7; 32]), Instant::ZERO).unwrap();
+        let mut now = Instant::ZERO;
+        let mut flying: Vec<(Instant, FiveTuple, Vec<u8>)> = Vec::new();
+        while !probe.is_ended() {
+            while let Some(event) = probe.poll_event() {
+                assert!(!matches!(event, ProbeEvent::Unanswered { .. }), "{delay:?}: {event:?}");
+            }
+            while let Some(request) = probe.poll_transmit() {
+                let machine =
+                    &mut machines[servers.iter().position(|at| *at == request.path.remote).unwrap()];
+                let back = FiveTuple::udp(request.path.remote, addr("198.51.100.7:6000"));
+                let _ = machine.handle_input(&Datagram::new(back, request.payload), now);
+                while let Some(reply) = machine.poll_transmit() {
+                    let there = FiveTuple::udp(request.path.local, reply.path.local);
+                    flying.push((now.saturating_add(delay), there, reply.payload.to_vec()));
+                }
+            }
+            flying.sort_by_key(|(at, ..)| *at);
+            let wake = probe.poll_timeout().unwrap();
+            if flying.first().is_some_and(|(at, ..)| *at <= wake) {
+                let (at, path, bytes) = flying.remove(0);
+                now = at;
+                let _ = probe.handle_input(&Datagram::new(path, &bytes), now);
+            } else {
+                now = wake;
+                probe.handle_timeout(now);
+            }
+        }
+        let report = probe.report();
+        assert_eq!(found(report, Property::Mapping), "endpoint-independent", "{delay:?}: {report}");
+    }
 }

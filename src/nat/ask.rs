@@ -102,15 +102,29 @@ impl Probe {
     }
 
     fn start(&mut self, question: &Question, now: Instant) -> bool {
+        // What signs a retry that is on its way has to check its answer too. An attempt does not wait for another's.
+        let is_fresh = question.is_attempt || !self.has_retry(question.from);
         let signed = self.credentials_mut(question.from).map_or(SignedBy::Nobody, |credentials| {
-            credentials.begin();
+            if is_fresh {
+                credentials.begin();
+            }
             credentials.first()
         });
         self.send(question, signed, now)
     }
 
+    /// Whether a request of that socket is outstanding that is signed with what a challenge has taught.
+    fn has_retry(&self, role: Role) -> bool {
+        let mut tags = self.transactions.outstanding().filter_map(|(id, _)| self.transactions.asked(id));
+        tags.any(|(_, tag)| tag.from == role && tag.signed == SignedBy::Candidate)
+    }
+
     /// The same request again, signed with what a challenge has taught, as part of the one that it answers.
     fn start_retry(&mut self, tag: &Tag, now: Instant) {
+        // It is the request of its attempt, and has its full wait.
+        if let (Some(trial), true) = (&mut self.trial, tag.is_attempt) {
+            trial.note_start(now);
+        }
         if !self.send(&Question::of(tag), SignedBy::Candidate, now) {
             self.end_unanswered(*tag, Some(SendError::MessageTooLarge));
         }
@@ -211,6 +225,10 @@ impl Probe {
         };
         let check = match self.authenticate(&message, &tag) {
             Ok(ResponseCheck::Discard) => Err(DropReason::Unauthenticated),
+            // Only an error may be taken for what it says where its protection is refused (RFC 8489 s9.2.1).
+            Ok(ResponseCheck::Reject { .. }) if message.class() == Class::SuccessResponse => {
+                Err(DropReason::Unauthenticated)
+            }
             other => other,
         };
         let check = match check {
@@ -233,7 +251,9 @@ impl Probe {
             self.facts.local_ip = Some(datagram.path.local.ip());
         }
         if let ResponseCheck::Retry { .. } = check {
+            self.facts.is_reached = true; // a challenge is an answer, whatever becomes of the retry
             self.start_retry(&tag, now);
+            self.proceed(now);
             return Disposition::Done;
         }
         let from = datagram.path.remote;

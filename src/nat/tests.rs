@@ -6,9 +6,9 @@ use std::time::Duration;
 use std::vec::Vec;
 
 use super::*;
-use crate::auth::ShortTerm;
+use crate::auth::{LongTerm, ShortTerm};
 use crate::wire::attribute::{
-    AttributeType, ChangeRequest, ErrorCode, MappedAddress, OtherAddress, XorMappedAddress,
+    AttributeType, ChangeRequest, ErrorCode, MappedAddress, Nonce, OtherAddress, Realm, XorMappedAddress,
 };
 use crate::wire::{Class, Key, Message, MessageBuilder, Method, TransactionId};
 use crate::{
@@ -384,4 +384,54 @@ fn evidence_is_bounded() {
         report.add_evidence(Property::Mapping, Evidence { test: Test::Binding, asked: addr(SERVER), seen });
     }
     assert_eq!(report.mapping.evidence.len(), Finding::<Dependence>::MAX_EVIDENCE);
+}
+
+fn challenge(id: TransactionId, nonce: &[u8]) -> Vec<u8> {
+    response(id, Class::ErrorResponse, |builder| {
+        builder.add(&ErrorCode { code: 401, reason: b"" }).unwrap();
+        builder.add(&Realm(b"example.test")).unwrap();
+        builder.add(&Nonce(nonce)).unwrap();
+    })
+}
+
+fn is_signed(request: &Sent) -> bool {
+    request.message().find(AttributeType::USERNAME).is_some()
+}
+
+#[test]
+fn an_unsigned_success_is_not_believed_where_the_host_demands_sha256() {
+    let user = LongTerm::new("alice", "s3cret").unwrap().require_sha256();
+    let mut probe = probe(ProbeConfig { credentials: Some(user.into()), ..config() });
+    let report = run(&mut probe, |request| Some((SERVER, success(request.id()))));
+    assert_eq!(report.mapped, None);
+    assert_eq!(report.translation.reason(), Some(Reason::ResponsesAltered), "{report}");
+    assert!(probe.counters().dropped(DropReason::Unauthenticated) > 0);
+}
+
+#[test]
+fn servers_that_challenge_and_then_are_silent_do_not_show_that_udp_is_blocked() {
+    let user = LongTerm::new("alice", "s3cret").unwrap();
+    let servers = std::vec![addr("192.0.2.9:3478")];
+    let mut probe = probe(ProbeConfig { credentials: Some(user.into()), servers, ..config() });
+    let mut retries = 0;
+    let report = run(&mut probe, |request| {
+        retries += u32::from(is_signed(request));
+        let from = if request.path.remote == addr(SERVER) { SERVER } else { "192.0.2.9:3478" };
+        (!is_signed(request)).then(|| (from, challenge(request.id(), b"nonce")))
+    });
+    assert_eq!(report.connectivity.known_value(), Some(Connectivity::Open), "{report}");
+    assert!(retries >= 2, "{report}");
+}
+
+#[test]
+fn a_server_that_challenges_for_ever_is_given_up() {
+    let user = LongTerm::new("alice", "s3cret").unwrap();
+    let mut probe = probe(ProbeConfig { credentials: Some(user.into()), ..config() });
+    let mut count = 0_u32;
+    let report = run(&mut probe, |request| {
+        count += 1;
+        assert!(count < 20, "it goes on and on");
+        Some((SERVER, challenge(request.id(), &count.to_be_bytes())))
+    });
+    assert_eq!(report.mapping.reason(), Some(Reason::ErrorResponse { code: 401 }), "{report}");
 }

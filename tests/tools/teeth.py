@@ -54,6 +54,17 @@ BREAKS = [
      "Some((at, WakeReason::Refresh)) => (Some(at.saturating_add(self.power.max_slack)), None),"),
     ("a redirection may lead in circles", "src/stun/binding/redirect.rs",
      "if self.has_asked(&server, &asked, now) =>", "if false && self.has_asked(&server, &asked, now) =>"),
+    ("a nonce is good from any address", "src/auth/nonce.rs",
+     "key.sha256([&head, &address_bytes(terms.source)])", "key.sha256([&head, &address_bytes(net::EVERYWHERE)])"),
+    ("a server sends more than it was sent", "src/stun/server/budget.rs",
+     "let allowed = if is_error { earned.min(bucket.tokens) } else { earned };",
+     "let allowed = if is_error { bucket.tokens } else { earned.max(u32::MAX) };"),
+    ("an answer from the address that was asked proves that nothing is filtered", "src/nat/ask.rs",
+     "Some(_) => is_from(&tag.asked).then_some((tag.from, false)),",
+     "Some(_) => is_from(&tag.asked).then_some((tag.from, true)),"),
+    ("the probe believes responses from anywhere", "src/nat/ask.rs",
+     "let is_from = |remote: &SocketAddr| net::same_endpoint(remote, arrived);",
+     "let is_from = |remote: &SocketAddr| net::same_endpoint(remote, arrived) || true;"),
 ]
 
 # What may notice, cheapest first.
@@ -62,6 +73,8 @@ CHECKS = [
     ("fuzz corpus", ["cargo", "test", "--quiet", "-p", "libstun-fuzz-harness"]),
     ("cases", ["cargo", "test", "--quiet", "--test", "credential_cases", "--test", "agent_power",
                "--test", "agent_streams"]),
+    ("beside the code", ["cargo", "test", "--quiet", "--package", "libstun", "--lib", "--", "auth::nonce", "nat::",
+                         "stun::server"]),
     ("contract", ["cargo", "test", "--quiet", "--test", "contract"]),
     ("simulator", ["cargo", "run", "--quiet", "-p", "libstun-sim", "--", "--seeds", "400"]),
 ]
