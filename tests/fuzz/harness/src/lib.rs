@@ -12,6 +12,7 @@ mod decode;
 mod encode;
 pub mod hex;
 pub mod naive;
+mod nat;
 mod replies;
 mod stream;
 
@@ -22,18 +23,20 @@ pub use classify::classify;
 pub use decode::decode;
 pub use encode::encode;
 pub use libstun_sim::fuzz_entry as sim;
+pub use nat::nat;
 pub use stream::stream;
 
 /// A target: its name, and what it runs.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("decode", decode),
     ("encode", encode),
     ("stream", stream),
     ("classify", classify),
     ("agent", agent),
     ("c_abi", c_abi),
+    ("nat", nat),
     ("sim", sim),
 ];
