@@ -1,6 +1,7 @@
 //! Finding the servers that a URI names. The questions to the DNS are the host's to ask.
 
 use core::ffi::c_char;
+use core::mem::offset_of;
 use core::net::IpAddr;
 use core::time::Duration;
 
@@ -409,7 +410,8 @@ unsafe impl Growable for stun_discovery_config {
         }
     }
 
-    const MIN_SIZE: u32 = size_of::<Self>() as u32;
+    // The whole of the first version, which later ones only extend.
+    const MIN_SIZE: u32 = (offset_of!(Self, resolution_delay) + size_of::<stun_time>()) as u32;
 }
 
 // SAFETY: `repr(C)`, `struct_size` first, and only integers, arrays of them and raw pointers.
@@ -418,5 +420,6 @@ unsafe impl Growable for stun_discovered {
         Self { struct_size: 0, transport: 0, addr: stun_addr::NONE, host: core::ptr::null(), host_len: 0 }
     }
 
-    const MIN_SIZE: u32 = size_of::<Self>() as u32;
+    // The whole of the first version, which later ones only extend.
+    const MIN_SIZE: u32 = (offset_of!(Self, host_len) + size_of::<usize>()) as u32;
 }

@@ -1,5 +1,6 @@
 //! Surveys: many servers at once, or one after the other until enough have answered.
 
+use core::mem::offset_of;
 use core::time::Duration;
 
 use libstun::stun::SurveyConfig;
@@ -149,5 +150,6 @@ unsafe impl Growable for stun_survey_config {
         }
     }
 
-    const MIN_SIZE: u32 = size_of::<Self>() as u32;
+    // The whole of the first version, which later ones only extend.
+    const MIN_SIZE: u32 = (offset_of!(Self, attempt_delay) + size_of::<stun_time>()) as u32;
 }

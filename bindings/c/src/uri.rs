@@ -1,6 +1,7 @@
 //! URIs of servers.
 
 use core::ffi::c_char;
+use core::mem::offset_of;
 use core::net::SocketAddr;
 use core::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
@@ -136,5 +137,6 @@ unsafe impl Growable for stun_uri {
         }
     }
 
-    const MIN_SIZE: u32 = size_of::<Self>() as u32;
+    // The whole of the first version, which later ones only extend.
+    const MIN_SIZE: u32 = (offset_of!(Self, reserved) + size_of::<u32>()) as u32;
 }

@@ -76,3 +76,14 @@ const _: () = {
     at!(stun_nat_report: requests 4, responses 8, depends_on_destination 12, server 16, other 40, local 64);
     at!(stun_nat_report: mapped 88, lifetime_at_least 112, lifetime_below 120, findings 128);
 };
+
+/// The least struct_size never rises: a program that was compiled against the first header goes on.
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn the_least_size_of_each_growable_struct_is_that_of_its_first_version() {
+    use crate::pointer::Growable;
+    assert_eq!(<crate::survey::stun_survey_config as Growable>::MIN_SIZE, 48);
+    assert_eq!(<crate::uri::stun_uri as Growable>::MIN_SIZE, 64);
+    assert_eq!(<crate::discovery::stun_discovery_config as Growable>::MIN_SIZE, 80);
+    assert_eq!(<crate::discovery::stun_discovered as Growable>::MIN_SIZE, 48);
+}
