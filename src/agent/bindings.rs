@@ -80,8 +80,7 @@ impl Agent {
         run: impl FnOnce(&mut Binding, Instant) -> R,
     ) -> Result<R, UnknownOperation> {
         let now = self.begin(now);
-        self.operation(id).ok_or(UnknownOperation)?;
-        let operation = self.operations.get_mut(id.slot() as usize).ok_or(UnknownOperation)?;
+        let operation = self.operation_mut(id).ok_or(UnknownOperation)?;
         let result = run(operation.machine.as_binding_mut().ok_or(UnknownOperation)?, now);
         self.note(id.slot());
         self.finish();

@@ -112,7 +112,8 @@ impl Agent {
         Ok(self.house(Housed::NatProbe(Box::new(probe))))
     }
 
-    /// Ends an operation at once and without an event; what it had queued is gone with it.
+    /// Ends an operation at once and without an event; what it had queued is gone with it. Of a connection those who
+    /// asked over it hear nothing: [`Agent::close_stream`] tells them.
     ///
     /// # Errors
     /// No such operation.

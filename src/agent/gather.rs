@@ -52,8 +52,7 @@ impl Agent {
         now: Instant,
     ) -> Result<(), UnknownQuestion> {
         let now = self.begin(now);
-        self.operation(id).ok_or(UnknownQuestion)?;
-        let operation = self.operations.get_mut(id.slot() as usize).ok_or(UnknownQuestion)?;
+        let operation = self.operation_mut(id).ok_or(UnknownQuestion)?;
         let discovery = operation.machine.as_discovery_mut().ok_or(UnknownQuestion)?;
         discovery.answer(question, answer, now)?;
         self.note(id.slot());

@@ -132,8 +132,7 @@ impl Agent {
 
     /// The users of a server's realm, to add and remove some; `None` if it has no realm, or is no server.
     pub fn realm_mut(&mut self, id: OperationId) -> Option<&mut Realm> {
-        self.operation(id)?;
-        self.operations.get_mut(id.slot() as usize)?.machine.as_server_mut()?.realm_mut()
+        self.operation_mut(id)?.machine.as_server_mut()?.realm_mut()
     }
 
     /// A NAT probe, to ask for what it has found so far; `None` once its last event has been polled.
@@ -210,6 +209,12 @@ impl Agent {
     fn operation(&self, id: OperationId) -> Option<&Operation> {
         self.operations
             .get(id.slot() as usize)
+            .filter(|operation| operation.id == id && !operation.is_in_ended)
+    }
+
+    fn operation_mut(&mut self, id: OperationId) -> Option<&mut Operation> {
+        self.operations
+            .get_mut(id.slot() as usize)
             .filter(|operation| operation.id == id && !operation.is_in_ended)
     }
 

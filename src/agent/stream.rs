@@ -142,12 +142,7 @@ impl Agent {
     }
 
     fn stream_mut(&mut self, id: OperationId) -> Option<&mut Stream> {
-        self.operation(id)?;
-        self.operations
-            .get_mut(id.slot() as usize)?
-            .machine
-            .as_stream_mut()
-            .filter(|stream| stream.state == State::Open)
+        self.operation_mut(id)?.machine.as_stream_mut().filter(|stream| stream.state == State::Open)
     }
 }
 
