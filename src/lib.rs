@@ -108,6 +108,7 @@ pub mod agent;
 pub mod auth;
 mod crypto;
 mod entropy;
+mod hasher;
 mod machine;
 pub mod nat;
 mod net;

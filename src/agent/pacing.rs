@@ -7,7 +7,8 @@ use core::time::Duration;
 use hashbrown::HashTable;
 use slab::Slab;
 
-use super::routes::{AddressHasher, normal};
+use super::routes::normal;
+use crate::hasher::AddressHasher;
 use crate::ready::{Links, List};
 use crate::time::{Instant, TimerTable};
 
