@@ -116,6 +116,7 @@ mod ready;
 pub mod stun;
 mod time;
 pub mod transaction;
+pub mod turn;
 pub mod wire;
 
 pub use agent::{Agent, AgentEvent, Event, OperationId};
