@@ -2,16 +2,16 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-use crate::entropy::Entropy;
-
 /// Hashes addresses by a secret of their owner's: a server may redirect a crowd of bindings to addresses of its
 /// choosing, which must not collide. Equal seeds give equal secrets, and no order depends on them (C8).
 #[derive(Clone)]
 pub(crate) struct AddressHasher([u64; 2]);
 
 impl AddressHasher {
-    pub(crate) fn new(mut entropy: Entropy) -> Self {
-        Self([entropy.bytes(), entropy.bytes()].map(u64::from_ne_bytes))
+    /// A hasher with 16 random bytes for its secret.
+    pub(crate) fn new(secret: [u8; 16]) -> Self {
+        let [h0, h1, h2, h3, h4, h5, h6, h7, l0, l1, l2, l3, l4, l5, l6, l7] = secret;
+        Self([[h0, h1, h2, h3, h4, h5, h6, h7], [l0, l1, l2, l3, l4, l5, l6, l7]].map(u64::from_ne_bytes))
     }
 
     /// Both halves of a 128-bit product of the halves of the address, each hidden by a half of the secret.
@@ -48,10 +48,11 @@ mod tests {
     use core::net::Ipv6Addr;
 
     use super::*;
+    use crate::entropy::Entropy;
 
     #[test]
     fn addresses_that_collide_for_one_agent_do_not_for_another() {
-        let hashers = [1, 2].map(|seed| AddressHasher::new(Entropy::from_seed([seed; 32])));
+        let hashers = [1, 2].map(|seed| AddressHasher::new(Entropy::from_seed([seed; 32]).bytes()));
         // Where the left half is the secret's, the product is zero whatever the right half is.
         let AddressHasher([high, _]) = hashers[0];
         let crowd = (0..1000u64).map(|low| {
@@ -67,7 +68,7 @@ mod tests {
         for text in ["[::1:0:0:0:1]:1", "[0:0:0:1::]:1", "10.0.0.1:1", "10.0.0.1:2"] {
             let address: SocketAddr = text.parse().unwrap();
             let [one, other] =
-                [1, 2].map(|seed| AddressHasher::new(Entropy::from_seed([seed; 32])).hash(&address));
+                [1, 2].map(|seed| AddressHasher::new(Entropy::from_seed([seed; 32]).bytes()).hash(&address));
             assert_ne!(one, other, "{text}");
         }
     }

@@ -87,7 +87,7 @@ impl Agent {
     /// An agent without operations.
     #[must_use]
     pub fn new(entropy: Entropy, now: Instant) -> Self {
-        let hasher = AddressHasher::new(entropy.aside(u64::MAX));
+        let hasher = AddressHasher::new(entropy.aside(u64::MAX).bytes());
         Self {
             entropy,
             operations: Slab::new(),

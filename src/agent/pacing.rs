@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     fn pacer() -> Pacer {
-        Pacer::new(AddressHasher::new(crate::entropy::Entropy::from_seed([7; 32])))
+        Pacer::new(AddressHasher::new([7; 16]))
     }
 
     fn server(number: u8) -> SocketAddr {

@@ -8,7 +8,6 @@ use core::time::Duration;
 use hashbrown::HashTable;
 
 use super::permission::{Full, Wish};
-use crate::entropy::Entropy;
 use crate::hasher::AddressHasher;
 use crate::ready::{Links, List, ReadyQueue};
 use crate::time::{Instant, TimerTable, earliest};
@@ -93,11 +92,11 @@ enum State {
 }
 
 impl Channels {
-    pub(crate) fn new(entropy: Entropy) -> Self {
+    pub(crate) fn new(hasher: AddressHasher) -> Self {
         Self {
             slots: Vec::new(),
             by_peer: HashTable::new(),
-            hasher: AddressHasher::new(entropy),
+            hasher,
             free: ReadyQueue::default(),
             order: ReadyQueue::default(),
             links: Links::default(),

@@ -7,7 +7,6 @@ use core::time::Duration;
 use hashbrown::HashTable;
 use slab::Slab;
 
-use crate::entropy::Entropy;
 use crate::hasher::AddressHasher;
 use crate::ready::{Links, List, ReadyQueue};
 use crate::time::{Instant, TimerTable, earliest};
@@ -91,11 +90,11 @@ struct Batch {
 }
 
 impl Permissions {
-    pub(crate) fn new(entropy: Entropy) -> Self {
+    pub(crate) fn new(hasher: AddressHasher) -> Self {
         Self {
             entries: Slab::new(),
             by_ip: HashTable::new(),
-            hasher: AddressHasher::new(entropy),
+            hasher,
             order: ReadyQueue::default(),
             links: Links::default(),
             wanted: List::default(),

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn table() -> Channels {
-    Channels::new(Entropy::from_seed([7; 32]))
+    Channels::new(AddressHasher::new([7; 16]))
 }
 
 fn peer(last: u16) -> SocketAddr {

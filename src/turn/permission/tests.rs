@@ -8,7 +8,7 @@ use super::*;
 const NONE: [IpAddr; 0] = [];
 
 fn table() -> Permissions {
-    Permissions::new(Entropy::from_seed([7; 32]))
+    Permissions::new(AddressHasher::new([7; 16]))
 }
 
 fn ip(last: u16) -> IpAddr {
