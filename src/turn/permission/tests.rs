@@ -1,7 +1,10 @@
 //! When permissions are asked for, and when again.
 
 use core::net::Ipv4Addr;
+use std::collections::BTreeSet;
 use std::vec::Vec;
+
+use proptest::prelude::*;
 
 use super::*;
 
@@ -201,4 +204,49 @@ fn a_full_table_says_so() {
     assert_eq!(table.want(ip(5)), Ok(Wish::Known));
     table.remove(ip(5));
     assert_eq!(table.want(ip(2000)), Ok(Wish::New));
+}
+
+proptest! {
+    #[test]
+    fn nothing_is_asked_for_twice_at_once_and_nothing_is_forgotten(
+        steps in proptest::collection::vec((0u8..13, 0u16..40, 0u64..90), 0..200),
+    ) {
+        let (mut table, mut now, mut live) = (table(), at(0), Vec::<(BatchId, Instant)>::new());
+        let mut known = BTreeSet::new();
+        for (what, who, seconds) in steps {
+            match what {
+                0..=2 => if table.want(ip(who)).is_ok() {
+                    known.insert(ip(who));
+                },
+                3 => prop_assert_eq!(table.remove(ip(who)), known.remove(&ip(who))),
+                4 | 5 => live.extend(table.take_batch(MAX_BATCH).map(|batch| (batch, now))),
+                6..=9 if !live.is_empty() => {
+                    let (batch, sent_at) = live.remove(usize::from(who) % live.len());
+                    match what {
+                        6 => table.installed(batch, sent_at, |_| ()),
+                        7 => table.failed(batch, who % 2 == 0),
+                        8 => table.retry_later(batch, now.saturating_add(Duration::from_secs(seconds))),
+                        _ => {
+                            let refused: BTreeSet<IpAddr> = table.batch(batch).collect();
+                            known.retain(|ip| !refused.contains(ip));
+                            table.refuse(batch);
+                        }
+                    }
+                }
+                10 => _ = table.covered(ip(who), now),
+                _ => now = now.saturating_add(Duration::from_secs(seconds)),
+            }
+            table.due(now, now);
+            prop_assert!(table.deadline().is_none_or(|at| at > now));
+            let asked: Vec<IpAddr> = live.iter().flat_map(|(batch, _)| table.batch(*batch)).collect();
+            let distinct: BTreeSet<IpAddr> = asked.iter().copied().collect();
+            prop_assert_eq!(distinct.len(), asked.len());
+            prop_assert_eq!(table.iter(now).map(|(ip, _)| ip).collect::<BTreeSet<_>>(), known.clone());
+        }
+        let later = now.saturating_add(LIFETIME);
+        table.due(later, later);
+        live.extend(core::iter::from_fn(|| table.take_batch(MAX_BATCH)).map(|batch| (batch, later)));
+        let asked: BTreeSet<IpAddr> = live.iter().flat_map(|(batch, _)| table.batch(*batch)).collect();
+        prop_assert_eq!(asked, known);
+    }
 }
