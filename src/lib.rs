@@ -108,6 +108,7 @@ pub mod agent;
 pub mod auth;
 mod crypto;
 mod entropy;
+mod hasher;
 mod machine;
 pub mod nat;
 mod net;
@@ -115,6 +116,7 @@ mod ready;
 pub mod stun;
 mod time;
 pub mod transaction;
+pub mod turn;
 pub mod wire;
 
 pub use agent::{Agent, AgentEvent, Event, OperationId};

@@ -21,11 +21,12 @@ pub use operation::OperationId;
 use operation::{Housed, Operation};
 use pacing::Pacer;
 pub use power::PowerProfile;
-use routes::{AddressHasher, Routes};
+use routes::Routes;
 pub use stream::StreamEvent;
 
 use crate::auth::Realm;
 use crate::entropy::Entropy;
+use crate::hasher::AddressHasher;
 use crate::machine::{Counters, Disposition, DropReason, Machine, Receipt, WakeReason};
 use crate::nat::Probe;
 use crate::net::{Datagram, Outcome, SendError, Transmit};
@@ -86,7 +87,7 @@ impl Agent {
     /// An agent without operations.
     #[must_use]
     pub fn new(entropy: Entropy, now: Instant) -> Self {
-        let hasher = AddressHasher::new(entropy.aside(u64::MAX));
+        let hasher = AddressHasher::new(entropy.aside(u64::MAX).bytes());
         Self {
             entropy,
             operations: Slab::new(),

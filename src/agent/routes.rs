@@ -4,7 +4,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use hashbrown::HashTable;
 
-use crate::entropy::Entropy;
+use crate::hasher::AddressHasher;
 use crate::net::EVERYWHERE;
 use crate::wire::TransactionId;
 
@@ -78,36 +78,6 @@ pub(super) fn normal(address: &SocketAddr) -> SocketAddr {
     }
 }
 
-/// Hashes addresses by a secret of the agent's: a server may redirect a crowd of bindings to addresses of its
-/// choosing, which must not collide. Equal seeds give equal secrets, and no order depends on them (C8).
-#[derive(Clone)]
-pub(super) struct AddressHasher([u64; 2]);
-
-impl AddressHasher {
-    pub(super) fn new(mut entropy: Entropy) -> Self {
-        Self([entropy.bytes(), entropy.bytes()].map(u64::from_ne_bytes))
-    }
-
-    /// Both halves of a 128-bit product of the halves of the address, each hidden by a half of the secret.
-    pub(super) fn hash(&self, address: &SocketAddr) -> u64 {
-        let bits = match address.ip() {
-            IpAddr::V4(ip) => u128::from(ip.to_bits()),
-            IpAddr::V6(ip) => ip.to_bits(),
-        };
-        let Self([high, low]) = self;
-        let (left, right) = ((bits >> 64) as u64 ^ high, bits as u64 ^ low);
-        let left = left ^ u64::from(address.port()).rotate_left(48);
-        let product = u128::from(left).wrapping_mul(u128::from(right));
-        (product as u64) ^ ((product >> 64) as u64)
-    }
-}
-
-impl core::fmt::Debug for AddressHasher {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("AddressHasher(..)")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,7 +85,7 @@ mod tests {
     #[test]
     fn the_most_specific_address_wins() {
         let addr = |text: &str| text.parse::<SocketAddr>().unwrap();
-        let mut routes = Routes::new(AddressHasher::new(Entropy::from_seed([7; 32])));
+        let mut routes = Routes::new(AddressHasher::new([7; 16]));
         assert_eq!(routes.request(&addr("10.0.0.1:1")), None);
         routes.add_request(1, addr("[::]:0"));
         routes.add_request(2, addr("0.0.0.0:3478"));
@@ -130,28 +100,5 @@ mod tests {
         assert_eq!(routes.request(&addr("[::1]:3479")), Some(1));
         routes.remove_request(3, addr("10.0.0.1:3478"));
         assert_eq!(routes.request(&addr("10.0.0.1:3478")), Some(2));
-    }
-
-    #[test]
-    fn addresses_that_collide_for_one_agent_do_not_for_another() {
-        let hashers = [1, 2].map(|seed| AddressHasher::new(Entropy::from_seed([seed; 32])));
-        // Where the left half is the secret's, the product is zero whatever the right half is.
-        let AddressHasher([high, _]) = hashers[0];
-        let crowd = (0..1000u64).map(|low| {
-            SocketAddr::new(Ipv6Addr::from_bits(u128::from(high) << 64 | u128::from(low)).into(), 0)
-        });
-        let distinct = hashers.map(|hasher| {
-            let mut all: alloc::vec::Vec<u64> = crowd.clone().map(|address| hasher.hash(&address)).collect();
-            all.sort_unstable();
-            all.dedup();
-            all.len()
-        });
-        assert_eq!(distinct, [1, 1000]);
-        for text in ["[::1:0:0:0:1]:1", "[0:0:0:1::]:1", "10.0.0.1:1", "10.0.0.1:2"] {
-            let address: SocketAddr = text.parse().unwrap();
-            let [one, other] =
-                [1, 2].map(|seed| AddressHasher::new(Entropy::from_seed([seed; 32])).hash(&address));
-            assert_ne!(one, other, "{text}");
-        }
     }
 }
