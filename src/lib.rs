@@ -1,8 +1,8 @@
 //! STUN, TURN and ICE as pure state machines.
 //!
 //! No sockets, threads, clock or randomness of their own: the host owns them and drives every machine with
-//! the same five calls. What runs inside an [`Agent`], a [`stun::Binding`] today and a relay or an ICE
-//! session tomorrow, the loop that drives it stays as it is.
+//! the same five calls. What runs inside an [`Agent`], a [`stun::Binding`] or a [`turn::Allocation`] today and an
+//! ICE session tomorrow, the loop that drives it stays as it is.
 //!
 //! ```text
 //!                  your socket          your clock          your event loop
@@ -65,6 +65,7 @@
 //! | [`transaction`], [`auth`] | requests that wait for responses; who may sign what |
 //! | [`stun`] | the Binding client and server; many servers at once; finding them |
 //! | [`nat`] | what the NAT before the host does |
+//! | [`turn`] | relayed addresses as virtual sockets |
 //! | [`agent`] | any number of operations behind one set of calls |
 //!
 //! # Features

@@ -5,7 +5,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use hashbrown::HashTable;
 
 use crate::hasher::AddressHasher;
-use crate::net::EVERYWHERE;
+use crate::net::{EVERYWHERE, FiveTuple, same_endpoint};
 use crate::wire::TransactionId;
 
 /// The agent's demultiplexer. Values are slots of operations.
@@ -13,12 +13,14 @@ use crate::wire::TransactionId;
 pub(super) struct Routes {
     responses: HashTable<(TransactionId, u32)>,
     requests: HashTable<(SocketAddr, u32)>,
+    /// By both ends of the path to the server.
+    relays: HashTable<(FiveTuple, u32)>,
     hasher: AddressHasher,
 }
 
 impl Routes {
     pub(super) fn new(hasher: AddressHasher) -> Self {
-        Self { responses: HashTable::new(), requests: HashTable::new(), hasher }
+        Self { responses: HashTable::new(), requests: HashTable::new(), relays: HashTable::new(), hasher }
     }
 
     /// The operation that waits for a message under `id`.
@@ -34,6 +36,48 @@ impl Routes {
         if let Ok(entry) = self.responses.find_entry(id.hash(), |known| *known == (id, slot)) {
             entry.remove();
         }
+    }
+
+    /// The operation that relays through the server at the end of that path. An operation that was started without
+    /// a local address is found by any.
+    pub(super) fn relay(&self, path: &FiveTuple) -> Option<u32> {
+        let any = match path.local {
+            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        let (ip, port) = (path.local.ip(), path.local.port());
+        [(ip, port), (any, port), (ip, 0), (any, 0)].into_iter().find_map(|(ip, port)| {
+            let local = SocketAddr::new(ip, port);
+            let is_it = |(known, _): &(FiveTuple, u32)| {
+                known.transport == path.transport
+                    && same_endpoint(&known.remote, &path.remote)
+                    && (known.local.ip(), known.local.port()) == (ip, port)
+            };
+            self.relays.find(self.relay_hash(&local, &path.remote), is_it).map(|(_, slot)| *slot)
+        })
+    }
+
+    /// Whether an operation relays on exactly that path.
+    pub(super) fn relays_on(&self, path: &FiveTuple) -> bool {
+        self.relays.find(self.relay_hash(&path.local, &path.remote), |(known, _)| known == path).is_some()
+    }
+
+    pub(super) fn add_relay(&mut self, slot: u32, path: FiveTuple) {
+        let hash = self.relay_hash(&path.local, &path.remote);
+        let hasher = &self.hasher;
+        self.relays
+            .insert_unique(hash, (path, slot), |(known, _)| hash_path(hasher, &known.local, &known.remote));
+    }
+
+    pub(super) fn remove_relay(&mut self, slot: u32, path: FiveTuple) {
+        let hash = self.relay_hash(&path.local, &path.remote);
+        if let Ok(entry) = self.relays.find_entry(hash, |known| *known == (path, slot)) {
+            entry.remove();
+        }
+    }
+
+    fn relay_hash(&self, local: &SocketAddr, remote: &SocketAddr) -> u64 {
+        hash_path(&self.hasher, local, remote)
     }
 
     /// The operation that answers requests which arrive at `local`: the most specific one. An unspecified IP
@@ -67,6 +111,11 @@ impl Routes {
             entry.remove();
         }
     }
+}
+
+/// Two products of secrets: neither end alone decides.
+fn hash_path(hasher: &AddressHasher, local: &SocketAddr, remote: &SocketAddr) -> u64 {
+    hasher.hash(remote).rotate_left(1) ^ hasher.hash(local)
 }
 
 /// One form for each address: no flow label, and one "everywhere".

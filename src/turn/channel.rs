@@ -154,6 +154,11 @@ impl Channels {
         if now < channel.bound_until? { number(key) } else { None }
     }
 
+    /// The number that a peer's channel has, bound or not.
+    pub(crate) fn number(&self, peer: &SocketAddr) -> Option<ChannelNumber> {
+        number(self.key_of(peer)?)
+    }
+
     /// Whose data arrives under a number: from the moment the first request is sent, since the binding may
     /// outrun its answer (RFC 8656 s12), and as long as the server may have the binding.
     pub(crate) fn peer_of(&self, number: ChannelNumber, now: Instant) -> Option<SocketAddr> {
@@ -163,12 +168,14 @@ impl Channels {
     }
 
     /// Whether a channel to that peer is wanted, in whatever state.
+    #[cfg(test)]
     pub(crate) fn is_known(&self, peer: &SocketAddr) -> bool {
         let channel = self.key_of(peer).and_then(|key| self.channel(key));
         channel.is_some_and(|channel| channel.state != State::Released)
     }
 
     /// How many channels are wanted.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.order.len()
     }
@@ -176,11 +183,6 @@ impl Channels {
     /// Whether there is something to ask for: [`Channels::take_next`] gives it.
     pub(crate) fn has_wanted(&self) -> bool {
         !self.wanted.is_empty()
-    }
-
-    /// Every peer whose channel is wanted, and its number, in the order of the wishes.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Bind> + '_ {
-        self.order.iter().filter_map(|key| self.bind(key))
     }
 
     /// What to send for a number that was taken, to build its request again.
@@ -262,6 +264,16 @@ impl Channels {
         was_wanted.then_some(peer)
     }
 
+    /// What is on its way will not be answered: it is wanted again.
+    pub(crate) fn put_back_all(&mut self, now: Instant) {
+        for key in 0..self.slots.len() as u32 {
+            let is_asked = self.channel(key).is_some_and(|channel| channel.state == State::Asking);
+            if let Some(number) = number(key).filter(|_| is_asked) {
+                self.failed(number, now);
+            }
+        }
+    }
+
     /// The allocation is lost, and with it every binding and every reason to wait: the next allocation is
     /// another (RFC 8656 s12). What is wanted is wanted again under the numbers it has, in the order of the
     /// wishes. What becomes of requests to the old allocation must not be told any more.
@@ -277,20 +289,6 @@ impl Channels {
             if let Some(Some(channel)) = self.slots.get_mut(key as usize) {
                 let peer = channel.peer;
                 *channel = Channel { peer, state: State::Wanted, bound_until: None, maybe_until: None };
-                self.links.push(&mut self.wanted, key);
-            }
-        }
-    }
-
-    /// Wants everything anew that is not on its way, as after a change of network, and believes meanwhile what
-    /// it believed.
-    pub(crate) fn renew_all(&mut self) {
-        for key in self.order.iter() {
-            let Some(Some(channel)) = self.slots.get_mut(key as usize) else { continue };
-            if channel.state != State::Asking {
-                channel.state = State::Wanted;
-                self.renewals.set(key, None);
-                self.retries.set(key, None);
                 self.links.push(&mut self.wanted, key);
             }
         }

@@ -60,6 +60,8 @@ struct Permission {
     installed_until: Option<Instant>,
     /// To be asked for in a request of its own, since one for several was refused.
     is_alone: bool,
+    /// Whether somebody wants it; otherwise a channel has brought it along, and it ends with that.
+    is_wanted: bool,
 }
 
 /// ```text
@@ -110,19 +112,11 @@ impl Permissions {
     /// # Errors
     /// There are [`MAX_PERMISSIONS`] already.
     pub(crate) fn want(&mut self, ip: IpAddr) -> Result<Wish, Full> {
-        if self.key_of(ip).is_some() {
-            return Ok(Wish::Known);
+        if let Some(entry) = self.key_of(ip).and_then(|key| self.entries.get_mut(key as usize)) {
+            let was_wanted = core::mem::replace(&mut entry.is_wanted, true);
+            return Ok(if was_wanted { Wish::Known } else { Wish::New });
         }
-        if self.entries.len() >= MAX_PERMISSIONS {
-            return Err(Full);
-        }
-        let permission = Permission { ip, state: State::Wanted, installed_until: None, is_alone: false };
-        let key = self.entries.insert(permission) as u32;
-        let (entries, hasher) = (&self.entries, &self.hasher);
-        self.by_ip.insert_unique(hasher.hash_ip(ip), key, |key| {
-            entries.get(*key as usize).map_or(0, |entry| hasher.hash_ip(entry.ip))
-        });
-        self.order.push(key);
+        let key = self.insert(ip, true).ok_or(Full)?;
         self.links.push(&mut self.wanted, key);
         Ok(Wish::New)
     }
@@ -143,10 +137,12 @@ impl Permissions {
     }
 
     /// Whether the IP is wanted, in whatever state.
+    #[cfg(test)]
     pub(crate) fn is_known(&self, ip: IpAddr) -> bool {
         self.key_of(ip).is_some()
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -156,9 +152,11 @@ impl Permissions {
         !self.wanted.is_empty()
     }
 
-    /// Every IP and whether it is installed, in the order in which they were wanted.
+    /// Every IP that is wanted and whether it is installed, in the order in which they were wanted.
+    #[cfg(test)]
     pub(crate) fn iter(&self, now: Instant) -> impl Iterator<Item = (IpAddr, bool)> + '_ {
         let entries = self.order.iter().filter_map(|key| self.entries.get(key as usize));
+        let entries = entries.filter(|entry| entry.is_wanted);
         entries.map(move |entry| (entry.ip, entry.is_installed(now)))
     }
 
@@ -169,7 +167,12 @@ impl Permissions {
             self.set_wanted(key);
         }
         while let Some(key) = self.renewals.pop_due(horizon.max(now)) {
-            self.set_wanted(key);
+            let Some(entry) = self.entries.get(key as usize) else { continue };
+            match entry.installed_until {
+                _ if entry.is_wanted => self.set_wanted(key),
+                Some(until) if until > now => self.renewals.set(key, Some(until)),
+                _ => self.forget(key),
+            }
         }
     }
 
@@ -253,14 +256,23 @@ impl Permissions {
 
     /// A channel of that IP was bound by a request sent at `sent_at`, which installs or renews its permission
     /// too (RFC 8656 s12.3). The channel's renewal comes first from now on. Whether the permission is new;
-    /// an IP that nobody wants changes nothing.
+    /// an IP that nobody wants is let through as long as its channel is renewed.
     pub(crate) fn covered(&mut self, ip: IpAddr, sent_at: Instant) -> bool {
-        let Some(key) = self.key_of(ip) else { return false };
+        let Some(key) = self.key_of(ip).or_else(|| self.insert(ip, false)) else { return false };
         match self.entries.get(key as usize).map(|entry| entry.state) {
             Some(State::Asking { .. }) => self.extend(key, sent_at).is_some(),
             _ => {
                 self.links.remove(&mut self.wanted, key);
                 self.set_installed(key, sent_at, COVERED_RENEWAL).is_some()
+            }
+        }
+    }
+
+    /// What is on its way will not be answered: it is wanted again.
+    pub(crate) fn put_back_all(&mut self) {
+        for slot in 0..self.batches.capacity() as u32 {
+            if let Some(serial) = self.batches.get(slot as usize).map(|batch| batch.serial) {
+                self.failed(BatchId { slot, serial }, false);
             }
         }
     }
@@ -271,6 +283,10 @@ impl Permissions {
         self.batches.clear();
         self.links = Links::default();
         self.wanted = List::default();
+        let covered = |(key, entry): (usize, &Permission)| (!entry.is_wanted).then_some(key as u32);
+        while let Some(key) = self.entries.iter().find_map(covered) {
+            self.forget(key);
+        }
         for key in self.order.iter() {
             self.renewals.set(key, None);
             self.retries.set(key, None);
@@ -281,18 +297,19 @@ impl Permissions {
         }
     }
 
-    /// Wants everything anew that is not on its way, as after a change of network, and believes meanwhile what
-    /// it believed.
-    pub(crate) fn renew_all(&mut self) {
-        for key in self.order.iter() {
-            let Some(entry) = self.entries.get_mut(key as usize) else { continue };
-            if !matches!(entry.state, State::Asking { .. }) {
-                entry.state = State::Wanted;
-                self.renewals.set(key, None);
-                self.retries.set(key, None);
-                self.links.push(&mut self.wanted, key);
-            }
+    fn insert(&mut self, ip: IpAddr, is_wanted: bool) -> Option<u32> {
+        if self.entries.len() >= MAX_PERMISSIONS {
+            return None;
         }
+        let state = State::Wanted;
+        let permission = Permission { ip, state, installed_until: None, is_alone: false, is_wanted };
+        let key = self.entries.insert(permission) as u32;
+        let (entries, hasher) = (&self.entries, &self.hasher);
+        self.by_ip.insert_unique(hasher.hash_ip(ip), key, |key| {
+            entries.get(*key as usize).map_or(0, |entry| hasher.hash_ip(entry.ip))
+        });
+        self.order.push(key);
+        Some(key)
     }
 
     fn key_of(&self, ip: IpAddr) -> Option<u32> {

@@ -170,18 +170,6 @@ fn a_new_allocation_has_no_bindings_and_nothing_to_wait_for() {
 }
 
 #[test]
-fn a_change_of_network_renews_all_that_is_not_on_its_way() {
-    let mut table = table();
-    let number = bind(&mut table, peer(0), at(0));
-    table.want(peer(1), at(0)).unwrap();
-    table.take_next().unwrap();
-    table.renew_all();
-    assert_eq!(table.number_of(&peer(0), at(1)), Some(number));
-    assert_eq!(table.take_next(), Some(Bind { number, peer: peer(0) }));
-    assert_eq!(table.take_next(), None);
-}
-
-#[test]
 fn a_full_table_says_so_until_a_number_has_cooled() {
     let mut table = table();
     for last in 0..4096 {
