@@ -1,8 +1,8 @@
 //! STUN, TURN and ICE as pure state machines.
 //!
 //! No sockets, threads, clock or randomness of their own: the host owns them and drives every machine with
-//! the same five calls. What runs inside an [`Agent`], a [`stun::Binding`] today and a relay or an ICE
-//! session tomorrow, the loop that drives it stays as it is.
+//! the same five calls. What runs inside an [`Agent`], a [`stun::Binding`] or a [`turn::Allocation`] today and an
+//! ICE session tomorrow, the loop that drives it stays as it is.
 //!
 //! ```text
 //!                  your socket          your clock          your event loop
@@ -65,6 +65,7 @@
 //! | [`transaction`], [`auth`] | requests that wait for responses; who may sign what |
 //! | [`stun`] | the Binding client and server; many servers at once; finding them |
 //! | [`nat`] | what the NAT before the host does |
+//! | [`turn`] | relayed addresses as virtual sockets |
 //! | [`agent`] | any number of operations behind one set of calls |
 //!
 //! # Features
@@ -108,6 +109,7 @@ pub mod agent;
 pub mod auth;
 mod crypto;
 mod entropy;
+mod hasher;
 mod machine;
 pub mod nat;
 mod net;
@@ -115,6 +117,7 @@ mod ready;
 pub mod stun;
 mod time;
 pub mod transaction;
+pub mod turn;
 pub mod wire;
 
 pub use agent::{Agent, AgentEvent, Event, OperationId};

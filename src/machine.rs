@@ -68,7 +68,7 @@ pub trait Machine {
 /// What an agent asks of a machine that it houses, beyond what a host does.
 pub(crate) trait Usage: Machine {
     /// What a datagram is to this machine; acts on it if it is its own.
-    fn receive(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition;
+    fn receive<'a>(&mut self, datagram: &Datagram<'a>, now: Instant) -> Disposition<'a>;
 
     /// Its next deadline, queued output aside.
     fn deadline(&self) -> Option<(Instant, WakeReason)>;
@@ -98,6 +98,11 @@ pub(crate) trait Usage: Machine {
 
     /// Whether it has given its last event, or will with those that are queued.
     fn is_ended(&self) -> bool;
+
+    /// The paths to servers through which it relays: ChannelData and indications that arrive there are its own.
+    fn relay_paths(&self) -> impl Iterator<Item = FiveTuple> {
+        core::iter::empty()
+    }
 
     /// Whether it asks on that path: only then can an error there concern it.
     fn asks_on(&self, path: &FiveTuple) -> bool;
@@ -171,7 +176,7 @@ pub enum WakeReason {
     Retransmission,
     /// The last wait for a response ends.
     TransactionTimeout,
-    /// A binding has to be kept alive.
+    /// A binding, an allocation, a permission or a channel has to be kept alive.
     Refresh,
     /// A failed request is due again after its backoff.
     Retry,
@@ -233,6 +238,10 @@ pub enum DropReason {
     Malformed,
     /// The network of the source has used up what a server gives to those who have proved nothing.
     OverBudget,
+    /// ChannelData on a channel that is not bound: late, or forged (RFC 8656 s12.6).
+    UnknownChannel,
+    /// Data of a peer that is not permitted (RFC 8656 s11.4), or that the policy refuses.
+    UnpermittedPeer,
 }
 
 impl DropReason {
@@ -251,6 +260,8 @@ impl DropReason {
         Self::Unexpected,
         Self::Malformed,
         Self::OverBudget,
+        Self::UnknownChannel,
+        Self::UnpermittedPeer,
     ];
 
     /// A lower-case sentence for logs.
@@ -270,6 +281,8 @@ impl DropReason {
             Self::Unexpected => "STUN that no operation expects",
             Self::Malformed => "malformed STUN",
             Self::OverBudget => "the source's network has used up its budget",
+            Self::UnknownChannel => "ChannelData on a channel that is not bound",
+            Self::UnpermittedPeer => "data of a peer that is not permitted",
         }
     }
 }
@@ -301,10 +314,10 @@ impl Counters {
     }
 
     /// Notes what became of a message.
-    pub(crate) fn note(&mut self, disposition: Disposition) {
+    pub(crate) fn note(&mut self, disposition: Disposition<'_>) {
         self.latest = match disposition {
             Disposition::Dropped(reason) => Some(reason),
-            Disposition::Unclaimed | Disposition::Done => None,
+            Disposition::Unclaimed | Disposition::Done | Disposition::Unwrapped(_) => None,
         };
         if let Some(count) = self.latest.and_then(|reason| self.by_reason.get_mut(reason as usize)) {
             *count = count.saturating_add(1);
@@ -314,21 +327,24 @@ impl Counters {
 
 /// What became of a message inside a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Disposition {
+pub(crate) enum Disposition<'a> {
     /// Not this machine's.
     Unclaimed,
     /// Acted upon.
     Done,
     /// This machine's, and not to be acted upon.
     Dropped(DropReason),
+    /// Application data for the host was inside.
+    Unwrapped(Datagram<'a>),
 }
 
-impl Disposition {
+impl<'a> Disposition<'a> {
     /// The same in the host's words.
-    pub(crate) const fn outcome<'a>(self) -> Outcome<'a> {
+    pub(crate) const fn outcome(self) -> Outcome<'a> {
         match self {
             Self::Unclaimed => Outcome::Unclaimed,
             Self::Done | Self::Dropped(_) => Outcome::Consumed,
+            Self::Unwrapped(data) => Outcome::Unwrapped(data),
         }
     }
 }
@@ -345,9 +361,9 @@ mod tests {
             counters.note(Disposition::Dropped(*reason));
             assert_eq!((counters.dropped(*reason), counters.latest()), (1, Some(*reason)));
         }
-        assert_eq!(counters.total(), 13);
+        assert_eq!(counters.total(), 15);
         counters.note(Disposition::Done);
-        assert_eq!((counters.total(), counters.latest()), (13, None));
+        assert_eq!((counters.total(), counters.latest()), (15, None));
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl ReadyQueue {
 
     /// From the first to the last.
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
-        core::iter::successors(self.list.first, |key| self.links.after(*key))
+        self.links.iter(&self.list)
     }
 
     /// Joins at the end; a key that is in the queue keeps its place.
@@ -78,6 +78,10 @@ struct Link {
 impl List {
     pub(crate) const fn is_empty(&self) -> bool {
         self.length == 0
+    }
+
+    pub(crate) const fn first(&self) -> Option<u32> {
+        self.first
     }
 }
 
@@ -121,6 +125,11 @@ impl Links {
         let key = list.first?;
         self.remove(list, key);
         Some(key)
+    }
+
+    /// The keys of a list, from the first to the last.
+    pub(crate) fn iter(&self, list: &List) -> impl Iterator<Item = u32> + use<'_> {
+        core::iter::successors(list.first, |key| self.after(*key))
     }
 
     fn after(&self, key: u32) -> Option<u32> {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// Floors from the ground up. A module imports itself and the floors below; neighbours never import each
 /// other. `machine` stands on `wire`, whose transaction ids name a failed datagram.
 const FLOORS: [&[&str]; 6] = [
-    &["net", "time", "entropy", "crypto", "ready"],
+    &["net", "time", "entropy", "crypto", "hasher", "ready"],
     &["wire"],
     &["machine"],
     &["transaction", "auth"],

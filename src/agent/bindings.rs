@@ -59,17 +59,20 @@ impl Agent {
             .map_err(ReconnectError::Config)
     }
 
-    /// Whether a binding may ask the server that [`Redirected`](crate::stun::BindingEvent::Redirected) names: see
-    /// [`Binding::answer_redirect`].
+    /// Whether a binding or an allocation may ask the server that
+    /// [`Redirected`](crate::stun::BindingEvent::Redirected) names: see [`Binding::answer_redirect`].
     ///
     /// # Errors
-    /// No binding of that id.
+    /// No operation of that id that could ask.
     pub fn answer_redirect(
         &mut self,
         id: OperationId,
         accept: bool,
         now: Instant,
     ) -> Result<(), UnknownOperation> {
+        if self.allocation(id).is_some() {
+            return self.relay(id, now, |relay, now| relay.answer_redirect(accept, now));
+        }
         self.command(id, now, |binding, now| binding.answer_redirect(accept, now))
     }
 

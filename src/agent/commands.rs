@@ -12,6 +12,7 @@ use crate::stun::discovery::DiscoveryError;
 use crate::stun::survey::SurveyError;
 use crate::stun::{Binding, BindingConfig, Server, ServerConfig};
 use crate::time::Instant;
+use crate::turn;
 
 /// Why an operation cannot be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +26,14 @@ pub enum StartError {
     Discovery(DiscoveryError),
     /// The NAT probe's configuration contradicts itself.
     NatProbe(nat::ConfigError),
+    /// The allocation's configuration contradicts itself.
+    Allocation(turn::ConfigError),
     /// The agent houses as many operations as it may.
     TooManyOperations,
     /// Another server already answers at exactly that address.
     AddressTaken,
+    /// Another allocation already relays on exactly that path: a server knows one for each 5-tuple (RFC 8656 s3.2).
+    PathTaken,
 }
 
 impl core::fmt::Display for StartError {
@@ -38,8 +43,10 @@ impl core::fmt::Display for StartError {
             Self::Survey(error) => error.fmt(f),
             Self::Discovery(error) => error.fmt(f),
             Self::NatProbe(error) => error.fmt(f),
+            Self::Allocation(error) => error.fmt(f),
             Self::TooManyOperations => f.write_str("the agent houses as many operations as it may"),
             Self::AddressTaken => f.write_str("another server already answers at that address"),
+            Self::PathTaken => f.write_str("another allocation already relays on that path"),
         }
     }
 }

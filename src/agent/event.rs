@@ -3,6 +3,7 @@
 use super::{OperationId, StreamEvent};
 use crate::nat::ProbeEvent;
 use crate::stun::{BindingEvent, DiscoveryEvent, ServerEvent, SurveyEvent};
+use crate::turn::AllocationEvent;
 
 /// What happened, and to which operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,4 +46,6 @@ events! {
     Discovery(DiscoveryEvent),
     /// A NAT probe's.
     NatProbe(ProbeEvent),
+    /// A TURN allocation's.
+    Allocation(AllocationEvent),
 }

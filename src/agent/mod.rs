@@ -7,6 +7,7 @@ mod gather;
 mod operation;
 mod pacing;
 mod power;
+mod relays;
 mod routes;
 mod stream;
 
@@ -21,11 +22,13 @@ pub use operation::OperationId;
 use operation::{Housed, Operation};
 use pacing::Pacer;
 pub use power::PowerProfile;
-use routes::{AddressHasher, Routes};
+pub use relays::RelayError;
+use routes::Routes;
 pub use stream::StreamEvent;
 
 use crate::auth::Realm;
 use crate::entropy::Entropy;
+use crate::hasher::AddressHasher;
 use crate::machine::{Counters, Disposition, DropReason, Machine, Receipt, WakeReason};
 use crate::nat::Probe;
 use crate::net::{Datagram, Outcome, SendError, Transmit};
@@ -86,7 +89,7 @@ impl Agent {
     /// An agent without operations.
     #[must_use]
     pub fn new(entropy: Entropy, now: Instant) -> Self {
-        let hasher = AddressHasher::new(entropy.aside(u64::MAX));
+        let hasher = AddressHasher::new(entropy.aside(u64::MAX).bytes());
         Self {
             entropy,
             operations: Slab::new(),
@@ -235,6 +238,9 @@ impl Agent {
             self.pacer.end(server, now);
         }
         self.pacer.forget(slot, now);
+        for path in operation.relays.drain(..) {
+            self.routes.remove_relay(slot, path);
+        }
         if let Some(server) = operation.machine.as_server() {
             server.listening().for_each(|local| self.routes.remove_request(slot, local));
         }
@@ -249,6 +255,7 @@ impl Agent {
     fn note(&mut self, slot: u32) {
         let now = self.now.get();
         let Some(operation) = self.operations.get_mut(slot as usize) else { return };
+        operation.route_relays(&mut self.routes);
         let freed = operation.route(&mut self.routes, &mut self.pacer, now);
         // A machine asks a bounded number of servers; were it never satisfied, it must not hang the host.
         for _ in 0..MAX_GRANTS {
@@ -282,7 +289,12 @@ impl Agent {
 
     /// Finds the operation that a message is for. Well-formed STUN that nobody claims is dropped: it is never
     /// anybody's application data.
-    fn dispatch(&mut self, message: &Message<'_>, datagram: &Datagram<'_>, now: Instant) -> Disposition {
+    fn dispatch<'a>(
+        &mut self,
+        message: &Message<'_>,
+        datagram: &Datagram<'a>,
+        now: Instant,
+    ) -> Disposition<'a> {
         let is_response = message.class().is_response();
         // A request under an id of ours is one that a NAT has turned back: it goes to whoever sent it.
         if let Some(slot) = self.routes.response(message.transaction_id()) {
@@ -295,6 +307,14 @@ impl Agent {
         if is_response {
             return Disposition::Dropped(DropReason::UnknownTransaction);
         }
+        if message.class() == Class::Indication {
+            if let Some(slot) = self.routes.relay(&datagram.path) {
+                match self.deliver(slot, datagram, now) {
+                    Disposition::Unclaimed => {}
+                    disposition => return disposition,
+                }
+            }
+        }
         let Some(slot) = self.routes.request(&datagram.path.local) else {
             return Disposition::Dropped(DropReason::Unexpected);
         };
@@ -305,8 +325,18 @@ impl Agent {
         }
     }
 
+    /// What is no STUN: ChannelData of a server through which an operation relays, or a request of RFC 3489.
+    fn dispatch_other<'a>(&mut self, datagram: &Datagram<'a>, now: Instant) -> Disposition<'a> {
+        if classify(datagram.payload) != Classification::ChannelData {
+            return self.dispatch_classic(datagram, now);
+        }
+        self.routes
+            .relay(&datagram.path)
+            .map_or(Disposition::Unclaimed, |slot| self.deliver(slot, datagram, now))
+    }
+
     /// A server that answers clients of RFC 3489 is offered their requests, which have no cookie to tell them by.
-    fn dispatch_classic(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition {
+    fn dispatch_classic<'a>(&mut self, datagram: &Datagram<'a>, now: Instant) -> Disposition<'a> {
         let slot = self.routes.request(&datagram.path.local).filter(|slot| {
             let operation = self.operations.get(*slot as usize);
             operation.and_then(|operation| operation.machine.as_server()).is_some_and(Server::answers_rfc3489)
@@ -314,10 +344,13 @@ impl Agent {
         slot.map_or(Disposition::Unclaimed, |slot| self.deliver(slot, datagram, now))
     }
 
-    fn deliver(&mut self, slot: u32, datagram: &Datagram<'_>, now: Instant) -> Disposition {
+    fn deliver<'a>(&mut self, slot: u32, datagram: &Datagram<'a>, now: Instant) -> Disposition<'a> {
         let Some(operation) = self.operations.get_mut(slot as usize) else { return Disposition::Unclaimed };
         let asked = operation.machine.as_binding().map(|binding| binding.path().remote);
         let disposition = operation.receive(datagram, now);
+        if let Disposition::Unwrapped(_) = disposition {
+            return disposition; // data changes nothing
+        }
         if let Some(binding) = operation.machine.as_binding() {
             // Of a server that it has just been redirected to it knows nothing, and others may.
             if disposition == Disposition::Done && asked == Some(binding.path().remote) {
@@ -370,7 +403,7 @@ impl Machine for Agent {
             Err(_) if classify(datagram.payload) == Classification::Stun => {
                 Disposition::Dropped(DropReason::Malformed)
             }
-            Err(_) => self.dispatch_classic(datagram, now),
+            Err(_) => self.dispatch_other(datagram, now),
         };
         self.counters.note(disposition);
         self.finish();

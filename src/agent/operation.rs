@@ -14,6 +14,7 @@ use crate::nat::Probe;
 use crate::net::{Datagram, FiveTuple, SendError, Transmit};
 use crate::stun::{Binding, Discovery, Server, ServerSurvey};
 use crate::time::Instant;
+use crate::turn::Allocation;
 use crate::wire::TransactionId;
 
 /// Names an operation of one agent. Never reused: the id of an operation that has ended stays unknown for
@@ -55,6 +56,8 @@ pub(super) struct Operation {
     /// The transaction ids under which the agent routes messages to it, and the pacer's key of each one's server.
     pub(super) routed: Vec<(TransactionId, u32)>,
     pub(super) is_in_ended: bool,
+    /// The paths on which the agent routes relayed data to it.
+    pub(super) relays: Vec<FiveTuple>,
 }
 
 /// Writes down what every usage is asked in the same way. One row for each usage; nothing else in the agent
@@ -89,7 +92,7 @@ macro_rules! usages {
         }
 
         impl Operation {
-            pub(super) fn receive(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition {
+            pub(super) fn receive<'a>(&mut self, datagram: &Datagram<'a>, now: Instant) -> Disposition<'a> {
                 match &mut self.machine {
                     $(Housed::$name(machine) => machine.receive(datagram, now),)*
                 }
@@ -182,6 +185,24 @@ macro_rules! usages {
                 freed
             }
 
+            /// Tells the routes on which paths it relays now.
+            pub(super) fn route_relays(&mut self, routes: &mut Routes) {
+                match &self.machine {
+                    $(Housed::$name(machine) => {
+                        if machine.relay_paths().eq(self.relays.iter().copied()) {
+                            return;
+                        }
+                        for path in self.relays.drain(..) {
+                            routes.remove_relay(self.id.slot(), path);
+                        }
+                        for path in machine.relay_paths() {
+                            self.relays.push(path);
+                            routes.add_relay(self.id.slot(), path);
+                        }
+                    })*
+                }
+            }
+
             pub(super) fn wish(&self) -> Option<SocketAddr> {
                 match &self.machine {
                     $(Housed::$name(machine) => machine.wish(),)*
@@ -222,10 +243,11 @@ usages! {
     Survey(ServerSurvey), as_survey, as_survey_mut;
     Discovery(Discovery), as_discovery, as_discovery_mut;
     NatProbe(Probe), as_nat_probe, as_nat_probe_mut;
+    Allocation(Allocation), as_allocation, as_allocation_mut;
 }
 
 impl Operation {
     pub(super) fn new(id: OperationId, machine: Housed) -> Self {
-        Self { id, machine, routed: Vec::new(), is_in_ended: false }
+        Self { id, machine, routed: Vec::new(), is_in_ended: false, relays: Vec::new() }
     }
 }

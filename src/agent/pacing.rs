@@ -7,7 +7,8 @@ use core::time::Duration;
 use hashbrown::HashTable;
 use slab::Slab;
 
-use super::routes::{AddressHasher, normal};
+use super::routes::normal;
+use crate::hasher::AddressHasher;
 use crate::ready::{Links, List};
 use crate::time::{Instant, TimerTable};
 
@@ -189,7 +190,7 @@ mod tests {
     use super::*;
 
     fn pacer() -> Pacer {
-        Pacer::new(AddressHasher::new(crate::entropy::Entropy::from_seed([7; 32])))
+        Pacer::new(AddressHasher::new([7; 16]))
     }
 
     fn server(number: u8) -> SocketAddr {

@@ -4,8 +4,8 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use hashbrown::HashTable;
 
-use crate::entropy::Entropy;
-use crate::net::EVERYWHERE;
+use crate::hasher::AddressHasher;
+use crate::net::{EVERYWHERE, FiveTuple, same_endpoint};
 use crate::wire::TransactionId;
 
 /// The agent's demultiplexer. Values are slots of operations.
@@ -13,12 +13,14 @@ use crate::wire::TransactionId;
 pub(super) struct Routes {
     responses: HashTable<(TransactionId, u32)>,
     requests: HashTable<(SocketAddr, u32)>,
+    /// By both ends of the path to the server.
+    relays: HashTable<(FiveTuple, u32)>,
     hasher: AddressHasher,
 }
 
 impl Routes {
     pub(super) fn new(hasher: AddressHasher) -> Self {
-        Self { responses: HashTable::new(), requests: HashTable::new(), hasher }
+        Self { responses: HashTable::new(), requests: HashTable::new(), relays: HashTable::new(), hasher }
     }
 
     /// The operation that waits for a message under `id`.
@@ -34,6 +36,48 @@ impl Routes {
         if let Ok(entry) = self.responses.find_entry(id.hash(), |known| *known == (id, slot)) {
             entry.remove();
         }
+    }
+
+    /// The operation that relays through the server at the end of that path. An operation that was started without
+    /// a local address is found by any.
+    pub(super) fn relay(&self, path: &FiveTuple) -> Option<u32> {
+        let any = match path.local {
+            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        let (ip, port) = (path.local.ip(), path.local.port());
+        [(ip, port), (any, port), (ip, 0), (any, 0)].into_iter().find_map(|(ip, port)| {
+            let local = SocketAddr::new(ip, port);
+            let is_it = |(known, _): &(FiveTuple, u32)| {
+                known.transport == path.transport
+                    && same_endpoint(&known.remote, &path.remote)
+                    && (known.local.ip(), known.local.port()) == (ip, port)
+            };
+            self.relays.find(self.relay_hash(&local, &path.remote), is_it).map(|(_, slot)| *slot)
+        })
+    }
+
+    /// Whether an operation relays on exactly that path.
+    pub(super) fn relays_on(&self, path: &FiveTuple) -> bool {
+        self.relays.find(self.relay_hash(&path.local, &path.remote), |(known, _)| known == path).is_some()
+    }
+
+    pub(super) fn add_relay(&mut self, slot: u32, path: FiveTuple) {
+        let hash = self.relay_hash(&path.local, &path.remote);
+        let hasher = &self.hasher;
+        self.relays
+            .insert_unique(hash, (path, slot), |(known, _)| hash_path(hasher, &known.local, &known.remote));
+    }
+
+    pub(super) fn remove_relay(&mut self, slot: u32, path: FiveTuple) {
+        let hash = self.relay_hash(&path.local, &path.remote);
+        if let Ok(entry) = self.relays.find_entry(hash, |known| *known == (path, slot)) {
+            entry.remove();
+        }
+    }
+
+    fn relay_hash(&self, local: &SocketAddr, remote: &SocketAddr) -> u64 {
+        hash_path(&self.hasher, local, remote)
     }
 
     /// The operation that answers requests which arrive at `local`: the most specific one. An unspecified IP
@@ -69,42 +113,17 @@ impl Routes {
     }
 }
 
+/// Two products of secrets: neither end alone decides.
+fn hash_path(hasher: &AddressHasher, local: &SocketAddr, remote: &SocketAddr) -> u64 {
+    hasher.hash(remote).rotate_left(1) ^ hasher.hash(local)
+}
+
 /// One form for each address: no flow label, and one "everywhere".
 pub(super) fn normal(address: &SocketAddr) -> SocketAddr {
     match address {
         _ if address.ip().is_unspecified() && address.port() == 0 => EVERYWHERE,
         SocketAddr::V6(v6) => SocketAddr::V6(SocketAddrV6::new(*v6.ip(), v6.port(), 0, v6.scope_id())),
         SocketAddr::V4(_) => *address,
-    }
-}
-
-/// Hashes addresses by a secret of the agent's: a server may redirect a crowd of bindings to addresses of its
-/// choosing, which must not collide. Equal seeds give equal secrets, and no order depends on them (C8).
-#[derive(Clone)]
-pub(super) struct AddressHasher([u64; 2]);
-
-impl AddressHasher {
-    pub(super) fn new(mut entropy: Entropy) -> Self {
-        Self([entropy.bytes(), entropy.bytes()].map(u64::from_ne_bytes))
-    }
-
-    /// Both halves of a 128-bit product of the halves of the address, each hidden by a half of the secret.
-    pub(super) fn hash(&self, address: &SocketAddr) -> u64 {
-        let bits = match address.ip() {
-            IpAddr::V4(ip) => u128::from(ip.to_bits()),
-            IpAddr::V6(ip) => ip.to_bits(),
-        };
-        let Self([high, low]) = self;
-        let (left, right) = ((bits >> 64) as u64 ^ high, bits as u64 ^ low);
-        let left = left ^ u64::from(address.port()).rotate_left(48);
-        let product = u128::from(left).wrapping_mul(u128::from(right));
-        (product as u64) ^ ((product >> 64) as u64)
-    }
-}
-
-impl core::fmt::Debug for AddressHasher {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("AddressHasher(..)")
     }
 }
 
@@ -115,7 +134,7 @@ mod tests {
     #[test]
     fn the_most_specific_address_wins() {
         let addr = |text: &str| text.parse::<SocketAddr>().unwrap();
-        let mut routes = Routes::new(AddressHasher::new(Entropy::from_seed([7; 32])));
+        let mut routes = Routes::new(AddressHasher::new([7; 16]));
         assert_eq!(routes.request(&addr("10.0.0.1:1")), None);
         routes.add_request(1, addr("[::]:0"));
         routes.add_request(2, addr("0.0.0.0:3478"));
@@ -130,28 +149,5 @@ mod tests {
         assert_eq!(routes.request(&addr("[::1]:3479")), Some(1));
         routes.remove_request(3, addr("10.0.0.1:3478"));
         assert_eq!(routes.request(&addr("10.0.0.1:3478")), Some(2));
-    }
-
-    #[test]
-    fn addresses_that_collide_for_one_agent_do_not_for_another() {
-        let hashers = [1, 2].map(|seed| AddressHasher::new(Entropy::from_seed([seed; 32])));
-        // Where the left half is the secret's, the product is zero whatever the right half is.
-        let AddressHasher([high, _]) = hashers[0];
-        let crowd = (0..1000u64).map(|low| {
-            SocketAddr::new(Ipv6Addr::from_bits(u128::from(high) << 64 | u128::from(low)).into(), 0)
-        });
-        let distinct = hashers.map(|hasher| {
-            let mut all: alloc::vec::Vec<u64> = crowd.clone().map(|address| hasher.hash(&address)).collect();
-            all.sort_unstable();
-            all.dedup();
-            all.len()
-        });
-        assert_eq!(distinct, [1, 1000]);
-        for text in ["[::1:0:0:0:1]:1", "[0:0:0:1::]:1", "10.0.0.1:1", "10.0.0.1:2"] {
-            let address: SocketAddr = text.parse().unwrap();
-            let [one, other] =
-                [1, 2].map(|seed| AddressHasher::new(Entropy::from_seed([seed; 32])).hash(&address));
-            assert_ne!(one, other, "{text}");
-        }
     }
 }

@@ -8,15 +8,16 @@ use super::{Agent, OperationId, UnknownOperation};
 use crate::machine::{Disposition, Machine, Receipt, Usage, WakeReason};
 use crate::net::{Datagram, FiveTuple, Outcome, SendError, Transmit};
 use crate::time::{Instant, Now};
-use crate::wire::TransactionId;
 use crate::wire::stream::{StreamDecoder, StreamError};
+use crate::wire::{Class, Message, Method, TransactionId};
 
 /// A connection as an agent knows it. The host opens it, ends its TLS, reads and writes it, and closes it.
 ///
 /// ```text
 ///   Agent::open_stream --> Open --handle_stream...--> Open
 ///                           |  \--the peer has lost its place--> Broken --Closed polled--> (gone)
-///                           \--Agent::close_stream--> (gone)
+///                           |\--Agent::close_stream--> (gone)
+///                           \--it is a peer's now--> HandedOver --Agent::cancel--> (gone)
 /// ```
 #[derive(Debug)]
 pub(super) struct Stream {
@@ -34,6 +35,37 @@ enum State {
     Broken(StreamError),
     /// The event has been polled.
     Ended,
+    /// It carries a peer's bytes, and no frames any more.
+    HandedOver,
+}
+
+/// Where the data is in its frame, and whose it is: the frame is lent again when its decoder is back in its place.
+#[derive(Clone, Copy, Debug)]
+struct Unwrapped {
+    path: FiveTuple,
+    socket_id: u32,
+    offset: usize,
+    length: usize,
+}
+
+impl Unwrapped {
+    fn of(data: &Datagram<'_>, frame: &[u8]) -> Self {
+        let offset = data.payload.as_ptr().addr().saturating_sub(frame.as_ptr().addr());
+        Self { path: data.path, socket_id: data.socket_id, offset, length: data.payload.len() }
+    }
+
+    fn lend(self, frame: &[u8]) -> Option<Datagram<'_>> {
+        let payload = frame.get(self.offset..self.offset.saturating_add(self.length))?;
+        Some(Datagram { path: self.path, ecn: 0, socket_id: self.socket_id, payload })
+    }
+}
+
+/// After that a connection is a peer's (RFC 6062 s4.3).
+fn is_connection_bind_success(frame: &[u8]) -> bool {
+    let is_it = |message: Message<'_>| {
+        message.method() == Method::CONNECTION_BIND && message.class() == Class::SuccessResponse
+    };
+    Message::parse(frame).is_ok_and(is_it)
 }
 
 /// What an agent tells of a connection.
@@ -82,7 +114,8 @@ impl Agent {
 
     /// Bytes that were read from a connection, however they were split. Whole frames among them go to the
     /// operations that they are for; the beginning of another one is kept, at most
-    /// [`MAX_FRAME`](crate::wire::stream::MAX_FRAME) bytes.
+    /// [`MAX_FRAME`](crate::wire::stream::MAX_FRAME) bytes. For a connection over which nothing is relayed: data of
+    /// peers would be lost here.
     ///
     /// # Errors
     /// No such connection, or it was broken before; nothing was taken.
@@ -92,36 +125,71 @@ impl Agent {
         mut bytes: &[u8],
         now: Instant,
     ) -> Result<(), UnknownOperation> {
+        loop {
+            let (taken, data) = self.unwrap_stream(id, bytes, now)?;
+            let is_done = data.is_none();
+            bytes = bytes.get(taken..).unwrap_or_default();
+            if is_done {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The same up to the first data of a peer that was relayed, which is lent until the next call. Says how many
+    /// bytes were taken; call it again with the others until no data comes.
+    ///
+    /// If some are left over then, the connection has become one to a peer
+    /// ([`ConnectionBound`](crate::turn::AllocationEvent::ConnectionBound), RFC 6062 s4.5): those and all that follow
+    /// are the peer's, and [`Agent::cancel`] ends what the agent knows of it.
+    ///
+    /// # Errors
+    /// No such connection, or it was broken before; nothing was taken.
+    pub fn unwrap_stream(
+        &mut self,
+        id: OperationId,
+        bytes: &[u8],
+        now: Instant,
+    ) -> Result<(usize, Option<Datagram<'_>>), UnknownOperation> {
         let now = self.begin(now);
         let stream = self.stream_mut(id).ok_or(UnknownOperation)?;
         stream.now.advance(now);
+        if stream.state == State::HandedOver {
+            return Ok((0, None));
+        }
         let (path, socket_id) = (stream.path, stream.socket_id);
         // Out of the agent, so that its frames can be lent to the agent's operations.
         let mut decoder = core::mem::take(&mut stream.decoder);
-        let mut broken = None;
-        while !bytes.is_empty() && broken.is_none() {
-            let step = decoder.push(bytes).and_then(|taken| {
-                bytes = bytes.get(taken..).unwrap_or_default();
+        let (mut rest, mut state, mut data) = (bytes, State::Open, None);
+        while !rest.is_empty() && state == State::Open && data.is_none() {
+            let step = decoder.push(rest).and_then(|taken| {
+                rest = rest.get(taken..).unwrap_or_default();
                 decoder.next_frame()
             });
             match step {
                 Ok(Some(payload)) => {
                     let frame = Datagram { path, ecn: 0, socket_id, payload };
-                    let _nobody_else_reads_it = self.handle_input(&frame, now);
+                    let outcome = self.handle_input(&frame, now);
+                    if let Outcome::Unwrapped(inner) = outcome {
+                        data = Some(Unwrapped::of(&inner, payload));
+                    } else if self.counters.latest().is_none() && is_connection_bind_success(payload) {
+                        state = State::HandedOver;
+                    }
                 }
                 Ok(None) => {}
-                Err(error) => broken = Some(error),
+                Err(error) => state = State::Broken(error),
             }
         }
         if let Some(stream) = self.stream_mut(id) {
-            stream.decoder = decoder;
-            stream.state = broken.map_or(State::Open, State::Broken);
+            (stream.decoder, stream.state) = (decoder, state);
         }
-        if broken.is_some() {
+        if let State::Broken(_) = state {
             self.lose(path, now);
             self.note(id.slot());
         }
-        Ok(())
+        let taken = bytes.len().saturating_sub(rest.len());
+        let stream = self.operation(id).and_then(|operation| operation.machine.as_stream());
+        let frame = stream.and_then(|stream| stream.decoder.taken_frame());
+        Ok((taken, data.zip(frame).and_then(|(data, frame)| data.lend(frame))))
     }
 
     /// A connection is closed: the peer or the host has closed it, or it failed. Those who asked over it are told,
@@ -142,12 +210,13 @@ impl Agent {
     }
 
     fn stream_mut(&mut self, id: OperationId) -> Option<&mut Stream> {
-        self.operation_mut(id)?.machine.as_stream_mut().filter(|stream| stream.state == State::Open)
+        let stream = self.operation_mut(id)?.machine.as_stream_mut()?;
+        matches!(stream.state, State::Open | State::HandedOver).then_some(stream)
     }
 }
 
 impl Usage for Stream {
-    fn receive(&mut self, _: &Datagram<'_>, now: Instant) -> Disposition {
+    fn receive(&mut self, _: &Datagram<'_>, now: Instant) -> Disposition<'static> {
         self.now.advance(now);
         Disposition::Unclaimed
     }
@@ -173,7 +242,7 @@ impl Usage for Stream {
     }
 
     fn is_ended(&self) -> bool {
-        self.state != State::Open
+        matches!(self.state, State::Broken(_) | State::Ended)
     }
 
     fn asks_on(&self, _: &FiveTuple) -> bool {

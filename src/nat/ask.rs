@@ -209,7 +209,7 @@ impl Probe {
     }
 
     /// What a datagram is to this probe.
-    pub(super) fn consider(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition {
+    pub(super) fn consider(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition<'static> {
         let now = self.now.advance(now);
         let Ok(message) = Message::parse(datagram.payload) else { return Disposition::Unclaimed };
         let id = message.transaction_id();
@@ -270,7 +270,7 @@ impl Probe {
         id: TransactionId,
         datagram: &Datagram<'_>,
         now: Instant,
-    ) -> Disposition {
+    ) -> Disposition<'static> {
         let there = if tag.from == Role::Primary { Role::Second } else { Role::Primary };
         if tag.test != Test::Hairpin || !self.is_on(there, datagram) {
             return Disposition::Unclaimed;

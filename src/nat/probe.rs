@@ -322,7 +322,7 @@ impl Facts {
 }
 
 impl Usage for Probe {
-    fn receive(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition {
+    fn receive(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition<'static> {
         let disposition = self.consider(datagram, now);
         self.counters.note(disposition);
         disposition

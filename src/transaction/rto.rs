@@ -113,6 +113,12 @@ impl RttEstimator {
         self.backed_off = rto.saturating_mul(2).min(MAX_ADAPTIVE_RTO);
     }
 
+    /// SRTT, once a round trip has been measured.
+    #[must_use]
+    pub fn smoothed(&self) -> Option<Duration> {
+        self.smoothed.map(|(srtt, _)| Duration::from_nanos(srtt))
+    }
+
     /// SRTT + max(G, 4 RTTVAR) with a granularity of 1 ms, or what a retransmission has left; zero while
     /// nothing is known.
     #[must_use]

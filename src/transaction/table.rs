@@ -80,6 +80,8 @@ pub struct Completed<Tag> {
     /// (Karn's rule). `None` too when the answer was read only after the next send was due: then the host
     /// was late, and would measure itself.
     pub rtt: Option<Duration>,
+    /// When it was first sent. What a server has granted runs from then on, or from later.
+    pub first_sent: Instant,
     /// When it was last sent.
     pub last_sent: Instant,
     /// The RTO that it was first sent with, if it had to be sent again.
@@ -195,6 +197,11 @@ impl<Tag: Copy> Transactions<Tag> {
         Some((entry.path, entry.tag))
     }
 
+    /// The first outstanding request whose tag is such, in no particular but always the same order. Costs O(n).
+    pub(crate) fn find_tag(&self, is_such: impl Fn(&Tag) -> bool) -> Option<(TransactionId, Tag)> {
+        self.entries.iter().find(|(_, entry)| is_such(&entry.tag)).map(|(_, entry)| (entry.id, entry.tag))
+    }
+
     /// Ends a transaction whose response was authenticated.
     pub fn take(&mut self, id: TransactionId, now: Instant) -> Option<Completed<Tag>> {
         let key = self.key_of(id)?;
@@ -205,6 +212,7 @@ impl<Tag: Copy> Transactions<Tag> {
         let completed = Completed {
             tag: entry.tag,
             rtt: (sends == 1 && !is_late).then(|| now.saturating_since(entry.started)),
+            first_sent: entry.started,
             last_sent: if is_unsent { entry.previous_sent } else { entry.last_sent },
             retransmitted_after: (sends > 1).then_some(entry.rto),
         };
@@ -233,7 +241,26 @@ impl<Tag: Copy> Transactions<Tag> {
     /// Sends a request no more, and gives it up after `wait` if not before: for an answer that says how it
     /// will end without proving it.
     pub fn give_up_within(&mut self, id: TransactionId, wait: Duration, now: Instant) {
-        let Some(key) = self.key_of(id) else { return };
+        if let Some(key) = self.key_of(id) {
+            self.give_up_key_within(key, wait, now);
+        }
+    }
+
+    /// The same for every request whose tag is such. Costs O(n).
+    pub(crate) fn give_up_such_within(
+        &mut self,
+        is_such: impl Fn(&Tag) -> bool,
+        wait: Duration,
+        now: Instant,
+    ) {
+        for key in 0..self.entries.capacity() as u32 {
+            if self.entries.get(key as usize).is_some_and(|entry| is_such(&entry.tag)) {
+                self.give_up_key_within(key, wait, now);
+            }
+        }
+    }
+
+    fn give_up_key_within(&mut self, key: u32, wait: Duration, now: Instant) {
         let Some(entry) = self.entries.get_mut(key as usize) else { return };
         let is_last_wait = !entry.schedule.has_sends_left();
         entry.schedule.stop();

@@ -116,6 +116,18 @@ impl<'b> MessageBuilder<'b> {
         })
     }
 
+    /// Adds an attribute whose value of `length` bytes lies already where it belongs, 4 bytes after the end of
+    /// the message so far: those 4 bytes and the padding are written, and the value is not copied.
+    ///
+    /// # Errors
+    /// As for [`MessageBuilder::add`].
+    pub(crate) fn add_in_place(&mut self, ty: AttributeType, length: usize) -> Result<(), BuildError> {
+        self.append(Stage::Open, Stage::Open, ty, |writer| {
+            writer.keep(length);
+            Ok(())
+        })
+    }
+
     /// Adds MESSAGE-INTEGRITY (RFC 8489 s14.5).
     ///
     /// # Errors

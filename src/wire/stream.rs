@@ -169,6 +169,11 @@ impl StreamDecoder {
         }
     }
 
+    /// The frame that [`StreamDecoder::next_frame`] gave last, until the next push.
+    pub(crate) fn taken_frame(&self) -> Option<&[u8]> {
+        (self.state == State::Taken).then_some(&self.buffer)
+    }
+
     /// Whether the stream may end here without losing the beginning of a frame.
     #[must_use]
     pub fn is_between_frames(&self) -> bool {

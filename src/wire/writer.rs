@@ -56,6 +56,11 @@ impl<'w> ValueWriter<'w> {
         self.written = self.written.saturating_add(bytes.len());
     }
 
+    /// Appends bytes that lie there already, as they are.
+    pub(super) fn keep(&mut self, length: usize) {
+        self.written = self.written.saturating_add(length);
+    }
+
     /// Appends a byte.
     pub fn put_u8(&mut self, value: u8) {
         self.put(&[value]);

@@ -4,18 +4,17 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use super::asking::Wish;
-use super::redirect;
 use super::{Binding, BindingEvent, FailureReason, RedirectPolicy, State};
 use crate::auth::{AuthFailure, ResponseCheck, SignedBy};
 use crate::machine::{Disposition, DropReason, WakeReason};
 use crate::net::{self, Datagram};
 use crate::time::Instant;
-use crate::transaction::NoMatch;
+use crate::transaction::{self, NoMatch};
 use crate::wire::attribute::{AttributeType, ErrorCode, MappedAddress, UnknownAttributes, XorMappedAddress};
 use crate::wire::{Class, Integrity, Message, Method, TransactionId};
 
 impl Binding {
-    pub(super) fn consider(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition {
+    pub(super) fn consider(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition<'static> {
         let now = self.now.advance(now);
         let Ok(message) = Message::parse(datagram.payload) else { return Disposition::Unclaimed };
         if !message.class().is_response() {
@@ -160,7 +159,7 @@ impl Binding {
             }
             _ => return self.fail(FailureReason::ErrorResponse { code: TRY_ALTERNATE }, now),
         };
-        self.domain = redirect::domain(response).map(Into::into);
+        self.domain = transaction::domain(response).map(Into::into);
         let awaits_answer = self.config.redirects == RedirectPolicy::Ask;
         self.push(BindingEvent::Redirected { from: asked, server, awaits_answer });
         if awaits_answer {

@@ -3,7 +3,7 @@
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-use super::redirect::RedirectRefusal;
+use super::RedirectRefusal;
 use super::{Binding, BindingConfig, BindingEvent, ConfigError, FailureReason, State};
 use crate::machine::WakeReason;
 use crate::net::{self, FiveTuple};

@@ -6,7 +6,6 @@ mod asking;
 mod command;
 mod config;
 mod event;
-mod redirect;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -14,17 +13,16 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use asking::Wish;
-pub use config::{Backoff, BindingConfig, ConfigError};
+pub use config::{BindingConfig, ConfigError};
 pub use event::{BindingEvent, FailureReason};
-use redirect::Trail;
-pub use redirect::{RedirectPolicy, RedirectRefusal};
 
 use crate::auth::{AuthFailure, SignedBy};
 use crate::entropy::Entropy;
 use crate::machine::{Counters, Disposition, Machine, Receipt, Usage, WakeReason};
 use crate::net::{Datagram, FiveTuple, Outcome, SendError, Transmit};
 use crate::time::{Instant, Now};
-use crate::transaction::{RttEstimator, Transactions};
+pub use crate::transaction::{Backoff, RedirectPolicy, RedirectRefusal};
+use crate::transaction::{RttEstimator, Trail, Transactions};
 use crate::wire::TransactionId;
 
 /// Asks one server for the mapped address, and goes on asking if it is to be kept alive.
@@ -239,7 +237,7 @@ impl Binding {
 }
 
 impl Usage for Binding {
-    fn receive(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition {
+    fn receive(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition<'static> {
         let disposition = self.consider(datagram, now);
         self.counters.note(disposition);
         disposition

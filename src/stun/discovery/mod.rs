@@ -426,7 +426,7 @@ impl Discovery {
 }
 
 impl Usage for Discovery {
-    fn receive(&mut self, _datagram: &Datagram<'_>, now: Instant) -> Disposition {
+    fn receive(&mut self, _datagram: &Datagram<'_>, now: Instant) -> Disposition<'static> {
         self.now.advance(now);
         Disposition::Unclaimed
     }

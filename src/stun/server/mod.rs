@@ -165,7 +165,7 @@ impl Server {
         self.events.dropped()
     }
 
-    fn consider(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition {
+    fn consider(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition<'static> {
         self.now.advance(now);
         self.outbox.forget_polled();
         if let Ok(message) = Message::parse(datagram.payload) {
@@ -183,7 +183,7 @@ impl Server {
         }
     }
 
-    fn receive_message(&mut self, asked: &Asked<'_, '_>) -> Disposition {
+    fn receive_message(&mut self, asked: &Asked<'_, '_>) -> Disposition<'static> {
         let is_binding = asked.request.method() == Method::BINDING && !asked.request.class().is_response();
         if !is_binding || !self.listens_on(&asked.datagram.path.local) {
             return Disposition::Unclaimed;
@@ -241,7 +241,7 @@ impl Server {
 }
 
 impl Usage for Server {
-    fn receive(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition {
+    fn receive(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition<'static> {
         let disposition = self.consider(datagram, now);
         self.counters.note(disposition);
         disposition

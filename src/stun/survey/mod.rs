@@ -349,7 +349,7 @@ impl ServerSurvey {
         self.attempts.iter().position(|attempt| attempt.binding().is_some_and(waits))
     }
 
-    fn consider(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition {
+    fn consider<'a>(&mut self, datagram: &Datagram<'a>, now: Instant) -> Disposition<'a> {
         let now = self.now.advance(now);
         let Some(index) = TransactionId::of_message(datagram.payload).and_then(|id| self.asked_under(id))
         else {
@@ -392,7 +392,7 @@ impl Attempt {
 }
 
 impl Usage for ServerSurvey {
-    fn receive(&mut self, datagram: &Datagram<'_>, now: Instant) -> Disposition {
+    fn receive<'a>(&mut self, datagram: &Datagram<'a>, now: Instant) -> Disposition<'a> {
         let disposition = self.consider(datagram, now);
         self.counters.note(disposition);
         disposition

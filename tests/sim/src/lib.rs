@@ -42,6 +42,7 @@ pub mod server;
 pub mod time;
 pub mod topology;
 pub mod transition;
+pub mod turn;
 pub mod world;
 
 /// For a fuzzer: runs the world that the bytes describe.

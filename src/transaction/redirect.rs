@@ -19,8 +19,8 @@ use crate::wire::attribute::{AlternateDomain, AlternateServer};
 pub enum RedirectPolicy {
     /// Fails, as with any other error.
     Refuse,
-    /// Asks the host, by [`BindingEvent::Redirected`](super::BindingEvent::Redirected), and waits for
-    /// [`Binding::answer_redirect`](super::Binding::answer_redirect).
+    /// Asks the host, by [`BindingEvent::Redirected`](crate::stun::BindingEvent::Redirected), and waits for
+    /// [`Binding::answer_redirect`](crate::stun::Binding::answer_redirect).
     Ask,
     /// Asks the other server, and tells the host.
     #[default]
@@ -59,7 +59,7 @@ impl core::error::Error for RedirectRefusal {}
 
 /// Where redirections have led: small, and empty until the first.
 #[derive(Debug, Default)]
-pub(super) struct Trail {
+pub(crate) struct Trail {
     /// Servers that have redirected, and when.
     left: Vec<(SocketAddr, Instant)>,
     /// How many in a row.
@@ -74,7 +74,7 @@ impl Trail {
     const MEMORY: Duration = Duration::from_secs(300);
 
     /// The server that a response of `asked` names, if it may be followed; `None` where it names none.
-    pub(super) fn target(
+    pub(crate) fn target(
         &self,
         response: &Message<'_>,
         asked: SocketAddr,
@@ -92,7 +92,7 @@ impl Trail {
     }
 
     /// Leaves a server for another.
-    pub(super) fn leave(&mut self, server: SocketAddr, now: Instant) {
+    pub(crate) fn leave(&mut self, server: SocketAddr, now: Instant) {
         self.left.retain(|(_, at)| now.saturating_since(*at) < Self::MEMORY);
         if self.left.len() > Self::MAX_DEPTH as usize {
             self.left.remove(0);
@@ -102,7 +102,7 @@ impl Trail {
     }
 
     /// A request begins that no redirection has caused.
-    pub(super) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.depth = 0;
     }
 
@@ -113,7 +113,7 @@ impl Trail {
 }
 
 /// ALTERNATE-DOMAIN: the name that the certificate of the other server has to carry (RFC 8489 s10).
-pub(super) fn domain<'a>(response: &Message<'a>) -> Option<&'a str> {
+pub(crate) fn domain<'a>(response: &Message<'a>) -> Option<&'a str> {
     response.get::<AlternateDomain<'a>>().ok().flatten()?.as_str().ok()
 }
 

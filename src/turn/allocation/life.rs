@@ -1,0 +1,452 @@
+//! What time does: renewals, keepalives, ends; and how the allocation goes on after a failure.
+
+use core::time::Duration;
+
+use super::answers::Answer;
+use super::asking::Ask;
+use super::{
+    Allocation, AllocationConfig, AllocationEvent, CredentialsNeed, FailureReason, KeepaliveKind, State,
+};
+use crate::auth::SignedBy;
+use crate::entropy::Entropy;
+use crate::machine::{Receipt, WakeReason};
+use crate::net::{SendError, Transmit};
+use crate::time::Instant;
+use crate::wire::{Class, MessageBuilder, Method, TransactionId};
+
+/// Keeps the bindings of NATs between host and server.
+///
+/// What is sent anyway is not noted in the timer but looked at when it goes off, so that sending costs nothing.
+#[derive(Debug)]
+pub(super) struct Keepalive {
+    interval: Option<Duration>,
+    at: Option<Instant>,
+    last_sent: Instant,
+    is_queued: bool,
+    message: [u8; KEEPALIVE_LENGTH],
+    length: usize,
+}
+
+impl Keepalive {
+    pub(super) fn new(config: &AllocationConfig) -> Self {
+        let interval = config.keepalive;
+        let (at, last_sent, message) = (None, Instant::ZERO, [0; KEEPALIVE_LENGTH]);
+        Self { interval, at, last_sent, is_queued: false, message, length: 0 }
+    }
+
+    /// There is something to keep, from now on.
+    pub(super) fn start(&mut self, config: &AllocationConfig) {
+        let interval = self.interval.filter(|_| !config.path.transport.is_reliable());
+        self.at = interval.and_then(|interval| self.last_sent.deadline_after(interval));
+    }
+
+    pub(super) fn stop(&mut self) {
+        (self.at, self.is_queued) = (None, false);
+    }
+
+    /// Something was sent to the server.
+    pub(super) fn note_sent(&mut self, now: Instant) {
+        self.last_sent = self.last_sent.max(now);
+    }
+
+    /// Another interval, or that of the configuration.
+    pub(super) fn set_interval(&mut self, interval: Option<Duration>, config: &AllocationConfig) {
+        // Whoever does without keepalives is not to be kept alive more often.
+        self.interval =
+            config.keepalive.map(|own| interval.unwrap_or(own).max(AllocationConfig::MIN_KEEPALIVE));
+        if self.at.is_some() {
+            self.start(config);
+        }
+    }
+
+    /// Looks whether one is due by `horizon`, and times the next one.
+    fn take_due(&mut self, horizon: Instant, now: Instant) -> Option<Duration> {
+        let interval = self.interval?;
+        self.at.filter(|at| *at <= horizon)?;
+        let due = self.last_sent.saturating_add(interval);
+        let is_due = due <= horizon;
+        self.at =
+            if is_due { now.deadline_after(interval) } else { Some(due).filter(|at| *at < Instant::MAX) };
+        is_due.then_some(interval)
+    }
+
+    /// A Binding indication: no answer, no credentials (RFC 8489 s9.2: indications cannot be challenged).
+    fn queue(&mut self, entropy: &mut Entropy, fingerprint: bool, now: Instant) {
+        let id = TransactionId::new(entropy.bytes());
+        let built = MessageBuilder::new(&mut self.message, Class::Indication, Method::BINDING, id);
+        let built = built.and_then(|mut builder| {
+            if fingerprint {
+                builder.add_fingerprint()?;
+            }
+            Ok(builder.finish().len())
+        });
+        self.length = built.unwrap_or(0);
+        self.is_queued = self.length > 0;
+        self.note_sent(now);
+    }
+
+    pub(super) fn queued(&self, config: &AllocationConfig) -> Option<Transmit<'_>> {
+        let payload = self.message.get(..self.length).filter(|_| self.is_queued)?;
+        Some(Transmit { path: config.path, socket_id: config.socket_id, ecn: 0, payload })
+    }
+
+    pub(super) fn take(&mut self, config: &AllocationConfig) -> Option<Transmit<'_>> {
+        if !core::mem::take(&mut self.is_queued) {
+            return None;
+        }
+        let payload = self.message.get(..self.length)?;
+        Some(Transmit { path: config.path, socket_id: config.socket_id, ecn: 0, payload })
+    }
+}
+
+impl Allocation {
+    pub(super) fn next_deadline(&self) -> Option<(Instant, WakeReason)> {
+        let refresh = |at: Option<Instant>| at.map(|at| (at, WakeReason::Refresh));
+        let deadline = |at: Option<Instant>| at.map(|at| (at, WakeReason::Deadline));
+        let lease = self.lease.as_ref();
+        let waiting = match self.state {
+            State::Waiting { until, .. } => until.map(|at| (at, WakeReason::Retry)),
+            State::Allocated => [
+                refresh(lease.and_then(|lease| lease.refresh_at)),
+                refresh(self.permissions.deadline()),
+                refresh(self.channels.deadline()),
+                refresh(self.keepalive.at),
+                deadline(self.connections.deadline()),
+            ]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(at, _)| *at),
+            _ => None,
+        };
+        let expiry = deadline(lease.and_then(|lease| lease.expires_at));
+        let credentials = deadline(self.credentials_deadline());
+        let all = [self.transactions.deadline(), waiting, expiry, credentials];
+        all.into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    /// Does what is due.
+    pub(super) fn pass_time(&mut self, now: Instant) {
+        self.transactions.handle_timeout(now);
+        while let Some(tag) = self.transactions.take_expired() {
+            if tag.by == SignedBy::Candidate {
+                self.forget_candidate();
+            }
+            if !self.is_asking(tag.ask) {
+                let reason = self.silence(tag.ask);
+                self.fail(tag.ask, reason, now);
+            }
+        }
+        match self.state {
+            State::Waiting { until: Some(at), is_disconnected } if at <= now => {
+                self.trail.begin();
+                self.start_over(is_disconnected);
+            }
+            _ => {}
+        }
+        if self.lease.as_ref().is_some_and(|lease| lease.expires_at.is_some_and(|at| at <= now)) {
+            self.lose(FailureReason::Expired, now);
+        }
+        if self.credentials_deadline().is_some_and(|at| at <= now) {
+            let at = self.config.credentials_expire.unwrap_or(now);
+            self.want_credentials(CredentialsNeed::Expiring { at });
+        }
+        while let Some(late) = self.connections.take_due(now) {
+            let (peer, reason) = (late.peer, FailureReason::Timeout);
+            self.push(AllocationEvent::ConnectionFailed { peer, reason });
+        }
+        self.renew(now, now);
+    }
+
+    /// Renews what is due by `horizon`.
+    pub(super) fn renew(&mut self, horizon: Instant, now: Instant) {
+        if self.state != State::Allocated {
+            return;
+        }
+        self.renew_lease_and_peers(horizon, now);
+        let Some(interval) = self.keepalive.take_due(horizon, now) else { return };
+        // A renewal keeps NATs' bindings as well: the one that comes before the next keepalive comes in its place.
+        self.renew_lease_and_peers(horizon.saturating_add(interval), now);
+        if self.wanted.is_some() || self.channels.has_wanted() || self.permissions.has_wanted() {
+            return;
+        }
+        match self.config.keepalive_kind {
+            KeepaliveKind::Request if !self.is_asking(Ask::Keepalive) => self.wanted = Some(Ask::Keepalive),
+            KeepaliveKind::Request => {}
+            KeepaliveKind::Indication => {
+                let Self { keepalive, entropy, config, .. } = self;
+                keepalive.queue(entropy, config.fingerprint, now);
+            }
+        }
+    }
+
+    fn renew_lease_and_peers(&mut self, horizon: Instant, now: Instant) {
+        let lease = self.lease.as_ref();
+        if lease.and_then(|lease| lease.refresh_at).is_some_and(|at| at <= horizon) {
+            self.verify();
+        }
+        self.channels.due(now, horizon);
+        self.permissions.due(now, horizon);
+    }
+
+    /// Refreshes now, unless that is under way: whether the relay is still there, the server knows.
+    pub(super) fn verify(&mut self) {
+        if self.state != State::Allocated || self.wanted == Some(Ask::Refresh) || self.is_asking(Ask::Refresh)
+        {
+            return;
+        }
+        if let Some(lease) = &mut self.lease {
+            lease.refresh_at = None;
+            self.want(Ask::Refresh);
+        }
+    }
+
+    /// Why a request that was never validly answered has failed.
+    pub(super) fn silence(&self, ask: Ask) -> FailureReason {
+        match (self.rejection, self.unsigned) {
+            (Some(failure), _) if ask.is_own() => FailureReason::Authentication { failure },
+            (None, Some((code, count))) if ask.is_own() => FailureReason::IntegrityViolated { code, count },
+            _ => FailureReason::Timeout,
+        }
+    }
+
+    pub(super) fn has_worked(&self) -> bool {
+        self.config.credentials.as_ref().is_some_and(|credentials| credentials.first() == SignedBy::Working)
+    }
+
+    /// An Allocate has failed.
+    pub(super) fn fail_allocation(&mut self, answer: Answer, reason: FailureReason, now: Instant) {
+        match answer {
+            Answer::Retry(least) => self.wait(reason, least, now),
+            Answer::OtherPort => self.try_other_port(reason, now),
+            Answer::Credentials => self.change_credentials(now),
+            _ => self.end(reason),
+        }
+    }
+
+    /// Somebody else's allocation is in the way, or one of our own that we no longer know (RFC 8656 s7.4): it is
+    /// deleted if it is ours, and then other ports are tried.
+    fn try_other_port(&mut self, reason: FailureReason, now: Instant) {
+        self.mismatches = self.mismatches.saturating_add(1);
+        if self.mismatches == 1 {
+            self.state = State::Freeing { then: None };
+            self.want(Ask::Free);
+        } else if self.mismatches <= MAX_PORTS {
+            self.want_connection();
+        } else {
+            self.mismatches = 0;
+            self.wait(reason, MISMATCH_WAIT, now);
+        }
+    }
+
+    /// The server takes these credentials no longer: others, if the host has given some, or asks for them.
+    fn change_credentials(&mut self, now: Instant) {
+        let has_lease = self.lease.is_some();
+        if let Some(next) = self.next_credentials.take() {
+            self.config.credentials = Some(next);
+            self.change_epoch(now);
+            self.want(if has_lease { Ask::Refresh } else { Ask::Allocate });
+        } else {
+            self.abandon();
+            self.state = State::Unauthorized;
+            self.want_credentials(CredentialsNeed::Rejected);
+        }
+    }
+
+    /// A Refresh has failed.
+    pub(super) fn fail_refresh(&mut self, answer: Answer, reason: FailureReason, now: Instant) {
+        let is_stranger = matches!(
+            reason,
+            FailureReason::ErrorResponse { code: 437 } | FailureReason::IntegrityViolated { code: 437, .. }
+        );
+        let has_ticket = self.lease.as_ref().is_some_and(|lease| lease.ticket.is_some());
+        match answer {
+            // RFC 8489 s6.3.4
+            Answer::Retry(least) if self.refresh_failures < MAX_REFRESH_RETRIES => {
+                self.refresh_failures = self.refresh_failures.saturating_add(1);
+                let wait = self.config.backoff.wait(self.refresh_failures, &mut self.entropy).max(least);
+                let at = now.deadline_after(wait);
+                if let Some(lease) = &mut self.lease {
+                    lease.refresh_at = at;
+                }
+                self.push(AllocationEvent::Retrying { reason, at: at.unwrap_or(Instant::MAX) });
+            }
+            Answer::Credentials if self.next_credentials.is_some() => self.change_credentials(now),
+            Answer::Credentials => {
+                self.lose_lease(reason);
+                self.change_credentials(now);
+            }
+            // A NAT may have changed our address: the ticket says who we are (RFC 8016 s3.2.1).
+            Answer::Gone if is_stranger && has_ticket => self.start_move(),
+            _ => self.lose(reason, now),
+        }
+    }
+
+    /// Asks the server to relay to where the host is now.
+    pub(super) fn start_move(&mut self) {
+        self.abandon();
+        self.state = State::Moving { is_connecting: false };
+        self.wanted = Some(Ask::Move);
+    }
+
+    /// The relay is gone: asks for another one, at once if this one has lived for a while.
+    pub(super) fn lose(&mut self, reason: FailureReason, now: Instant) {
+        let granted_at = self.lease.as_ref().map(|lease| lease.granted_at);
+        self.lose_lease(reason);
+        if granted_at.is_some_and(|at| now.saturating_since(at) >= STABLE) {
+            self.failures = 0;
+            self.start_over(self.config.path.transport.is_reliable() && ends_connection(reason));
+        } else {
+            self.wait(reason, Duration::ZERO, now);
+        }
+    }
+
+    /// Forgets what the server has granted; what the host has wished for stays.
+    pub(super) fn lose_lease(&mut self, reason: FailureReason) {
+        self.abandon();
+        if let Some(lease) = self.lease.take() {
+            self.push(AllocationEvent::Lost { relayed: lease.relayed, reason });
+        }
+        self.permissions.reset();
+        self.channels.reset();
+        while let Some(one) = self.connections.pop() {
+            let (peer, reason) = (one.peer, FailureReason::AllocationLost);
+            self.push(AllocationEvent::ConnectionFailed { peer, reason });
+        }
+    }
+
+    /// Tries again later.
+    fn wait(&mut self, reason: FailureReason, least: Duration, now: Instant) {
+        self.abandon();
+        self.failures = self.failures.saturating_add(1);
+        let wait = self.config.backoff.wait(self.failures, &mut self.entropy).max(least);
+        let until = now.deadline_after(wait);
+        let is_disconnected = self.config.path.transport.is_reliable() && ends_connection(reason);
+        self.state = State::Waiting { until, is_disconnected };
+        self.push(AllocationEvent::Retrying { reason, at: until.unwrap_or(Instant::MAX) });
+    }
+
+    /// Asks for a relay, or first for the connection that it takes.
+    pub(super) fn start_over(&mut self, is_disconnected: bool) {
+        self.abandon();
+        if is_disconnected {
+            self.want_connection();
+        } else {
+            self.state = State::Allocating;
+            self.wanted = Some(Ask::Allocate);
+        }
+    }
+
+    /// Asks the host for a connection or another port, and waits for it.
+    pub(super) fn want_connection(&mut self) {
+        self.abandon();
+        self.state = State::Disconnected;
+        self.push(AllocationEvent::Reconnect { path: self.config.path });
+    }
+
+    /// Ends whatever is outstanding or wanted, without a response.
+    pub(super) fn abandon(&mut self) {
+        (self.wanted, self.retry) = (None, None);
+        self.transactions.cancel_all();
+        self.permissions.put_back_all();
+        self.channels.put_back_all(self.now.get());
+        self.keepalive.stop();
+        self.forget_candidate();
+        self.refresh_failures = 0;
+    }
+
+    /// Fails for good.
+    pub(super) fn end(&mut self, reason: FailureReason) {
+        self.lose_lease(reason);
+        self.state = State::Ended;
+        self.push(AllocationEvent::Failed { reason });
+    }
+
+    /// Has been closed.
+    pub(super) fn finish_close(&mut self) {
+        self.abandon();
+        self.lease = None;
+        self.state = State::Ended;
+        self.push(AllocationEvent::Closed);
+    }
+
+    pub(super) fn note_send_error(&mut self, failed: &Receipt, error: SendError, now: Instant) {
+        let mut ended = [None; Self::MAX_OUTSTANDING];
+        let mut places = ended.iter_mut();
+        self.transactions.fail(failed, error, |tag| {
+            if let Some(place) = places.next() {
+                *place = Some(tag);
+            }
+        });
+        let reason = FailureReason::SendFailed { error };
+        let is_ours = failed.transaction_id.is_none() && self.config.path.admits(&failed.path);
+        if is_ours && self.config.path.transport.is_reliable() && ends_connection(reason) {
+            return self.lose_connection(reason, now);
+        }
+        for tag in ended.into_iter().flatten() {
+            if tag.by == SignedBy::Candidate {
+                self.forget_candidate();
+            }
+            if !self.is_asking(tag.ask) {
+                self.fail(tag.ask, reason, now);
+            }
+        }
+        // ICMP may come from anybody. It is worth a question, and one at a time.
+        if is_ours && error.is_hard() && error != SendError::MessageTooLarge {
+            self.verify();
+        }
+    }
+
+    /// The connection to the server is gone, and the relay with it unless it can move to another one.
+    fn lose_connection(&mut self, reason: FailureReason, now: Instant) {
+        match self.state {
+            State::Ended | State::Unauthorized | State::Redirected(_) | State::Disconnected => {}
+            State::Closing => self.finish_close(),
+            State::Moving { is_connecting: true } => {}
+            State::Waiting { until, .. } => self.state = State::Waiting { until, is_disconnected: true },
+            State::Freeing { then: Some(end) } => self.end(end),
+            _ if self.lease.as_ref().is_some_and(|lease| lease.ticket.is_some()) => self.move_to_connection(),
+            _ => self.lose(reason, now),
+        }
+    }
+
+    /// Asks the host for a connection over which to move the allocation.
+    pub(super) fn move_to_connection(&mut self) {
+        self.abandon();
+        self.state = State::Moving { is_connecting: true };
+        self.push(AllocationEvent::Reconnect { path: self.config.path });
+    }
+
+    fn credentials_deadline(&self) -> Option<Instant> {
+        let is_over = matches!(self.state, State::Ended | State::Closing | State::Unauthorized);
+        let expire = self.config.credentials_expire.filter(|_| !is_over && !self.has_asked_credentials)?;
+        Some(Instant::from_nanos(
+            expire.as_nanos().saturating_sub(crate::time::nanos(Self::CREDENTIALS_MARGIN)),
+        ))
+    }
+}
+
+/// Whether a stream is of no more use after it.
+const fn ends_connection(reason: FailureReason) -> bool {
+    matches!(
+        reason,
+        FailureReason::Timeout
+            | FailureReason::NetworkChanged
+            | FailureReason::SendFailed { error: SendError::SocketClosed | SendError::Refused }
+    )
+}
+
+/// A relay that was there for so long was no flapping one: another is asked for at once when it is lost.
+const STABLE: Duration = Duration::from_secs(60);
+
+/// More refreshes after a server error (RFC 8489 s6.3.4).
+const MAX_REFRESH_RETRIES: u32 = 4;
+
+/// "three different client transport addresses before giving up on this server" (RFC 8656 s7.4), and the first, where
+/// what is in the way may be our own.
+const MAX_PORTS: u32 = 4;
+
+/// "it SHOULD NOT try to create another allocation on the server for 2 minutes" (RFC 8656 s7.4).
+const MISMATCH_WAIT: Duration = Duration::from_secs(120);
+
+/// A header and FINGERPRINT.
+const KEEPALIVE_LENGTH: usize = 20 + 8;

@@ -1,0 +1,148 @@
+//! The server of the crate `turn-server-proto`, an implementation of others, in memory: bytes in, bytes out.
+//!
+//! It shares no code with ours. Like its sister `stun-proto` it counts the bits of the nonce cookie from the left,
+//! as the text of RFC 8489 s18.1 does.
+
+#![allow(missing_docs)]
+#![allow(clippy::arithmetic_side_effects, clippy::expect_used, clippy::indexing_slicing)]
+#![allow(clippy::panic, clippy::unwrap_used)]
+
+mod support;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use libstun::wire::attribute::{
+    ErrorCode, Lifetime, Nonce, Realm, RequestedTransport, Username, XorMappedAddress, XorRelayedAddress,
+};
+use libstun::wire::{Class, Integrity, IntegrityAlgorithm, Key, Message, Method, TransactionId};
+use libstun::{FiveTuple, Instant, Transport};
+use support::{addr, message, served};
+use turn_server_proto::api::{SocketAllocateError, Transmit, TurnServerApi, TurnServerPollRet};
+use turn_server_proto::server::TurnServer;
+use turn_server_proto::stun::types::TransportType;
+use turn_server_proto::types::AddressFamily;
+
+const REALM: &str = "example.test";
+const USER: &str = "alice";
+const SECRET: &str = "s3cret";
+
+/// Their server, its sockets and their addresses.
+struct Theirs {
+    server: TurnServer,
+    listens_at: SocketAddr,
+    next_port: u16,
+}
+
+/// A datagram that leaves their server: to the client if it comes from where the server listens, else to a peer.
+#[derive(Debug, PartialEq, Eq)]
+struct Sent {
+    from: SocketAddr,
+    to: SocketAddr,
+    payload: Vec<u8>,
+}
+
+impl Theirs {
+    fn new(listens_at: SocketAddr) -> Self {
+        let mut server = TurnServer::new(TransportType::Udp, listens_at, REALM.to_owned());
+        server.add_user(USER.to_owned(), SECRET.to_owned());
+        Self { server, listens_at, next_port: 50_000 }
+    }
+
+    /// Bytes that arrive on a path, seen from the server: `path.local` is where it listens, or a relayed address.
+    fn handle(&mut self, path: FiveTuple, bytes: &[u8], now: Instant) -> Vec<Sent> {
+        assert_eq!(path.transport, Transport::Udp);
+        let arrived = Transmit::new(bytes, TransportType::Udp, path.remote, path.local);
+        let direct = self.server.recv(arrived, theirs(now)).map(|reply| sent(reply.build()));
+        direct.into_iter().chain(self.progress(now)).collect()
+    }
+
+    /// Everything that time and its sockets bring about.
+    fn progress(&mut self, now: Instant) -> Vec<Sent> {
+        loop {
+            match self.server.poll(theirs(now)) {
+                TurnServerPollRet::WaitUntil(_) => break,
+                TurnServerPollRet::AllocateSocket {
+                    transport,
+                    listen_addr,
+                    client_addr,
+                    allocation_transport,
+                    family,
+                } => {
+                    let socket = self.open(family);
+                    self.server.allocated_socket(
+                        transport,
+                        listen_addr,
+                        client_addr,
+                        allocation_transport,
+                        family,
+                        socket,
+                        theirs(now),
+                    );
+                }
+                // A socket that closes needs nothing here, and nothing asks for TCP.
+                _ => {}
+            }
+        }
+        let queue = std::iter::from_fn(|| self.server.poll_transmit(theirs(now)));
+        queue.map(sent).collect()
+    }
+
+    fn open(&mut self, family: AddressFamily) -> Result<SocketAddr, SocketAllocateError> {
+        if family != AddressFamily::IPV4 {
+            return Err(SocketAllocateError::AddressFamilyNotSupported);
+        }
+        self.next_port += 1;
+        Ok(SocketAddr::new(self.listens_at.ip(), self.next_port))
+    }
+}
+
+fn theirs(now: Instant) -> turn_server_proto::types::Instant {
+    turn_server_proto::types::Instant::from_nanos(now.as_nanos() as i64)
+}
+
+fn sent(transmit: Transmit<Vec<u8>>) -> Sent {
+    Sent { from: transmit.from, to: transmit.to, payload: transmit.data }
+}
+
+/// The only datagram of a list, which goes to the client.
+fn reply(mut sent: Vec<Sent>) -> Vec<u8> {
+    assert_eq!(sent.len(), 1);
+    let only = sent.remove(0);
+    assert_eq!((only.from, only.to), (served().local, served().remote));
+    only.payload
+}
+
+fn code(reply: &[u8]) -> u16 {
+    Message::parse(reply).unwrap().get::<ErrorCode<'_>>().unwrap().map_or(200, |error| error.code)
+}
+
+#[test]
+fn their_server_challenges_an_allocate_request_and_then_grants_it() {
+    let mut server = Theirs::new(served().local);
+    let plain = message(Class::Request, Method::ALLOCATE, TransactionId::new([1; 12]), |builder| {
+        builder.add(&RequestedTransport::UDP).unwrap();
+    });
+    let challenge = reply(server.handle(served(), &plain, Instant::ZERO));
+    assert_eq!(code(&challenge), 401);
+    let challenge = Message::parse(&challenge).unwrap();
+    let (realm, nonce) =
+        (challenge.get::<Realm<'_>>().unwrap().unwrap(), challenge.get::<Nonce<'_>>().unwrap().unwrap());
+    assert_eq!(realm.0, REALM.as_bytes());
+
+    let key = Key::long_term_md5(USER.as_bytes(), realm.0, SECRET.as_bytes());
+    let signed = message(Class::Request, Method::ALLOCATE, TransactionId::new([2; 12]), |builder| {
+        builder.add(&RequestedTransport::UDP).unwrap();
+        builder.add(&Username(USER.as_bytes())).unwrap();
+        builder.add(&realm).unwrap();
+        builder.add(&nonce).unwrap();
+        builder.sign(&key).unwrap();
+    });
+    let granted = reply(server.handle(served(), &signed, Instant::ZERO));
+    let granted = Message::parse(&granted).unwrap();
+    assert_eq!((granted.class(), granted.method()), (Class::SuccessResponse, Method::ALLOCATE));
+    assert_eq!(granted.check_integrity(IntegrityAlgorithm::Sha1, &key), Integrity::Valid);
+    assert_eq!(granted.get(), Ok(Some(XorRelayedAddress(addr("192.0.2.1:50001")))));
+    assert_eq!(granted.get(), Ok(Some(XorMappedAddress(served().remote))));
+    assert_eq!(granted.get(), Ok(Some(Lifetime(Duration::from_secs(600)))));
+}
