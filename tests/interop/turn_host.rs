@@ -76,7 +76,6 @@ enum Link {
     Tcp {
         connection: TcpStream,
         stream: OperationId,
-        path: FiveTuple,
         /// Cuts the same bytes once more, to see what comes.
         spy: StreamDecoder,
         /// What has come behind the answer to ConnectionBind.
@@ -430,7 +429,7 @@ fn open_tcp(agent: &mut Agent, server: SocketAddr, number: u32, now: Instant) ->
     connection.set_nodelay(true).unwrap();
     let path = FiveTuple::tcp(connection.local_addr().unwrap(), server);
     let stream = agent.open_stream(path, number, now).unwrap();
-    (path, Link::Tcp { connection, stream, path, spy: StreamDecoder::new(), beyond: Vec::new() })
+    (path, Link::Tcp { connection, stream, spy: StreamDecoder::new(), beyond: Vec::new() })
 }
 
 fn is_within(part: &[u8], whole: &[u8]) -> bool {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use libstun::turn::{AllocationEvent, FailureReason};
 
 use crate::turn_host::{Host, Peer, exchange, server, variable_of};
-use crate::{assert_whole, reconnect_path};
+use crate::reconnect_path;
 
 fn moved(host: &mut Host) -> SocketAddr {
     let mapped = host.expect(15, "move", |event| match event {
