@@ -95,6 +95,13 @@
 //!   [`stun::discovery`].
 //! - A NAT probe speaks UDP only. It takes silence for a filter only if what cannot be filtered gets through
 //!   meanwhile, and if the server is then seen to answer from elsewhere; RFC 5780 s4.4 asks for neither.
+//! - An error that nobody signed does not end a TURN request over UDP (RFC 8489 s9.2.5 ignores it, and waits 39.5 s),
+//!   but shortens the wait for its true response to two seconds: servers send some unsigned.
+//! - A TURN allocation is refreshed at half its lifetime (RFC 8656 s8 suggests a minute before its end), and channels
+//!   every 240 s instead of just before their ten minutes: that renews the permission of 300 s as well, so that one
+//!   request does for both.
+//! - A Refresh that the server answers with 5xx is tried four times more; any other failure loses the relay at once.
+//! - A lifetime below ten seconds is refused, and one above an hour counts as an hour (RFC 8656 has no such bounds).
 //! - In a URI, percent-encoded names and names that end in a number are refused (RFC 3986 s3.2.2): see
 //!   [`wire::uri`].
 
