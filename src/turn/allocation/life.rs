@@ -224,8 +224,12 @@ impl Allocation {
     }
 
     /// Somebody else's allocation is in the way, or one of our own that we no longer know (RFC 8656 s7.4): it is
-    /// deleted if it is ours, and then other ports are tried.
+    /// deleted if it is ours, and then other ports are tried. A server that has just deleted one may take a moment to
+    /// forget it: coturn takes up to a second.
     fn try_other_port(&mut self, reason: FailureReason, now: Instant) {
+        if core::mem::take(&mut self.has_freed) {
+            return self.wait(reason, FREED_WAIT, now);
+        }
         self.mismatches = self.mismatches.saturating_add(1);
         if self.mismatches == 1 {
             self.state = State::Freeing { then: None };
@@ -444,6 +448,9 @@ const MAX_REFRESH_RETRIES: u32 = 4;
 /// "three different client transport addresses before giving up on this server" (RFC 8656 s7.4), and the first, where
 /// what is in the way may be our own.
 const MAX_PORTS: u32 = 4;
+
+/// How long a server may take to forget what it has deleted.
+const FREED_WAIT: Duration = Duration::from_secs(1);
 
 /// "it SHOULD NOT try to create another allocation on the server for 2 minutes" (RFC 8656 s7.4).
 const MISMATCH_WAIT: Duration = Duration::from_secs(120);

@@ -255,6 +255,20 @@ fn an_allocation_in_the_way_is_deleted_then_other_ports_are_tried() {
     assert!(at >= ms(120_020), "two minutes");
 }
 
+/// coturn 4.6 says that it has deleted an allocation, and answers 437 for a second more.
+#[test]
+fn a_server_that_is_slow_to_forget_what_it_has_deleted_is_asked_again_on_the_same_port() {
+    let mut relay = start(AllocationConfig::open(path()));
+    answer(&mut relay, ms(10), Method::ALLOCATE, Class::ErrorResponse, refuse(437));
+    answer(&mut relay, ms(20), Method::REFRESH, Class::SuccessResponse, |_| {});
+    answer(&mut relay, ms(30), Method::ALLOCATE, Class::ErrorResponse, refuse(437));
+    let [AllocationEvent::Retrying { at, .. }] = events(&mut relay)[..] else { panic!() };
+    assert_eq!(at, ms(1030));
+    relay.handle_timeout(at);
+    answer(&mut relay, at, Method::ALLOCATE, Class::ErrorResponse, refuse(437));
+    assert_eq!(events(&mut relay), [AllocationEvent::Reconnect { path: path() }], "it is not ours after all");
+}
+
 #[test]
 fn the_table_answers_every_code_for_every_subject() {
     let subjects =
