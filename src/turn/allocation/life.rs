@@ -406,6 +406,8 @@ impl Allocation {
             State::Ended | State::Unauthorized | State::Redirected(_) | State::Disconnected => {}
             State::Closing => self.finish_close(),
             State::Moving { is_connecting: true } => {}
+            // A server that ends each connection over which it is asked to move would be asked for ever.
+            State::Moving { is_connecting: false } => self.lose(reason, now),
             State::Waiting { until, .. } => self.state = State::Waiting { until, is_disconnected: true },
             State::Freeing { then: Some(end) } => self.end(end),
             _ if self.lease.as_ref().is_some_and(|lease| lease.ticket.is_some()) => self.move_to_connection(),
