@@ -103,7 +103,8 @@ struct Proxy {
 
 impl Proxy {
     async fn open(options: &Options) -> Result<Self> {
-        let server = *support::resolve(wanted("--server", options.server.as_ref())?)?.first().ok_or("no server")?;
+        let server =
+            *support::resolve(wanted("--server", options.server.as_ref())?)?.first().ok_or("no server")?;
         let to: SocketAddr = address("--to", options.to.as_ref())?;
         let user = LongTerm::new(
             wanted("--user", options.users.first())?,
@@ -141,7 +142,7 @@ impl Proxy {
     /// From a program to the peer. The payload lies behind the headroom, where the header goes.
     async fn outward(&mut self, buffer: &mut [u8], length: usize, from: SocketAddr) {
         self.last_sender = Some(from);
-        let (payload, now) = (MAX_HEADROOM..MAX_HEADROOM + length, self.clock.now());
+        let (payload, now) = (MAX_HEADROOM..MAX_HEADROOM.saturating_add(length), self.clock.now());
         let Ok(transmit) = self.agent.send_to_peer_in_place(self.relay, self.to, buffer, payload, now) else {
             return self.progress.note_drop(); // no relay yet, or none any more
         };

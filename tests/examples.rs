@@ -186,7 +186,10 @@ fn the_udp_proxy_says_what_it_wants() {
     for (arguments, sentence) in [
         (&["--user", "alice"][..], "error: --server is missing; usage: udp_proxy "),
         (&server[..], "error: --to is missing; usage: udp_proxy "),
-        (&[&server[..], &["--to", "localhost"]].concat(), "error: --to wants an address and a port, not localhost"),
+        (
+            &[&server[..], &["--to", "localhost"]].concat(),
+            "error: --to wants an address and a port, not localhost",
+        ),
     ] {
         let ended = run("udp_proxy", arguments);
         assert_eq!(ended.code, Some(1), "{ended:?}");

@@ -3,12 +3,13 @@
 //!
 //! | variable | the server |
 //! |---|---|
-//! | `COTURN_RELAY` | relays for IPv4 and IPv6 to peers on loopback, with mobility; nonces live 30 s; who asks for 700 s gets 20 s |
+//! | `COTURN_RELAY` | relays for IPv4 and IPv6 to peers on loopback, with mobility, in one thread |
 //! | `COTURN_RELAY_IPV6` | the same server at its IPv6 address |
 //! | `COTURN_DENY` | relays for IPv4, and not to peers on loopback |
 //! | `COTURN_REDIRECT` | redirects to `COTURN_RELAY` |
 //! | `COTURN_QUOTA` | one allocation for each user, and no mobility |
-//! | `COTURN_RESTART` | none yet: tests start it with the configuration `COTURN_RESTART_CONF` |
+//! | `COTURN_BRIEF` | relays live 20 s without a refresh, nonces 30 s; mobility, in two threads |
+//! | `COTURN_RESTART` | none yet: a test starts it with the configuration `COTURN_RESTART_CONF`; relays live 20 s |
 //! | `PROXY_BIN` | not a server: the example `udp_proxy` |
 
 #![allow(missing_docs)]
@@ -22,6 +23,8 @@ mod turn_connections;
 mod turn_host;
 #[path = "interop/turn_moves.rs"]
 mod turn_moves;
+#[path = "interop/turn_peer.rs"]
+mod turn_peer;
 #[path = "interop/turn_proxy.rs"]
 mod turn_proxy;
 
@@ -31,10 +34,11 @@ use std::time::Duration;
 use libstun::Transport;
 use libstun::auth::LongTerm;
 use libstun::turn::{
-    AllocationEvent, CredentialsNeed, FailureReason, PeerError, PeerPolicy, PeerRefusal, RelayFamily, RelayPort,
-    SendToPeerError,
+    AllocationEvent, CredentialsNeed, FailureReason, PeerError, PeerPolicy, PeerRefusal, RelayFamily,
+    RelayPort, SendToPeerError,
 };
-use turn_host::{Host, Peer, Tally, config_with, exchange, server};
+use turn_host::{Host, config_with, server};
+use turn_peer::{Peer, Tally, exchange, payload};
 
 const PACKETS: u32 = 10_000;
 
@@ -66,8 +70,8 @@ fn ten_thousand_packets(transport: Transport) {
     assert_eq!(heard.bytes, indications.0.bytes + channel.0.bytes);
     let (mut sent, mut received) = (Tally::default(), Tally::default());
     for number in 0..500 + PACKETS {
-        sent.note(&turn_host::payload(number));
-        received.note(&turn_host::payload(number));
+        sent.note(&payload(number));
+        received.note(&payload(number));
     }
     assert_whole(&(sent, received), &heard);
     assert_eq!(channel.0.digest(), channel.1.digest(), "through the channel");
@@ -96,16 +100,23 @@ fn reaches(host: &mut Host, ip: &str, relayed: SocketAddr) {
     assert_eq!(heard.sources.iter().collect::<Vec<_>>(), [&relayed]);
 }
 
+/// coturn 4.6 has no RFC 8656 yet: it knows ADDITIONAL-ADDRESS-FAMILY by the number of a draft (0x8032), passes over
+/// 0x8000 as an attribute that it need not understand, and gives the IPv4 address alone. Two allocations do it.
 #[test]
-fn one_allocation_has_an_address_of_each_family() {
-    let mut host = Host::udp(server("COTURN_RELAY"), |config| config.family = RelayFamily::Both);
-    let (relayed, additional) = host.allocated();
-    assert!(relayed.is_ipv4(), "{relayed}");
-    let additional = additional.expect("coturn gives both");
-    assert!(additional.is_ipv6(), "{additional}");
-    reaches(&mut host, "127.0.0.1", relayed);
-    reaches(&mut host, "::1", additional);
-    host.close();
+fn of_both_families_a_server_that_does_not_know_how_gives_one() {
+    for variable in ["COTURN_RELAY", "COTURN_DENY"] {
+        let mut host = Host::udp(server(variable), |config| config.family = RelayFamily::Both);
+        let (relayed, additional) = host.allocated();
+        assert!(relayed.is_ipv4() && additional.is_none(), "{relayed} {additional:?}");
+        host.close();
+    }
+    let mut both = [RelayFamily::V4, RelayFamily::V6]
+        .map(|family| Host::udp(server("COTURN_RELAY"), |config| config.family = family));
+    for (host, ip) in both.iter_mut().zip(["127.0.0.1", "::1"]) {
+        let (relayed, _) = host.allocated();
+        reaches(host, ip, relayed);
+    }
+    both.into_iter().for_each(Host::close);
 }
 
 #[test]
@@ -132,19 +143,11 @@ fn over_ipv6_an_ipv4_address_is_relayed_too() {
 
 /// coturn has no address of that family there.
 #[test]
-fn a_family_that_the_server_lacks_is_refused_and_of_both_one_is_given() {
+fn a_family_that_the_server_lacks_is_refused() {
     let mut host = Host::udp(server("COTURN_DENY"), |config| config.family = RelayFamily::V6);
     let limit = host.in_seconds(10);
     let reason = FailureReason::ErrorResponse { code: 440 };
     assert_eq!(host.event(limit), Some(AllocationEvent::Failed { reason }));
-
-    let mut host = Host::udp(server("COTURN_DENY"), |config| config.family = RelayFamily::Both);
-    let (relayed, additional) = host.allocated();
-    assert!(relayed.is_ipv4() && additional.is_none());
-    host.expect(1, "refusal", |event| {
-        matches!(event, AllocationEvent::FamilyRefused { is_ipv6: true, code: 440 }).then_some(())
-    });
-    host.close();
 }
 
 #[test]
@@ -183,11 +186,12 @@ fn packets_that_shall_not_be_fragmented_arrive() {
     host.close();
 }
 
-/// 45 s of traffic over a relay that is refreshed every 10 s, at a server whose nonces live 30 s.
+/// 45 s of traffic over a relay that is refreshed every 10 s, at a server whose nonces live 30 s. coturn gives 20 s at
+/// most there, but only to whoever asks for more than 600 s: a Refresh without LIFETIME gets those.
 #[test]
 fn a_nonce_that_goes_stale_under_traffic_costs_no_packet() {
     let lifetime = Some(Duration::from_secs(700));
-    let mut host = Host::udp(server("COTURN_RELAY"), |config| config.lifetime = lifetime);
+    let mut host = Host::udp(server("COTURN_BRIEF"), |config| config.lifetime = lifetime);
     let given = host.expect(10, "relay", |event| match event {
         AllocationEvent::Allocated { lifetime, .. } => Some(*lifetime),
         _ => None,
@@ -249,7 +253,9 @@ fn a_redirection_is_followed_over_udp_and_tcp() {
     for transport in [Transport::Udp, Transport::Tcp] {
         let mut host = Host::start(from, transport, |_| {});
         let redirected = host.expect(10, "redirection", |event| match event {
-            AllocationEvent::Redirected { from, server, awaits_answer } => Some((*from, *server, *awaits_answer)),
+            AllocationEvent::Redirected { from, server, awaits_answer } => {
+                Some((*from, *server, *awaits_answer))
+            }
             _ => None,
         });
         assert_eq!(redirected, (from, to, false));
@@ -276,8 +282,9 @@ fn reconnect_path(host: &mut Host) -> libstun::FiveTuple {
 #[test]
 fn after_a_wrong_password_the_right_one_works() {
     for transport in [Transport::Udp, Transport::Tcp] {
-        let mut host =
-            Host::start(server("COTURN_RELAY"), transport, |config| *config = config_with(config.path, "wrong"));
+        let mut host = Host::start(server("COTURN_RELAY"), transport, |config| {
+            *config = config_with(config.path, "wrong")
+        });
         let limit = host.in_seconds(10);
         let reason = CredentialsNeed::Rejected;
         assert_eq!(host.event(limit), Some(AllocationEvent::CredentialsNeeded { reason }));
@@ -290,7 +297,7 @@ fn after_a_wrong_password_the_right_one_works() {
     }
 }
 
-/// coturn says 486 to the second one, and the first one's end makes room.
+/// coturn says 486 to the second one, and the first one's end makes room, a second later.
 #[test]
 fn a_full_quota_is_waited_out_and_closing_makes_room() {
     let mut first = Host::udp(server("COTURN_QUOTA"), |_| {});
@@ -304,6 +311,7 @@ fn a_full_quota_is_waited_out_and_closing_makes_room() {
     assert!(at.saturating_since(second.clock.now()) > Duration::from_secs(55), "a minute (RFC 8656 s7.4)");
     second.close();
     first.close();
+    std::thread::sleep(Duration::from_millis(2500));
     let mut third = Host::udp(server("COTURN_QUOTA"), |_| {});
     third.allocated();
     third.close();
@@ -320,5 +328,4 @@ fn a_program_that_comes_back_on_its_old_port_deletes_what_it_left_and_allocates_
     println!("on the same port again: {:?}", host.seen.errors);
     reaches(&mut host, "127.0.0.1", relayed);
     host.close();
-
 }

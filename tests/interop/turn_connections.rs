@@ -10,7 +10,8 @@ use libstun::turn::{AllocationEvent, FailureReason, RelayTransport};
 use libstun::wire::attribute::ConnectionId;
 use sha2::{Digest, Sha256};
 
-use crate::turn_host::{Host, invert, server};
+use crate::turn_host::{Host, server};
+use crate::turn_peer::invert;
 
 const BYTES: usize = 1 << 20;
 
@@ -31,10 +32,11 @@ fn open(host: &mut Host, is_expected_incoming: bool) -> (SocketAddr, TcpStream) 
     });
     let (path, number): (FiveTuple, u32) = host.connect(path.remote);
     host.agent.peer_connection_opened(host.relay, connection, path, number, host.clock.now()).unwrap();
-    let bound: (ConnectionId, SocketAddr, FiveTuple) = host.expect(10, "bound connection", |event| match event {
-        AllocationEvent::ConnectionBound { connection, peer, path } => Some((*connection, *peer, *path)),
-        _ => None,
-    });
+    let bound: (ConnectionId, SocketAddr, FiveTuple) =
+        host.expect(10, "bound connection", |event| match event {
+            AllocationEvent::ConnectionBound { connection, peer, path } => Some((*connection, *peer, *path)),
+            _ => None,
+        });
     assert_eq!(bound, (connection, peer, path));
     let (stream, beyond) = host.take_connection(number);
     assert!(beyond.is_empty(), "{beyond:02x?}");

@@ -1,22 +1,20 @@
-//! A host with real sockets around an agent with one relay, and what it has seen on the way; and peers that answer.
+//! A host with real sockets around an agent with one relay, and what it has seen on the way.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
-use std::ops::Range;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
-use libstun::agent::OperationId;
+use libstun::agent::{OperationId, StreamEvent};
 use libstun::auth::LongTerm;
 use libstun::turn::{AllocationConfig, AllocationEvent, MAX_HEADROOM, MAX_TAILROOM, PeerPolicy};
 use libstun::wire::attribute::ErrorCode;
-use libstun::wire::stream::StreamDecoder;
+use libstun::wire::stream::{StreamDecoder, StreamError};
 use libstun::wire::{Classification, Message, Method, classify};
-use libstun::{Agent, Clock, Datagram, Entropy, Event, FiveTuple, Instant, Machine, Outcome, SendError, Transport};
-use sha2::{Digest, Sha256};
+use libstun::{
+    Agent, Clock, Datagram, Entropy, Event, FiveTuple, Instant, Machine, Outcome, SendError, Transport,
+};
 
 /// Where a server is, as relay.sh says it.
 pub(crate) fn server(variable: &str) -> SocketAddr {
@@ -59,6 +57,10 @@ pub(crate) struct Seen {
     pub(crate) channel_data: u32,
     pub(crate) sent_indications: u32,
     pub(crate) sent_channel_data: u32,
+    /// Connections that the server has broken with what is no message.
+    pub(crate) broken: Vec<StreamError>,
+    /// Bytes that are no message, over UDP.
+    pub(crate) garbage: Vec<Vec<u8>>,
     /// Every event, to be read when a test fails.
     pub(crate) events: Vec<AllocationEvent>,
 }
@@ -76,6 +78,7 @@ enum Link {
     Tcp {
         connection: TcpStream,
         stream: OperationId,
+        path: FiveTuple,
         /// Cuts the same bytes once more, to see what comes.
         spy: StreamDecoder,
         /// What has come behind the answer to ConnectionBind.
@@ -190,7 +193,8 @@ impl Host {
         buffer[place.clone()].copy_from_slice(payload);
         let now = self.clock.now();
         let end = place.end + MAX_TAILROOM;
-        let transmit = self.agent.send_to_peer_in_place(self.relay, peer, &mut buffer[..end], place, now).unwrap();
+        let transmit =
+            self.agent.send_to_peer_in_place(self.relay, peer, &mut buffer[..end], place, now).unwrap();
         match classify(transmit.payload) {
             Classification::ChannelData => self.seen.sent_channel_data += 1,
             _ => self.seen.sent_indications += 1,
@@ -273,9 +277,14 @@ impl Host {
         self.flush();
         let known = self.events.len();
         while let Some(happened) = self.agent.poll_event() {
-            let Event::Allocation(event) = happened.event else { panic!("{happened:?}") };
-            self.seen.events.push(event);
-            self.events.push_back(event);
+            match happened.event {
+                Event::Allocation(event) => {
+                    self.seen.events.push(event);
+                    self.events.push_back(event);
+                }
+                Event::Stream(StreamEvent::Close { path, error }) => self.closed(path, error),
+                event => panic!("{event:?}"),
+            }
         }
         if self.events.len() > known {
             return true;
@@ -290,10 +299,18 @@ impl Host {
         true
     }
 
+    /// What comes over a connection is no message: the agent wants it closed.
+    fn closed(&mut self, path: FiveTuple, error: StreamError) {
+        self.seen.broken.push(error);
+        let is_it = |link: &&mut Link| matches!(link, Link::Tcp { path: own, .. } if *own == path);
+        *self.links.iter_mut().find(is_it).unwrap() = Link::Closed;
+    }
+
     fn flush(&mut self) {
         while let Some(transmit) = self.agent.poll_transmit() {
             let receipt = transmit.receipt();
             let link = &mut self.links[transmit.socket_id as usize];
+            trace("sent", transmit.payload);
             if let Err(error) = link.write(transmit.payload, transmit.path.remote) {
                 self.agent.handle_send_error(&receipt, SendError::from(&error), self.clock.now());
             }
@@ -317,7 +334,9 @@ impl Host {
                 Ok((0, None)) => self.break_connection(number as u32),
                 Ok((length, None)) => self.take_bytes(number, &buffer[..length]),
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => self.break_connection(number as u32),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => {
+                    self.break_connection(number as u32)
+                }
                 Err(error) => panic!("{error}"),
             }
         }
@@ -333,7 +352,7 @@ impl Host {
                 self.data.push_back(Received::of(&inner));
             }
             Outcome::Consumed => {}
-            Outcome::Unclaimed => panic!("unclaimed: {payload:02x?}"),
+            Outcome::Unclaimed => assert!(Message::parse(payload).is_err(), "unclaimed: {payload:02x?}"),
         }
     }
 
@@ -353,13 +372,14 @@ impl Host {
 
 impl Seen {
     fn note(&mut self, frame: &[u8]) {
+        trace("received", frame);
         match (classify(frame), Message::parse(frame)) {
             (Classification::ChannelData, _) => self.channel_data += 1,
             (_, Ok(message)) => {
                 self.data_indications += u32::from(message.method() == Method::DATA);
                 self.errors.extend(message.get::<ErrorCode<'_>>().unwrap().map(|error| error.code));
             }
-            (_, Err(error)) => panic!("{error}: {frame:02x?}"),
+            (_, Err(_)) => self.garbage.push(frame.to_vec()),
         }
     }
 
@@ -376,6 +396,15 @@ impl Seen {
 
     pub(crate) fn count(&self, code: u16) -> usize {
         self.errors.iter().filter(|seen| **seen == code).count()
+    }
+}
+
+/// With TURN_TRACE set, prints what is no ChannelData.
+fn trace(way: &str, frame: &[u8]) {
+    if std::env::var_os("TURN_TRACE").is_some() && classify(frame) != Classification::ChannelData {
+        let hex: String = frame.iter().map(|byte| format!("{byte:02x}")).collect();
+        let kind = Message::parse(frame).map(|message| (message.method(), message.class()));
+        eprintln!("{way} {kind:?} {hex}");
     }
 }
 
@@ -429,108 +458,9 @@ fn open_tcp(agent: &mut Agent, server: SocketAddr, number: u32, now: Instant) ->
     connection.set_nodelay(true).unwrap();
     let path = FiveTuple::tcp(connection.local_addr().unwrap(), server);
     let stream = agent.open_stream(path, number, now).unwrap();
-    (path, Link::Tcp { connection, stream, spy: StreamDecoder::new(), beyond: Vec::new() })
+    (path, Link::Tcp { connection, stream, path, spy: StreamDecoder::new(), beyond: Vec::new() })
 }
 
 fn is_within(part: &[u8], whole: &[u8]) -> bool {
     whole.as_ptr_range().start <= part.as_ptr() && part.as_ptr_range().end <= whole.as_ptr_range().end
-}
-
-// --- Peers ----------------------------------------------------------------------------------------------------
-
-/// A socket somewhere that answers each datagram with its bytes inverted, and counts.
-pub(crate) struct Peer {
-    pub(crate) address: SocketAddr,
-    is_over: Arc<AtomicBool>,
-    thread: JoinHandle<Tally>,
-}
-
-/// Packets, and the SHA-256 of their payloads one after the other.
-#[derive(Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) count: u32,
-    pub(crate) bytes: u64,
-    hash: Sha256,
-    /// From where.
-    pub(crate) sources: BTreeSet<SocketAddr>,
-}
-
-impl Peer {
-    pub(crate) fn new(ip: &str) -> Self {
-        let socket = UdpSocket::bind(SocketAddr::new(ip.parse().unwrap(), 0)).unwrap();
-        socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-        let address = socket.local_addr().unwrap();
-        let is_over = Arc::new(AtomicBool::new(false));
-        let ends = Arc::clone(&is_over);
-        let thread = thread::spawn(move || {
-            let (mut tally, mut buffer) = (Tally::default(), [0; 2048]);
-            while !ends.load(Ordering::Relaxed) {
-                let Ok((length, from)) = socket.recv_from(&mut buffer) else { continue };
-                tally.note(&buffer[..length]);
-                tally.sources.insert(from);
-                invert(&mut buffer[..length]);
-                socket.send_to(&buffer[..length], from).unwrap();
-            }
-            tally
-        });
-        Self { address, is_over, thread }
-    }
-
-    /// What it has received.
-    pub(crate) fn end(self) -> Tally {
-        self.is_over.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap()
-    }
-}
-
-impl Tally {
-    pub(crate) fn note(&mut self, payload: &[u8]) {
-        self.count += 1;
-        self.bytes += payload.len() as u64;
-        self.hash.update(payload);
-    }
-
-    pub(crate) fn digest(&self) -> Vec<u8> {
-        self.hash.clone().finalize().to_vec()
-    }
-}
-
-/// Sends numbered packets of 4 to 1200 bytes, a window at a time so that no socket's buffer overflows, and takes
-/// their echoes. Each must come, in order, from the peer to the relayed address. Gives what was sent and what came,
-/// echoes turned back.
-pub(crate) fn exchange(host: &mut Host, peer: SocketAddr, numbers: Range<u32>) -> (Tally, Tally) {
-    const WINDOW: usize = 32;
-    let (mut sent, mut received) = (Tally::default(), Tally::default());
-    let all: Vec<u32> = numbers.collect();
-    for window in all.chunks(WINDOW) {
-        for number in window {
-            let payload = payload(*number);
-            sent.note(&payload);
-            host.send(peer, &payload);
-        }
-        for number in window {
-            let limit = host.in_seconds(5);
-            let Some(mut data) = host.data(limit) else { panic!("packet {number} is lost: {:?}", host.seen) };
-            let mut relayed = host.agent.allocation(host.relay).unwrap().relayed_addresses();
-            assert!(relayed.any(|address| address == data.relayed), "{data:?}");
-            assert_eq!(data.peer, peer);
-            invert(&mut data.payload);
-            assert_eq!(&data.payload[..4], number.to_be_bytes(), "in order");
-            received.note(&data.payload);
-            received.sources.insert(data.peer);
-        }
-    }
-    (sent, received)
-}
-
-/// Every length from 4 to 1200 comes, and each leaves every rest when divided by four.
-pub(crate) fn payload(number: u32) -> Vec<u8> {
-    let length = 4 + (number as usize * 7) % 1197;
-    let mut payload: Vec<u8> = (0..length).map(|place| (number as usize * 31 + place * 7) as u8).collect();
-    payload[..4].copy_from_slice(&number.to_be_bytes());
-    payload
-}
-
-pub(crate) fn invert(payload: &mut [u8]) {
-    payload.iter_mut().for_each(|byte| *byte = !*byte);
 }

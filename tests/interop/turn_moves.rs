@@ -3,19 +3,17 @@
 use std::fs::File;
 use std::net::{IpAddr, SocketAddr};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
+use libstun::SendError;
 use libstun::turn::{AllocationEvent, FailureReason};
+use libstun::wire::stream::StreamError;
 
-use crate::turn_host::{Host, Peer, exchange, server, variable_of};
-use crate::reconnect_path;
+use crate::turn_host::{Host, server, variable_of};
+use crate::turn_peer::{Peer, exchange};
 
-fn moved(host: &mut Host) -> SocketAddr {
-    let mapped = host.expect(15, "move", |event| match event {
-        AllocationEvent::Moved { mapped } => Some(*mapped),
-        _ => None,
-    });
-    mapped.expect("coturn says where it sees us")
+/// coturn does not say where it sees the host now; RFC 8016 s3.2.2 does not ask it to.
+fn moved(host: &mut Host) {
+    host.expect(15, "move", |event| matches!(event, AllocationEvent::Moved { mapped: None }).then_some(()));
 }
 
 /// Relayed address and channel are as before the move.
@@ -41,8 +39,7 @@ fn a_relay_moves_to_another_port_of_the_host() {
     exchange(&mut host, peer.address, 0..100);
     let path = *host.agent.allocation(host.relay).unwrap().path();
     host.reconnect(path);
-    let mapped = moved(&mut host);
-    assert_ne!(mapped, path.local);
+    moved(&mut host);
     is_as_before(host, peer, relayed, 100);
 }
 
@@ -63,24 +60,41 @@ fn a_relay_moves_to_another_address_of_the_host_and_back() {
         });
         assert_eq!(local, SocketAddr::new(ip, before.port()));
         host.rebind(local);
-        assert_eq!(moved(&mut host), local);
+        moved(&mut host);
         exchange(&mut host, peer.address, packets..packets + 100);
     }
     is_as_before(host, peer, relayed, 300);
 }
 
+/// Over TCP coturn 4.6 answers a move with eight bytes that are no message: FINGERPRINT alone, in the order of bytes of
+/// its machine. (Over UDP they are nobody's, and the retransmission is answered.) So the relay is lost, and the next
+/// one has the same peers.
 #[test]
-fn a_relay_moves_to_another_connection_when_the_first_one_breaks() {
+fn where_a_server_cannot_move_to_another_connection_another_relay_is_asked_for() {
     let mut host = Host::tcp(server("COTURN_RELAY"), |_| {});
     let (relayed, _) = host.allocated();
     let peer = Peer::new("127.0.0.1");
     host.bind(peer.address);
     exchange(&mut host, peer.address, 0..100);
     host.break_connection(0);
-    let path = reconnect_path(&mut host);
-    host.reconnect(path);
-    moved(&mut host);
-    is_as_before(host, peer, relayed, 100);
+    let mut connections = 0;
+    loop {
+        let limit = host.in_seconds(15);
+        match host.event(limit).unwrap_or_else(|| panic!("no channel: {:?}", host.seen)) {
+            AllocationEvent::Reconnect { path } => {
+                connections += 1;
+                host.reconnect(path);
+            }
+            AllocationEvent::ChannelBound { .. } => break,
+            _ => {}
+        }
+    }
+    assert_eq!((connections, host.seen.broken.as_slice()), (2, &[StreamError::WrongCookie][..]));
+    let reason = FailureReason::SendFailed { error: SendError::SocketClosed };
+    assert!(host.seen.events.contains(&AllocationEvent::Lost { relayed, reason }), "{:?}", host.seen);
+    exchange(&mut host, peer.address, 100..200);
+    assert_eq!(peer.end().count, 200);
+    host.close();
 }
 
 /// coturn without mobility answers 405, and the relay is lost with the port.
@@ -119,12 +133,11 @@ impl Drop for Coturn {
     }
 }
 
-/// The relay is refreshed every 10 s, which tells; nobody has to do anything but tell the peer its new address.
+/// The relay is refreshed after 10 s, which tells; nobody has to do anything but tell the peer its new address.
 #[test]
 fn a_server_that_is_started_again_is_noticed_and_gives_another_relay() {
     let coturn = Coturn::start();
-    let lifetime = Some(Duration::from_secs(700));
-    let mut host = Host::udp(server("COTURN_RESTART"), |config| config.lifetime = lifetime);
+    let mut host = Host::udp(server("COTURN_RESTART"), |_| {});
     let (before, _) = host.allocated();
     let peer = Peer::new("127.0.0.1");
     host.bind(peer.address);
@@ -140,7 +153,11 @@ fn a_server_that_is_started_again_is_noticed_and_gives_another_relay() {
     println!("lost after {:?}: {}", host.clock.now().saturating_since(began), lost.1);
     let (after, _) = host.allocated();
     host.bound(peer.address);
-    println!("back after {:?}: {before} {after} {:?}", host.clock.now().saturating_since(began), host.seen.errors);
+    println!(
+        "back after {:?}: {before} {after} {:?}",
+        host.clock.now().saturating_since(began),
+        host.seen.errors
+    );
     let second = exchange(&mut host, peer.address, 100..200);
     assert_eq!(second.0.digest(), second.1.digest());
     let heard = peer.end();

@@ -2,10 +2,11 @@ use std::vec::Vec;
 
 use super::answers::{Answer, Subject, answer_to};
 use super::*;
-use crate::wire::attribute::{
-    Attribute, ErrorCode, Lifetime, MobilityTicket, RequestedTransport, XorMappedAddress, XorPeerAddress, XorRelayedAddress,
-};
 use crate::net::Transport;
+use crate::wire::attribute::{
+    Attribute, ErrorCode, Lifetime, MobilityTicket, RequestedTransport, XorMappedAddress, XorPeerAddress,
+    XorRelayedAddress,
+};
 use crate::wire::{Class, Message, MessageBuilder, Method};
 
 const RELAYED: &str = "192.0.2.1:49160";
@@ -280,8 +281,7 @@ fn a_connection_that_ends_while_the_relay_moves_over_it_loses_the_relay() {
     let request = relay.poll_transmit().unwrap().payload.to_vec();
     let id = Message::parse(&request).unwrap().transaction_id();
     let mut buffer = [0; 512];
-    let mut builder =
-        MessageBuilder::new(&mut buffer, Class::SuccessResponse, Method::ALLOCATE, id).unwrap();
+    let mut builder = MessageBuilder::new(&mut buffer, Class::SuccessResponse, Method::ALLOCATE, id).unwrap();
     grant(&mut builder);
     add(&mut builder, &MobilityTicket(b"ticket"));
     let _ = relay.handle_input(&Datagram::new(path, builder.finish()), ms(10));
