@@ -171,10 +171,29 @@ fn misuse_ends_with_a_sentence() {
         ("nat_report", "--trace"),
         ("shared_socket", "127.0.0.1:port"),
         ("server", "127.0.0.1:70000"),
+        ("udp_proxy", "--trace"),
     ] {
         let ended = run(name, &[argument]);
         assert_eq!(ended.code, Some(1), "{ended:?}");
         assert!(ended.stderr.starts_with("error: ") && ended.stderr.contains(argument), "{ended:?}");
+    }
+}
+
+/// What it carries is looked at in tests/interop/turn_proxy.rs, where there is a relay.
+#[test]
+fn the_udp_proxy_says_what_it_wants() {
+    let server = ["--user", "alice", "--password", "s3cret", "--server", "127.0.0.1:1"];
+    for (arguments, sentence) in [
+        (&["--user", "alice"][..], "error: --server is missing; usage: udp_proxy "),
+        (&server[..], "error: --to is missing; usage: udp_proxy "),
+        (
+            &[&server[..], &["--to", "localhost"]].concat(),
+            "error: --to wants an address and a port, not localhost",
+        ),
+    ] {
+        let ended = run("udp_proxy", arguments);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(ended.stderr.starts_with(sentence), "{ended:?}");
     }
 }
 

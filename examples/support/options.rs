@@ -20,8 +20,20 @@ pub struct Options {
     pub tcp: bool,
     /// `--realm NAME`: demand long-term credentials.
     pub realm: Option<String>,
-    /// `--user NAME:PASSWORD`: who has some, as often as there are users.
+    /// `--user NAME:PASSWORD`: who has some, as often as there are users. Of a client, `--user NAME`.
     pub users: Vec<String>,
+    /// `--password PASSWORD`: the client's.
+    pub password: Option<String>,
+    /// `--server HOST[:PORT]`: whose relay to use.
+    pub server: Option<String>,
+    /// `--listen ADDRESS:PORT`: where local programs send to.
+    pub listen: Option<String>,
+    /// `--to ADDRESS:PORT`: the peer.
+    pub to: Option<String>,
+    /// `--for SECONDS`: stop after that time.
+    pub limit: Option<Duration>,
+    /// `--packets N`: stop after so many from the peer.
+    pub packets: Option<u64>,
     /// `--behavior ADDRESS`: serve NAT behaviour discovery, with that second address.
     pub behavior: Option<IpAddr>,
     /// `--rfc3489`: answer clients without the magic cookie.
@@ -68,6 +80,8 @@ impl Options {
                 "--count" => options.count = Some(value()?),
                 "--every" => options.every = Some(value()?),
                 "--seed" => options.seed = Some(value()?),
+                "--for" => options.limit = Some(Duration::from_secs(value()?)),
+                "--packets" => options.packets = Some(value()?),
                 "--rto" => options.rto = Some(Duration::from_millis(value()?)),
                 _ => return Err(format!("unknown option {argument}; usage: {usage}").into()),
             }
@@ -81,6 +95,10 @@ impl Options {
         match option {
             "--realm" => self.realm = Some(value()?),
             "--user" => self.users.push(value()?),
+            "--password" => self.password = Some(value()?),
+            "--server" => self.server = Some(value()?),
+            "--listen" => self.listen = Some(value()?),
+            "--to" => self.to = Some(value()?),
             "--behavior" => {
                 let text = value()?;
                 let address =

@@ -1,11 +1,13 @@
 """Small things that the shell cannot do with sockets.
 
     net.py ports N          N ports that are free for UDP and TCP on loopback, in one line
+    net.py range N          the first of N consecutive such ports, beyond those that the system gives away
     net.py has-ipv6         exit code 0 if this machine has ::1
     net.py ask HOST PORT    sends the hexadecimal datagram on standard input over UDP, and prints the answer in
                             hexadecimal, or "silence" after half a second
 """
 
+import random
 import socket
 import sys
 
@@ -24,6 +26,24 @@ def free_ports(count):
             continue
         ports.append(tcp.getsockname()[1])
     return ports
+
+
+def free_range(count):
+    """Somewhere at random, so that two who search at the same time find different ones."""
+    while True:
+        first = random.randrange(10000, 32000 - count, 2)
+        if all(is_free(port) for port in range(first, first + count)):
+            return first
+
+
+def is_free(port):
+    for kind in socket.SOCK_STREAM, socket.SOCK_DGRAM:
+        with socket.socket(socket.AF_INET, kind) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                return False
+    return True
 
 
 def has_ipv6():
@@ -49,6 +69,8 @@ def ask(host, port, datagram):
 def main(arguments):
     if arguments[:1] == ["ports"]:
         print(*free_ports(int(arguments[1])))
+    elif arguments[:1] == ["range"]:
+        print(free_range(int(arguments[1])))
     elif arguments[:1] == ["has-ipv6"]:
         return 0 if has_ipv6() else 1
     elif arguments[:1] == ["ask"]:

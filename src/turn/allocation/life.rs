@@ -224,8 +224,12 @@ impl Allocation {
     }
 
     /// Somebody else's allocation is in the way, or one of our own that we no longer know (RFC 8656 s7.4): it is
-    /// deleted if it is ours, and then other ports are tried.
+    /// deleted if it is ours, and then other ports are tried. A server that has just deleted one may take a moment to
+    /// forget it: coturn takes up to a second.
     fn try_other_port(&mut self, reason: FailureReason, now: Instant) {
+        if core::mem::take(&mut self.has_freed) {
+            return self.wait(reason, FREED_WAIT, now);
+        }
         self.mismatches = self.mismatches.saturating_add(1);
         if self.mismatches == 1 {
             self.state = State::Freeing { then: None };
@@ -409,6 +413,8 @@ impl Allocation {
             State::Ended | State::Unauthorized | State::Redirected(_) | State::Disconnected => {}
             State::Closing => self.finish_close(),
             State::Moving { is_connecting: true } => {}
+            // A server that ends each connection over which it is asked to move would be asked for ever.
+            State::Moving { is_connecting: false } => self.lose(reason, now),
             State::Waiting { until, .. } => self.state = State::Waiting { until, is_disconnected: true },
             State::Freeing { then: Some(end) } => self.end(end),
             _ if self.lease.as_ref().is_some_and(|lease| lease.ticket.is_some()) => self.move_to_connection(),
@@ -451,6 +457,9 @@ const MAX_REFRESH_RETRIES: u32 = 4;
 /// "three different client transport addresses before giving up on this server" (RFC 8656 s7.4), and the first, where
 /// what is in the way may be our own.
 const MAX_PORTS: u32 = 4;
+
+/// How long a server may take to forget what it has deleted.
+const FREED_WAIT: Duration = Duration::from_secs(1);
 
 /// "it SHOULD NOT try to create another allocation on the server for 2 minutes" (RFC 8656 s7.4).
 const MISMATCH_WAIT: Duration = Duration::from_secs(120);

@@ -95,6 +95,8 @@ pub struct Allocation {
     peer_failures: u32,
     /// How often Allocate was answered 437 since the last success.
     mismatches: u32,
+    /// Whether the server has just deleted what was in the way.
+    has_freed: bool,
     /// The code of the last response that was discarded because nobody signed it, and how many there were.
     unsigned: Option<(u16, u32)>,
     /// Why the first challenge that could not be met could not.
@@ -218,6 +220,7 @@ impl Allocation {
             refresh_failures: 0,
             peer_failures: 0,
             mismatches: 0,
+            has_freed: false,
             unsigned: None,
             rejection: None,
             round_trips: known.unwrap_or_default(),

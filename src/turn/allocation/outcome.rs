@@ -33,7 +33,10 @@ impl Allocation {
         match ask {
             Ask::Allocate => self.allocated(response, timing, now),
             Ask::Refresh | Ask::Move => self.refreshed(response, ask, timing, now),
-            Ask::Free | Ask::Close => self.deleted(now),
+            Ask::Free | Ask::Close => {
+                self.has_freed = true;
+                self.deleted(now);
+            }
             Ask::Keepalive => self.kept_alive(response),
             Ask::Permissions(batch) => {
                 self.peer_failures = 0;
@@ -81,7 +84,7 @@ impl Allocation {
                 return self.want(Ask::Free);
             }
         };
-        self.mismatches = 0;
+        (self.mismatches, self.has_freed) = (0, false);
         self.state = State::Allocated;
         self.push(AllocationEvent::Allocated {
             relayed: lease.relayed,
@@ -203,7 +206,7 @@ impl Allocation {
         self.config.path.remote = server;
         self.round_trips = Default::default();
         self.omitted = Default::default();
-        self.mismatches = 0;
+        (self.mismatches, self.has_freed) = (0, false);
         if let Some(credentials) = &mut self.config.credentials {
             credentials.forget_server();
         }

@@ -2,8 +2,10 @@ use std::vec::Vec;
 
 use super::answers::{Answer, Subject, answer_to};
 use super::*;
+use crate::net::Transport;
 use crate::wire::attribute::{
-    Attribute, ErrorCode, Lifetime, RequestedTransport, XorMappedAddress, XorPeerAddress, XorRelayedAddress,
+    Attribute, ErrorCode, Lifetime, MobilityTicket, RequestedTransport, XorMappedAddress, XorPeerAddress,
+    XorRelayedAddress,
 };
 use crate::wire::{Class, Message, MessageBuilder, Method};
 
@@ -253,6 +255,48 @@ fn an_allocation_in_the_way_is_deleted_then_other_ports_are_tried() {
     answer(&mut relay, ms(20), Method::ALLOCATE, Class::ErrorResponse, refuse(437));
     let [AllocationEvent::Retrying { at, .. }] = events(&mut relay)[..] else { panic!() };
     assert!(at >= ms(120_020), "two minutes");
+}
+
+/// coturn 4.6 says that it has deleted an allocation, and answers 437 for a second more.
+#[test]
+fn a_server_that_is_slow_to_forget_what_it_has_deleted_is_asked_again_on_the_same_port() {
+    let mut relay = start(AllocationConfig::open(path()));
+    answer(&mut relay, ms(10), Method::ALLOCATE, Class::ErrorResponse, refuse(437));
+    answer(&mut relay, ms(20), Method::REFRESH, Class::SuccessResponse, |_| {});
+    answer(&mut relay, ms(30), Method::ALLOCATE, Class::ErrorResponse, refuse(437));
+    let [AllocationEvent::Retrying { at, .. }] = events(&mut relay)[..] else { panic!() };
+    assert_eq!(at, ms(1030));
+    relay.handle_timeout(at);
+    answer(&mut relay, at, Method::ALLOCATE, Class::ErrorResponse, refuse(437));
+    assert_eq!(events(&mut relay), [AllocationEvent::Reconnect { path: path() }], "it is not ours after all");
+}
+
+/// coturn 4.6 answers the Refresh of a move over TCP with eight bytes that are no message.
+#[test]
+fn a_connection_that_ends_while_the_relay_moves_over_it_loses_the_relay() {
+    let mut config = AllocationConfig::open(path());
+    config.path.transport = Transport::Tcp;
+    let path = config.path;
+    let mut relay = start(config);
+    let request = relay.poll_transmit().unwrap().payload.to_vec();
+    let id = Message::parse(&request).unwrap().transaction_id();
+    let mut buffer = [0; 512];
+    let mut builder = MessageBuilder::new(&mut buffer, Class::SuccessResponse, Method::ALLOCATE, id).unwrap();
+    grant(&mut builder);
+    add(&mut builder, &MobilityTicket(b"ticket"));
+    let _ = relay.handle_input(&Datagram::new(path, builder.finish()), ms(10));
+    assert!(matches!(events(&mut relay)[..], [AllocationEvent::Allocated { .. }]));
+
+    let closed = Receipt { path, transaction_id: None };
+    relay.handle_send_error(&closed, SendError::SocketClosed, ms(20));
+    assert_eq!(events(&mut relay), [AllocationEvent::Reconnect { path }]);
+    relay.reconnected(path, 1, ms(30)).unwrap();
+    assert_eq!(sent(&mut relay).len(), 1);
+    relay.handle_send_error(&closed, SendError::SocketClosed, ms(40));
+    let happened = events(&mut relay);
+    let [AllocationEvent::Lost { .. }, AllocationEvent::Retrying { .. }] = happened[..] else {
+        panic!("{happened:?}")
+    };
 }
 
 #[test]
