@@ -214,11 +214,12 @@ typedef enum stun_event_code {
     /* The server `previous` names `addr` in its place, which is asked from now on; with code 1 only if you agree with
      * stun_answer_redirect(). See also stun_binding_alternate_domain(). */
     STUN_EV_REDIRECTED = 11,
-    /* The network has changed, and the binding asks again at once: addr is its local address now, previous the one
+    /* The network has changed, and the binding or allocation asks again at once: addr is its local address now, previous the one
      * before. If they differ, have a socket at the new one. */
     STUN_EV_RESTARTED = 12,
-    /* Open a connection to the server addr from local address `previous` (any port does), then call stun_reconnected();
-     * code is its `enum stun_transport_code`. Nothing is due until then. */
+    /* Open a connection to the server addr from local address `previous` (any port does), then call stun_reconnected(),
+     * for an allocation stun_allocation_reconnected(); code is its `enum stun_transport_code`, with STUN_UDP it is a socket
+     * at another port. Nothing is due until then. */
     STUN_EV_RECONNECT = 13,
     /* A server of a survey has answered: index is its place in the targets, server, addr, rtt. */
     STUN_EV_ANSWER = 14,
@@ -1440,8 +1441,8 @@ stun_status stun_answer_redirect(struct stun_agent *agent,
                                  uint32_t accept,
                                  stun_time now);
 
-/* The connection that a binding has asked for with STUN_EV_RECONNECT is open. Of `path`, local, remote and transport count. If you
- * use stun_stream_open(), call that first. */
+/* The connection that a binding has asked for with STUN_EV_RECONNECT is open. Of `path`, local, remote and transport
+ * count. If you use stun_stream_open(), call that first. For allocations, see stun_allocation_reconnected(). */
 STUN_API
 stun_status stun_reconnected(struct stun_agent *agent,
                              uint64_t id,

@@ -131,8 +131,8 @@ pub unsafe extern "C" fn stun_answer_redirect(
     }
 }
 
-/// The connection that a binding has asked for with STUN_EV_RECONNECT is open. Of `path`, local, remote and transport count. If you
-/// use stun_stream_open(), call that first.
+/// The connection that a binding has asked for with STUN_EV_RECONNECT is open. Of `path`, local, remote and transport
+/// count. If you use stun_stream_open(), call that first. For allocations, see stun_allocation_reconnected().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stun_reconnected(
     agent: *mut stun_agent,
