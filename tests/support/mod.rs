@@ -5,6 +5,7 @@
 pub mod broken;
 pub mod contract;
 pub mod heap;
+pub mod relay;
 
 use std::net::SocketAddr;
 
