@@ -29,6 +29,15 @@
 /* The version of this header: major << 16 | minor << 8 | patch. */
 #define STUN_VERSION_NUMBER 0x000100
 
+/* Bytes before a payload that goes through a channel. */
+#define STUN_CHANNEL_HEADROOM 4
+
+/* Bytes before a payload that are enough in any case. */
+#define STUN_MAX_HEADROOM 52
+
+/* Bytes behind a payload that are enough in any case. */
+#define STUN_MAX_TAILROOM 3
+
 /* Rises when a program that was compiled against an older header may misbehave; see stun_abi_version(). */
 #define STUN_ABI_VERSION 1
 
@@ -76,7 +85,7 @@ typedef enum stun_wake_code {
     STUN_WAKE_RETRANSMISSION = 2,
     /* The last wait for a response ends. */
     STUN_WAKE_TRANSACTION_TIMEOUT = 3,
-    /* A binding has to be kept alive. */
+    /* A binding, an allocation, a permission or a channel has to be kept alive. */
     STUN_WAKE_REFRESH = 4,
     /* A failed request is due again. */
     STUN_WAKE_RETRY = 5,
@@ -138,6 +147,10 @@ typedef enum stun_drop_code {
     STUN_DROP_MALFORMED = 12,
     /* The network of the source has used up what a server gives to those who have proved nothing. */
     STUN_DROP_OVER_BUDGET = 13,
+    /* ChannelData on a channel that is not bound: late, or forged. */
+    STUN_DROP_UNKNOWN_CHANNEL = 14,
+    /* Data of a peer that is not permitted, or that the policy refuses. */
+    STUN_DROP_UNPERMITTED_PEER = 15,
 } stun_drop_code;
 
 /* Values of `stun_packet.transport`. */
@@ -180,12 +193,15 @@ typedef enum stun_integrity_code {
     STUN_INTEGRITY_SHA256 = 2,
 } stun_integrity_code;
 
-/* Values of `stun_event.kind`. Skip kinds that you do not know. 3 to 6 are reserved for relays and ICE. */
+/* Values of `stun_event.kind`. Skip kinds that you do not know. 4 to 6 are reserved for ICE. */
 typedef enum stun_event_code {
     /* The first mapped address: addr, rtt. The last event of a binding that asks once. */
     STUN_EV_MAPPED = 1,
     /* The operation has failed for good: reason, code, count. Its last event. */
     STUN_EV_FAILED = 2,
+    /* A TURN server relays: relayed, additional, addr, lifetime, rtt; token, if code is 1. Tell your peers relayed, and
+     * permit them. Comes again after STUN_EV_LOST. */
+    STUN_EV_ALLOCATED = 3,
     /* The mapped address is the same as before: addr, rtt. */
     STUN_EV_REFRESHED = 7,
     /* The mapped address is another: addr, previous, rtt. */
@@ -198,11 +214,12 @@ typedef enum stun_event_code {
     /* The server `previous` names `addr` in its place, which is asked from now on; with code 1 only if you agree with
      * stun_answer_redirect(). See also stun_binding_alternate_domain(). */
     STUN_EV_REDIRECTED = 11,
-    /* The network has changed, and the binding asks again at once: addr is its local address now, previous the one
+    /* The network has changed, and the binding or allocation asks again at once: addr is its local address now, previous the one
      * before. If they differ, have a socket at the new one. */
     STUN_EV_RESTARTED = 12,
-    /* Open a connection to the server addr from local address `previous` (any port does), then call stun_reconnected();
-     * code is its `enum stun_transport_code`. Nothing is due until then. */
+    /* Open a connection to the server addr from local address `previous` (any port does), then call stun_reconnected(),
+     * for an allocation stun_allocation_reconnected(); code is its `enum stun_transport_code`, with STUN_UDP it is a socket
+     * at another port. Nothing is due until then. */
     STUN_EV_RECONNECT = 13,
     /* A server of a survey has answered: index is its place in the targets, server, addr, rtt. */
     STUN_EV_ANSWER = 14,
@@ -226,6 +243,36 @@ typedef enum stun_event_code {
     STUN_EV_NAT_FOUND = 22,
     /* Everything is decided: see stun_nat_report_read() and stun_nat_report_text(). The last event of a NAT probe. */
     STUN_EV_NAT_REPORT = 23,
+    /* Of two families of relayed addresses the server gave one: detail, 4 or 6, is missing, code is the server's reason. */
+    STUN_EV_FAMILY_REFUSED = 24,
+    /* The peer may send and be sent to, whatever its port, which is 0 here. */
+    STUN_EV_PERMITTED = 25,
+    /* What is sent to the peer from now on goes through channel detail. */
+    STUN_EV_CHANNEL_BOUND = 26,
+    /* The server will not relay to the peer, for reason code: 403 is its policy, 443 the family. Port 0 where it was a
+     * permission. It is forgotten, and may be asked for again. */
+    STUN_EV_PEER_REFUSED = 27,
+    /* What was sent to the peer did not arrive: detail is the type of the ICMP message that came back, code its code,
+     * count the MTU where it was too big. A hint, which anybody could have sent. */
+    STUN_EV_PEER_UNREACHABLE = 28,
+    /* The relayed address is gone: relayed; reason, code, count. Another is asked for, and the same peers permitted there. */
+    STUN_EV_LOST = 29,
+    /* Call stun_allocation_set_credentials(): code is an `enum stun_credentials_need_code`, at when they expire. */
+    STUN_EV_CREDENTIALS_NEEDED = 30,
+    /* An allocation has moved with you to another network: relayed address, permissions and channels are as before; addr. */
+    STUN_EV_MOVED = 31,
+    /* A connection to the peer is there on the server's side: within 30 s open one to the server addr from local address
+     * `previous`, from another port than any other, and call stun_allocation_connection_opened() with index; code is the
+     * `enum stun_transport_code`, detail 1 if the peer has connected and 0 if you have. */
+    STUN_EV_OPEN_CONNECTION = 32,
+    /* From now on your connection from `previous` to the server addr, index, carries the bytes of the peer and nothing
+     * else; code is its `enum stun_transport_code`. */
+    STUN_EV_CONNECTION_BOUND = 33,
+    /* A connection to the peer was not made, or not taken in time: reason, code, count. Close yours to the server, if you
+     * have one. */
+    STUN_EV_CONNECTION_FAILED = 34,
+    /* The allocation was closed, as you wished. Its last event. */
+    STUN_EV_CLOSED = 35,
 } stun_event_code;
 
 /* Values of `stun_event.reason`. */
@@ -260,6 +307,16 @@ typedef enum stun_failure_code {
     STUN_FAIL_NOT_OFFERED = 13,
     /* The resolver has failed, and nothing else led to a server. */
     STUN_FAIL_RESOLVER = 14,
+    /* A success response without a usable relayed address. */
+    STUN_FAIL_NO_RELAYED_ADDRESS = 15,
+    /* The relayed address is of a family that was not asked for. */
+    STUN_FAIL_WRONG_FAMILY = 16,
+    /* The server gave no lifetime, or an impossible one. */
+    STUN_FAIL_LIFETIME = 17,
+    /* The relay's lifetime ended before the server could be asked. */
+    STUN_FAIL_EXPIRED = 18,
+    /* The relay that it belongs to is gone. */
+    STUN_FAIL_ALLOCATION_LOST = 19,
     /* A reason that is newer than this function. */
     STUN_FAIL_OTHER = 255,
 } stun_failure_code;
@@ -628,6 +685,68 @@ typedef enum stun_redirect_refusal_code {
     /* Four servers in a row have redirected. */
     STUN_REFUSED_TOO_MANY = 5,
 } stun_redirect_refusal_code;
+
+/* Why an allocation needs other credentials. */
+typedef enum stun_credentials_need_code {
+    /* A reason that is newer than this function. */
+    STUN_CREDENTIALS_OTHER = 0,
+    /* The server rejects those that it was given. Nothing is sent until there are others. */
+    STUN_CREDENTIALS_REJECTED = 1,
+    /* They expire. What is there goes on meanwhile. */
+    STUN_CREDENTIALS_EXPIRING = 2,
+} stun_credentials_need_code;
+
+/* Which peers may be reached where no stun_peer_rule says anything. Unspecified, multicast and broadcast addresses
+ * never are. */
+typedef enum stun_peer_policy_code {
+    /* All but loopback and link-local addresses, which mean the relay's own machine and link (RFC 8656 s21.2.2). */
+    STUN_PEERS_DEFAULT = 0,
+    /* Loopback addresses too: for tests on one machine. */
+    STUN_PEERS_LOOPBACK = 1,
+    /* All. */
+    STUN_PEERS_ALL = 2,
+} stun_peer_policy_code;
+
+/* Values of `flags` in a stun_allocation_config. */
+typedef enum stun_allocation_flag {
+    /* Leave FINGERPRINT out of requests. */
+    STUN_ALLOCATION_NO_FINGERPRINT = 1,
+    /* Ask the server to set the DF bit of what it sends to peers (RFC 8656 s18.9). One that cannot is asked again
+     * without. */
+    STUN_ALLOCATION_DONT_FRAGMENT = 2,
+    /* Do not ask for a ticket with which the allocation can move to another network (RFC 8016). */
+    STUN_ALLOCATION_NO_MOBILITY = 4,
+} stun_allocation_flag;
+
+/* The families of the relayed addresses. They need not be the family of the path to the server. */
+typedef enum stun_relay_family {
+    /* One IPv4 address. */
+    STUN_RELAY_IPV4 = 0,
+    /* One IPv6 address. */
+    STUN_RELAY_IPV6 = 1,
+    /* One of each; one of them may be refused. */
+    STUN_RELAY_BOTH = 2,
+} stun_relay_family;
+
+/* Which port the relayed address shall have. */
+typedef enum stun_relay_port {
+    /* Any. */
+    STUN_PORT_ANY = 0,
+    /* An even one (RFC 8656 s18.7). */
+    STUN_PORT_EVEN = 1,
+    /* An even one, the next being kept for 30 s for a second allocation: its token comes with STUN_EV_ALLOCATED. */
+    STUN_PORT_EVEN_RESERVING_NEXT = 2,
+    /* The one that `token` stands for (RFC 8656 s18.10). */
+    STUN_PORT_RESERVED = 3,
+} stun_relay_port;
+
+/* What keeps the NATs' bindings alive while nothing else is sent. */
+typedef enum stun_keepalive_kind {
+    /* A Binding indication: one packet, and no answer. */
+    STUN_KEEPALIVE_INDICATION = 0,
+    /* A Binding request: two packets. Its answer tells when a NAT has changed your address. */
+    STUN_KEEPALIVE_REQUEST = 1,
+} stun_keepalive_kind;
 
 /* An agent: opaque, made by stun_agent_new() and freed by stun_agent_free().
  *
@@ -1040,6 +1159,121 @@ typedef struct stun_nat_report {
     struct stun_nat_finding findings[16];
 } stun_nat_report;
 
+/* A long-term credential (RFC 8489 s9.2), as TURN servers ask for one (RFC 8656 s5). Zero in a field is its default.
+ * Strings are copied, and prepared as OpaqueStrings. */
+typedef struct stun_credentials {
+    /* sizeof(stun_credentials). */
+    uint32_t struct_size;
+    /* `enum stun_credential_flag`, or-ed. */
+    uint32_t flags;
+    /* UTF-8. */
+    const uint8_t *username;
+    /* 1 to 508. */
+    size_t username_len;
+    /* UTF-8. */
+    const uint8_t *password;
+    /* At least 1. */
+    size_t password_len;
+    /* When they expire by your clock, as time-limited ones do: a minute before, STUN_EV_CREDENTIALS_NEEDED asks for
+     * others. 0 and STUN_NEVER are never. */
+    stun_time expire;
+} stun_credentials;
+
+/* A range of addresses of one family that may, or may not, be reached. Of several rules that contain an address the
+ * last one decides. Ports are not looked at. An IPv6 address in which an IPv4 address is embedded needs both to be
+ * allowed. Frozen. */
+typedef struct stun_peer_rule {
+    /* The first address. */
+    struct stun_addr first;
+    /* The last address; family 0 for a range of one. */
+    struct stun_addr last;
+    /* 1 to allow, 0 to deny. */
+    uint32_t allows;
+    /* Set it to 0. */
+    uint32_t reserved;
+} stun_peer_rule;
+
+/* An allocation's configuration. Zero in a field is its default; everything is copied. */
+typedef struct stun_allocation_config {
+    /* sizeof(stun_allocation_config). */
+    uint32_t struct_size;
+    /* Between you and the server: `enum stun_transport_code`. */
+    uint32_t transport;
+    /* What your socket is bound to; family 0 if you do not care. */
+    struct stun_addr local;
+    /* The server. For its name, see stun_discovery_start(). */
+    struct stun_addr server;
+    /* Your number for the socket, handed back in each packet. */
+    uint32_t socket_id;
+    /* `enum stun_allocation_flag`, or-ed. */
+    uint32_t flags;
+    /* NULL for a server that asks nobody who it is. */
+    const struct stun_credentials *credentials;
+    /* `enum stun_relay_family`. */
+    uint32_t family;
+    /* Between the server and peers: STUN_UDP, or STUN_TCP for connections (RFC 6062), to which you connect over TCP
+     * or TLS only. */
+    uint32_t relay_transport;
+    /* `enum stun_relay_port`. */
+    uint32_t port;
+    /* `enum stun_keepalive_kind`. */
+    uint32_t keepalive_kind;
+    /* With STUN_PORT_RESERVED: the token of another allocation's STUN_EV_ALLOCATED. */
+    uint8_t token[8];
+    /* The time-to-expiry to ask for, at least 1 s. 0 leaves it to the server, which mostly gives ten minutes. It is
+     * renewed in any case. */
+    stun_time lifetime;
+    /* Over UDP, send something at least that often. 0 is 25 s; at least 1 s; STUN_NEVER sends nothing for that. */
+    stun_time keepalive;
+    /* `enum stun_redirect_code`. */
+    uint32_t redirects;
+    /* `enum stun_peer_policy_code`. */
+    uint32_t peer_policy;
+    /* The wait after the first failure that may pass, doubling from there. 0 is 1 s. */
+    stun_time backoff_first;
+    /* The longest such wait. 0 is 60 s. */
+    stun_time backoff_max;
+    /* The first RTO. 0 is 500 ms. */
+    stun_time initial_rto;
+    /* How long to wait for an answer over TCP or TLS. 0 is 39.5 s. */
+    stun_time ti;
+    /* How often a request is sent in all. 0 is 7. */
+    uint32_t rc;
+    /* How many RTOs to wait after the last send. 0 is 16. */
+    uint32_t rm;
+    /* Rules that go before peer_policy. */
+    const struct stun_peer_rule *peer_rules;
+    /* How many. */
+    size_t peer_rule_count;
+} stun_allocation_config;
+
+/* What is known of an allocation now. */
+typedef struct stun_allocation_info {
+    /* Set it to sizeof(stun_allocation_info) before each call; afterwards, how many bytes were filled. */
+    uint32_t struct_size;
+    /* 1 if the server relays, so that stun_allocation_send() can work; else 0. */
+    uint32_t is_allocated;
+    /* The relayed address, of two the IPv4 one; family 0 while there is none. */
+    struct stun_addr relayed;
+    /* The other one, of the other family, or family 0. */
+    struct stun_addr additional;
+    /* Your address as the server sees it, or family 0. */
+    struct stun_addr mapped;
+    /* The server, which is another than you named if it has redirected. */
+    struct stun_addr server;
+    /* Your own address, or family 0. */
+    struct stun_addr local;
+    /* When the server takes the relay back unless it is refreshed, which happens long before; STUN_NEVER if there is
+     * none. */
+    stun_time expires;
+    /* The smoothed round trip to the server in nanoseconds; STUN_NEVER until one is measured. */
+    stun_time rtt;
+    /* Between you and the server: `enum stun_transport_code`. */
+    uint32_t transport;
+    /* Events that were dropped because you did not poll. */
+    uint32_t dropped_events;
+} stun_allocation_info;
+
 /* What happened to an operation. Fields that a kind does not name are zero. */
 typedef struct stun_event {
     /* Set it to sizeof(stun_event) before each call; afterwards, how many bytes were filled. */
@@ -1080,6 +1314,16 @@ typedef struct stun_event {
     const char *name;
     /* Bytes of `name`. */
     size_t name_len;
+    /* The relayed address, of two the IPv4 one. */
+    struct stun_addr relayed;
+    /* The other one, of the other family, or family 0. */
+    struct stun_addr additional;
+    /* The peer. */
+    struct stun_addr peer;
+    /* How long the server keeps a relay without a refresh. */
+    stun_time lifetime;
+    /* The token that the next port is kept for: for `token` in a stun_allocation_config. */
+    uint8_t token[8];
 } stun_event;
 
 /* A message under construction in your own buffer. Plain data, nothing to free; each call reads again what
@@ -1189,16 +1433,16 @@ stun_status stun_binding_start(struct stun_agent *agent,
                                stun_time now,
                                uint64_t *out_id);
 
-/* Whether a binding may ask the server that STUN_EV_REDIRECTED has named: 1 or 0. Refused, it fails. Without effect
- * if it does not wait for an answer. */
+/* Whether a binding or an allocation may ask the server that STUN_EV_REDIRECTED has named: 1 or 0. Refused, it fails.
+ * Without effect if it does not wait for an answer. */
 STUN_API
 stun_status stun_answer_redirect(struct stun_agent *agent,
                                  uint64_t id,
                                  uint32_t accept,
                                  stun_time now);
 
-/* The connection that STUN_EV_RECONNECT asked for is open. Of `path`, local, remote and transport count. If you
- * use stun_stream_open(), call that first. */
+/* The connection that a binding has asked for with STUN_EV_RECONNECT is open. Of `path`, local, remote and transport
+ * count. If you use stun_stream_open(), call that first. For allocations, see stun_allocation_reconnected(). */
 STUN_API
 stun_status stun_reconnected(struct stun_agent *agent,
                              uint64_t id,
@@ -1332,6 +1576,146 @@ stun_status stun_nat_report_text(const struct stun_agent *agent,
                                  size_t cap,
                                  size_t *len);
 
+/* Asks a TURN server for a relayed address, and keeps it: as a socket of yours that lies there. The first request is
+ * queued at once; STUN_EV_ALLOCATED says when there is one. Over TCP or TLS the connection is yours to open, before
+ * this call. What peers send comes out of stun_handle_input() as STUN_APP_DATA, or out of stun_unwrap_stream().
+ * STUN_E_STATE if another allocation is on that path. `*out_id` names it in events; it is written on success only. */
+STUN_API
+stun_status stun_allocation_start(struct stun_agent *agent,
+                                  const struct stun_allocation_config *cfg,
+                                  stun_time now,
+                                  uint64_t *out_id);
+
+/* What is known of an allocation now. */
+STUN_API
+stun_status stun_allocation_read(const struct stun_agent *agent,
+                                 uint64_t id,
+                                 struct stun_allocation_info *out);
+
+/* The name that the certificate of the server must carry to which an allocation was redirected (ALTERNATE-DOMAIN);
+ * STUN_EMPTY if there was none. Writes and measures as stun_last_error() does. */
+STUN_API
+stun_status stun_allocation_alternate_domain(const struct stun_agent *agent,
+                                             uint64_t id,
+                                             char *buf,
+                                             size_t cap,
+                                             size_t *len);
+
+/* Gives an allocation other credentials, as STUN_EV_CREDENTIALS_NEEDED asks for. Where the server has rejected the
+ * present ones they are used at once, otherwise when it does. */
+STUN_API
+stun_status stun_allocation_set_credentials(struct stun_agent *agent,
+                                            uint64_t id,
+                                            const struct stun_credentials *credentials,
+                                            stun_time now);
+
+/* What STUN_EV_RECONNECT asked for is open, or another socket or connection of your own accord: the allocation goes
+ * on there, if it can, and is lost otherwise. Of `path`, local, remote, transport and socket_id count. If you use
+ * stun_stream_open(), call that first. */
+STUN_API
+stun_status stun_allocation_reconnected(struct stun_agent *agent,
+                                        uint64_t id,
+                                        const struct stun_packet *path,
+                                        stun_time now);
+
+/* Has the server delete an allocation, and ends it with STUN_EV_CLOSED when it has, or nobody answered. Nothing can be
+ * sent to peers any more. stun_cancel() leaves it at the server until it expires. */
+STUN_API
+stun_status stun_allocation_close(struct stun_agent *agent,
+                                  uint64_t id,
+                                  stun_time now);
+
+/* Lets a peer send to the relayed address and be sent to, from any port, until it is revoked; its port is not looked
+ * at. Asked for as soon as there is a relay, and again with every new one: STUN_EV_PERMITTED says when it is in
+ * force. STUN_E_INVALID: the policy refuses the address, or it is of another family; STUN_E_LIMIT: too many. */
+STUN_API
+stun_status stun_allocation_permit(struct stun_agent *agent,
+                                   uint64_t id,
+                                   const struct stun_addr *peer,
+                                   stun_time now);
+
+/* Renews the permission of a peer no longer; what it sends is dropped from now on. STUN_EMPTY if there was none. */
+STUN_API
+stun_status stun_allocation_revoke(struct stun_agent *agent,
+                                   uint64_t id,
+                                   const struct stun_addr *peer,
+                                   stun_time now);
+
+/* Binds a channel to a peer and keeps it bound, which permits the peer as well: with it, what is relayed has four
+ * bytes of overhead instead of 36 or more. STUN_EV_CHANNEL_BOUND says when it is in force. Refuses as
+ * stun_allocation_permit() does. */
+STUN_API
+stun_status stun_allocation_bind_channel(struct stun_agent *agent,
+                                         uint64_t id,
+                                         const struct stun_addr *peer,
+                                         stun_time now);
+
+/* Renews the channel of a peer no longer, and sends through it no more. STUN_EMPTY if there was none. */
+STUN_API
+stun_status stun_allocation_release_channel(struct stun_agent *agent,
+                                            uint64_t id,
+                                            const struct stun_addr *peer,
+                                            stun_time now);
+
+/* Whether a peer may be sent to: STUN_OK, and `*channel` is the number of the channel that is bound to it, or 0.
+ * STUN_EMPTY if it may not, or not yet. */
+STUN_API
+stun_status stun_allocation_peer(const struct stun_agent *agent,
+                                 uint64_t id,
+                                 const struct stun_addr *peer,
+                                 uint16_t *channel);
+
+/* With relay_transport STUN_TCP: asks the server to connect to a peer (RFC 6062 s4.3). STUN_EV_OPEN_CONNECTION or
+ * STUN_EV_CONNECTION_FAILED follows. STUN_E_STATE: there is no such relay, or one to that peer is being made. */
+STUN_API
+stun_status stun_allocation_connect(struct stun_agent *agent,
+                                    uint64_t id,
+                                    const struct stun_addr *peer,
+                                    stun_time now);
+
+/* The connection to the server that STUN_EV_OPEN_CONNECTION asked for is open; `connection` is the event's index. Of
+ * `path`, local, remote, transport and socket_id count. ConnectionBind is sent over it at once. Read exactly one frame
+ * from it for stun_handle_input(), or use stun_stream_open() and stun_unwrap_stream(): after STUN_EV_CONNECTION_BOUND
+ * all that follows is the peer's. STUN_E_NOT_FOUND: nobody waits for it any more; close it. */
+STUN_API
+stun_status stun_allocation_connection_opened(struct stun_agent *agent,
+                                              uint64_t id,
+                                              uint32_t connection,
+                                              const struct stun_packet *path,
+                                              stun_time now);
+
+/* Frames data for a peer in `buf`, and says in `*out` what to send at once: nothing is queued. Through a channel that is
+ * four bytes and the data, else a Send indication; STUN_MAX_HEADROOM + STUN_MAX_TAILROOM bytes more than the data are
+ * enough in any case. `data` and `buf` must not overlap.
+ *
+ * STUN_E_STATE: there is no relayed address now, or the peer is not permitted yet. STUN_E_INVALID: the policy refuses
+ * the peer, or the data is too long. STUN_E_BUFFER: `out->len` is what is needed, and all else in it zero. */
+STUN_API
+stun_status stun_allocation_send(struct stun_agent *agent,
+                                 uint64_t id,
+                                 const struct stun_addr *peer,
+                                 const uint8_t *data,
+                                 size_t len,
+                                 uint8_t *buf,
+                                 size_t cap,
+                                 stun_time now,
+                                 struct stun_packet *out);
+
+/* The same where the data already lies in `buf`, `len` bytes at `offset`, with free room around it: at least
+ * STUN_CHANNEL_HEADROOM bytes before it where a channel is bound, STUN_MAX_HEADROOM in any case, and STUN_MAX_TAILROOM
+ * behind it. Copies nothing; `out->data` lies in `buf`. With STUN_E_BUFFER `out->len` is the room that is needed: up to
+ * STUN_MAX_TAILROOM behind the data, more than that before it. */
+STUN_API
+stun_status stun_allocation_send_in_place(struct stun_agent *agent,
+                                          uint64_t id,
+                                          const struct stun_addr *peer,
+                                          uint8_t *buf,
+                                          size_t cap,
+                                          size_t offset,
+                                          size_t len,
+                                          stun_time now,
+                                          struct stun_packet *out);
+
 /* A datagram arrived, or one frame of a stream. `in` is only read during the call; its bytes must not be
  * those that this agent has lent in a poll, so copy them if you loop them back.
  *
@@ -1390,7 +1774,8 @@ stun_status stun_stream_open(struct stun_agent *agent,
                              uint64_t *out_id);
 
 /* Bytes that you read from a connection, however they were split; only read during the call. Where the peer has
- * lost its place, STUN_EV_CLOSE tells you to close the connection. STUN_E_NOT_FOUND if it was closed before. */
+ * lost its place, STUN_EV_CLOSE tells you to close the connection. STUN_E_NOT_FOUND if it was closed before. What
+ * peers send through a relay is lost here: see stun_unwrap_stream(). */
 STUN_API
 stun_status stun_handle_stream(struct stun_agent *agent,
                                uint64_t id,
@@ -1398,12 +1783,25 @@ stun_status stun_handle_stream(struct stun_agent *agent,
                                size_t len,
                                stun_time now);
 
-/* A connection is closed, by the peer, by you, or because it failed. Bindings that asked over it and go on ask for
- * another one with STUN_EV_RECONNECT. */
+/* The same, up to the first data of a peer that was relayed. STUN_APP_DATA: `*app` is that data, from the peer and to
+ * the relayed address. It lies in the agent's memory, and stays valid until the next stun_handle_*,
+ * stun_unwrap_stream(), start or cancel on this agent; polls and stun_allocation_send() do not move it. `*taken` of
+ * the bytes were taken: call again with the others, until it is STUN_OK.
+ *
+ * If some are left then, the connection has become one to a peer (STUN_EV_CONNECTION_BOUND): those and all that follow
+ * are the peer's, and stun_cancel() ends what the agent knows of the connection. */
 STUN_API
-stun_status stun_stream_close(struct stun_agent *agent,
-                              uint64_t id,
-                              stun_time now);
+stun_status stun_unwrap_stream(struct stun_agent *agent,
+                               uint64_t id,
+                               const uint8_t *data,
+                               size_t len,
+                               stun_time now,
+                               size_t *taken,
+                               struct stun_packet *app);
+
+/* A connection is closed, by the peer, by you, or because it failed. Bindings and
+ * allocations that asked over it and go on ask for another one with STUN_EV_RECONNECT. */
+STUN_API stun_status stun_stream_close(struct stun_agent *agent, uint64_t id, stun_time now);
 
 /* How to trade packets for wake-ups, with effect at once: read stun_poll_timeout() anew.
  *

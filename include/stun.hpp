@@ -281,9 +281,10 @@ struct Retrying { Failure failure; TimePoint at; };
 struct Failed { Failure failure; };
 /// The server `from` names `server` in its place. If `awaits_answer`, see Agent::answer_redirect().
 struct Redirected { Address server; Address from; bool awaits_answer; };
-/// The network has changed, and the binding asks again from `local`: have a socket there.
+/// The network has changed, and the binding or allocation asks again from `local`: have a socket there.
 struct Restarted { Address local; Address previous; };
-/// Open a connection to `server` from `local` (any port does), then call Agent::reconnected().
+/// Open a connection to `server` from `local` (any port does), then call Agent::reconnected() or, for an allocation,
+/// Agent::allocation_reconnected(). Over UDP it is a socket at another port.
 struct Reconnect { Address server; Address local; Transport transport; };
 /// Close the connection: what its peer sent cannot be understood.
 struct Close { Address peer; };
@@ -317,6 +318,49 @@ struct NatFinding {
 struct NatFound { stun_nat_property property; NatFinding finding; };
 /// Everything is decided: see Agent::nat_report() and nat_report_text(), before the next event is polled.
 struct NatFinished { Address server; Address mapped; };
+/// A TURN server relays: tell the peers `relayed`, and permit them. `additional` is of the other family, if there are two;
+/// `mapped` is your address as the server sees it; `reservation` stands for the next port, if that was asked for.
+struct Allocated {
+    Address relayed;
+    Address additional;
+    Address mapped;
+    Duration lifetime;
+    std::optional<std::array<std::uint8_t, 8>> reservation;
+    std::optional<Duration> rtt;
+};
+/// Of two families of relayed addresses the server gave one, for reason `code`.
+struct FamilyRefused { bool is_v6; std::uint32_t code; };
+/// The peer may send and be sent to, whatever its port.
+struct Permitted { Address peer; };
+/// What is sent to the peer from now on has four bytes of overhead.
+struct ChannelBound { Address peer; std::uint16_t channel; };
+/// The server will not relay to the peer, for reason `code`; port 0 where it was a permission.
+struct PeerRefused { Address peer; std::uint32_t code; };
+/// What was sent to the peer did not arrive. A hint, which anybody could have sent; `mtu` is 0 if that is not why.
+struct PeerUnreachable { Address peer; std::uint32_t icmp_type; std::uint32_t icmp_code; std::uint32_t mtu; };
+/// The relayed address is gone. Another is asked for, and the same peers permitted there.
+struct Lost { Address relayed; Failure failure; };
+/// Call Agent::set_credentials(). `at` is when they expire, if that is why.
+struct CredentialsNeeded { stun_credentials_need_code reason; TimePoint at; };
+/// An allocation has moved with you to another network: relayed address, permissions and channels are as before.
+struct Moved { Address mapped; };
+/// Names a connection to a peer.
+using ConnectionId = std::uint32_t;
+/// Open a connection to `server` from `local` at another port than any other, then call Agent::connection_opened().
+struct OpenConnection {
+    ConnectionId connection;
+    Address peer;
+    bool is_incoming;
+    Address server;
+    Address local;
+    Transport transport;
+};
+/// From now on your connection from `local` to `server` carries the bytes of the peer and nothing else.
+struct ConnectionBound { ConnectionId connection; Address peer; Address server; Address local; Transport transport; };
+/// A connection to the peer was not made, or not taken in time.
+struct ConnectionFailed { Address peer; Failure failure; };
+/// The allocation was closed, as you wished.
+struct Closed {};
 /// A kind that is newer than this header. Skip it.
 struct Unknown { std::uint32_t kind; };
 
@@ -326,7 +370,8 @@ struct Event {
     /// Grows with the library: look with as(), or visit with a case for everything else.
     std::variant<Unknown, Mapped, Refreshed, AddressChanged, Retrying, Failed, Redirected, Restarted, Reconnect, Close,
                  Answered, Unanswered, Surveyed, Resolve, Servers, Throttled, AuthenticationFailures, NatUnanswered,
-                 NatFound, NatFinished>
+                 NatFound, NatFinished, Allocated, FamilyRefused, Permitted, ChannelBound, PeerRefused, PeerUnreachable, Lost,
+                 CredentialsNeeded, Moved, OpenConnection, ConnectionBound, ConnectionFailed, Closed>
         what{};
     /// One line for people.
     std::string text{};
@@ -336,6 +381,10 @@ struct Event {
     /// The event as a kind of event, or nullptr.
     template <class Kind> [[nodiscard]] const Kind *as() const noexcept { return std::get_if<Kind>(&what); }
     [[nodiscard]] static Event from_c(const stun_event &raw);
+
+private:
+    [[nodiscard]] static decltype(what) of_relay(const stun_event &raw, std::optional<Duration> rtt,
+                                                 const Failure &failure) noexcept;
 };
 
 // --- Configurations -----------------------------------------------------------------------------------------
@@ -640,6 +689,130 @@ private:
     stun_nat_report raw_;
 };
 
+/// Which peers may be reached through a relay: by default all but loopback and link-local addresses. Of several rules that
+/// contain an address the last one decides.
+class PeerPolicy {
+public:
+    PeerPolicy() noexcept = default;
+    /// Loopback addresses too: for tests on one machine.
+    [[nodiscard]] static PeerPolicy with_loopback() noexcept { return PeerPolicy(STUN_PEERS_LOOPBACK); }
+    /// All that can be a single host.
+    [[nodiscard]] static PeerPolicy allow_all() noexcept { return PeerPolicy(STUN_PEERS_ALL); }
+    /// Addresses from `first` to `last`, or only `first`. Ports are not looked at.
+    PeerPolicy &allow(Address first, Address last = {}) { return rules_.push_back({first.c(), last.c(), 1, 0}), *this; }
+    PeerPolicy &deny(Address first, Address last = {}) { return rules_.push_back({first.c(), last.c(), 0, 0}), *this; }
+
+private:
+    friend class AllocationConfig;
+    explicit PeerPolicy(stun_peer_policy_code code) noexcept : code_(code) {}
+    stun_peer_policy_code code_ = STUN_PEERS_DEFAULT;
+    std::vector<stun_peer_rule> rules_{};
+};
+
+enum class RelayFamily : std::uint32_t { v4 = STUN_RELAY_IPV4, v6 = STUN_RELAY_IPV6, both = STUN_RELAY_BOTH };
+
+/// A relayed address to ask a TURN server for. What is not set has stun.h's default.
+class AllocationConfig {
+public:
+    explicit AllocationConfig(Address server, Transport transport = Transport::udp) noexcept {
+        raw_.struct_size = sizeof raw_;
+        raw_.server = server.c();
+        raw_.transport = static_cast<std::uint32_t>(transport);
+    }
+    /// What your socket is bound to.
+    AllocationConfig &local(Address address) noexcept { return raw_.local = address.c(), *this; }
+    /// Your number for the socket, handed back in each packet.
+    AllocationConfig &socket_id(std::uint32_t id) noexcept { return raw_.socket_id = id, *this; }
+    /// Whom the server shall know, and when that expires, as time-limited credentials do.
+    AllocationConfig &credentials(LongTermCredential credential, TimePoint expire = never) {
+        return credential_ = std::move(credential), expire_ = expire, has_credential_ = true, *this;
+    }
+    /// The families of the relayed addresses.
+    AllocationConfig &family(RelayFamily family) noexcept { return raw_.family = static_cast<std::uint32_t>(family), *this; }
+    /// Connections to peers instead of datagrams (RFC 6062); the server is reached over TCP or TLS then.
+    AllocationConfig &for_connections() noexcept { return raw_.relay_transport = STUN_TCP, *this; }
+    /// An even port; and the next one for a second allocation, whose token comes with Allocated.
+    AllocationConfig &even_port(bool reserving_next = false) noexcept {
+        const stun_relay_port port = reserving_next ? STUN_PORT_EVEN_RESERVING_NEXT : STUN_PORT_EVEN;
+        return raw_.port = static_cast<std::uint32_t>(port), *this;
+    }
+    /// The port that a token stands for.
+    AllocationConfig &reserved_port(const std::array<std::uint8_t, 8> &token) noexcept {
+        raw_.port = STUN_PORT_RESERVED;
+        for (std::size_t i = 0; i < token.size(); ++i) raw_.token[i] = token[i];
+        return *this;
+    }
+    AllocationConfig &dont_fragment() noexcept { return raw_.flags |= STUN_ALLOCATION_DONT_FRAGMENT, *this; }
+    AllocationConfig &without_mobility() noexcept { return raw_.flags |= STUN_ALLOCATION_NO_MOBILITY, *this; }
+    AllocationConfig &without_fingerprint() noexcept { return raw_.flags |= STUN_ALLOCATION_NO_FINGERPRINT, *this; }
+    /// The time-to-expiry to ask for. It is renewed in any case.
+    AllocationConfig &lifetime(Duration lifetime) noexcept { return raw_.lifetime = given(lifetime), *this; }
+    /// Over UDP, send something at least that often; empty is never.
+    AllocationConfig &keepalive(std::optional<Duration> interval, stun_keepalive_kind kind = STUN_KEEPALIVE_INDICATION) noexcept {
+        raw_.keepalive = interval ? given(*interval) : STUN_NEVER;
+        return raw_.keepalive_kind = static_cast<std::uint32_t>(kind), *this;
+    }
+    /// Which peers may be reached.
+    AllocationConfig &peers(PeerPolicy policy) noexcept { return peers_ = std::move(policy), *this; }
+    /// What to do when the server names another one in its place.
+    AllocationConfig &redirects(Redirects policy) noexcept { return raw_.redirects = static_cast<std::uint32_t>(policy), *this; }
+    /// The first and the longest wait after a failure that may pass.
+    AllocationConfig &backoff(Duration first, Duration longest) noexcept {
+        return raw_.backoff_first = given(first), raw_.backoff_max = given(longest), *this;
+    }
+    AllocationConfig &initial_rto(Duration rto) noexcept { return raw_.initial_rto = given(rto), *this; }
+    /// How long to wait for an answer over TCP or TLS.
+    AllocationConfig &stream_timeout(Duration ti) noexcept { return raw_.ti = given(ti), *this; }
+    /// How often a request is sent in all (Rc), and how many RTOs to wait after the last (Rm).
+    AllocationConfig &retransmissions(std::uint32_t rc, std::uint32_t rm) noexcept { return raw_.rc = rc, raw_.rm = rm, *this; }
+    /// For C: it points into this object, and to `credentials`.
+    [[nodiscard]] stun_allocation_config c(stun_credentials &credentials) const noexcept;
+
+private:
+    static constexpr stun_time given(Duration d) noexcept { return d.count() <= 0 ? 1 : static_cast<stun_time>(d.count()); }
+    stun_allocation_config raw_{};
+    LongTermCredential credential_{};
+    TimePoint expire_ = never;
+    bool has_credential_ = false;
+    PeerPolicy peers_{};
+};
+
+/// Bytes to leave before a payload for Agent::send_in_place(): through a channel, and in any case; and behind it.
+inline constexpr std::size_t channel_headroom = STUN_CHANNEL_HEADROOM;
+inline constexpr std::size_t max_headroom = STUN_MAX_HEADROOM;
+inline constexpr std::size_t max_tailroom = STUN_MAX_TAILROOM;
+
+/// What is known of an allocation now.
+struct AllocationInfo {
+    /// Whether the server relays, so that Agent::send_to_peer() can work.
+    bool is_allocated = false;
+    /// The relayed address, of two the IPv4 one, and the other one; none while there is none.
+    Address relayed{}, additional{};
+    /// Your address as the server sees it.
+    Address mapped{};
+    /// The server, which is another than you named if it has redirected.
+    Address server{};
+    Address local{};
+    Transport transport = Transport::udp;
+    /// When the server takes the relay back unless it is refreshed.
+    TimePoint expires = never;
+    /// The smoothed round trip to the server, once measured.
+    std::optional<Duration> rtt{};
+    /// Events that were dropped because you did not poll.
+    std::uint32_t dropped_events = 0;
+};
+
+/// What came out of a connection.
+struct [[nodiscard]] Unwrapped {
+    /// STUN_APP_DATA: `data` is data of a peer; call again with the bytes that were not taken. STUN_OK: there was none.
+    Status status{};
+    /// How many bytes were taken.
+    std::size_t taken = 0;
+    /// Lies in the agent, until the next input, start or cancel there.
+    Packet data{};
+    explicit operator bool() const noexcept { return status == STUN_APP_DATA; }
+};
+
 /// Receives log lines. It must not call the agent that it logs for.
 using Log = std::function<void(stun_log_level level, std::string_view text)>;
 
@@ -740,13 +913,88 @@ public:
     Status handle_stream(OperationId id, Bytes bytes, TimePoint at) noexcept {
         return stun_handle_stream(handle_.get(), id, bytes.data(), bytes.size(), to_c(at));
     }
+    /// The same up to the first data of a peer that was relayed, where handle_stream() would lose it.
+    Unwrapped unwrap_stream(OperationId id, Bytes bytes, TimePoint at) noexcept {
+        Unwrapped out;
+        stun_packet inner{};
+        out.status = stun_unwrap_stream(handle_.get(), id, bytes.data(), bytes.size(), to_c(at), &out.taken, &inner);
+        if (out) out.data = Packet::from_c(inner);
+        return out;
+    }
     Status close_stream(OperationId id, TimePoint at) noexcept { return stun_stream_close(handle_.get(), id, to_c(at)); }
 
-    /// Whether a binding may ask the server that Redirected names.
+    /// Asks a TURN server for a relayed address, and keeps it: Allocated says when there is one. What peers send comes out
+    /// of handle_input() or unwrap_stream().
+    [[nodiscard]] Result<OperationId> start_allocation(const AllocationConfig &config, TimePoint at) noexcept {
+        stun_credentials credentials{};
+        return started(stun_allocation_start, config.c(credentials), at);
+    }
+    [[nodiscard]] Result<AllocationInfo> allocation(OperationId id) const noexcept;
+    /// Lets a peer send to the relayed address and be sent to, whatever its port: Permitted says when.
+    Status permit(OperationId id, const Address &peer, TimePoint at) noexcept {
+        return stun_allocation_permit(handle_.get(), id, &peer.c(), to_c(at));
+    }
+    /// STUN_EMPTY if it was not permitted.
+    Status revoke(OperationId id, const Address &peer, TimePoint at) noexcept {
+        return stun_allocation_revoke(handle_.get(), id, &peer.c(), to_c(at));
+    }
+    /// Binds a channel to a peer, which permits it as well: ChannelBound says when.
+    Status bind_channel(OperationId id, const Address &peer, TimePoint at) noexcept {
+        return stun_allocation_bind_channel(handle_.get(), id, &peer.c(), to_c(at));
+    }
+    /// STUN_EMPTY if there was none.
+    Status release_channel(OperationId id, const Address &peer, TimePoint at) noexcept {
+        return stun_allocation_release_channel(handle_.get(), id, &peer.c(), to_c(at));
+    }
+    /// The channel of a peer that may be sent to, 0 if it has none; empty if it may not be sent to.
+    [[nodiscard]] std::optional<std::uint16_t> channel(OperationId id, const Address &peer) const noexcept {
+        std::uint16_t number = 0;
+        if (stun_allocation_peer(handle_.get(), id, &peer.c(), &number) != STUN_OK) return std::nullopt;
+        return number;
+    }
+    /// Frames data for a peer in a buffer of yours, which is apart from the data; max_headroom + max_tailroom bytes more
+    /// than the data are enough. Send what is returned: nothing is queued.
+    [[nodiscard]] Result<Packet> send_to_peer(OperationId id, const Address &peer, Bytes data, Span<std::uint8_t> buffer,
+                                              TimePoint at) noexcept {
+        stun_packet out{};
+        const Status status = stun_allocation_send(handle_.get(), id, &peer.c(), data.data(), data.size(), buffer.data(),
+                                                   buffer.size(), to_c(at), &out);
+        return status ? Result<Packet>(Packet::from_c(out)) : status;
+    }
+    /// The same where the data lies in the buffer already, with room around it. Copies nothing.
+    [[nodiscard]] Result<Packet> send_in_place(OperationId id, const Address &peer, Span<std::uint8_t> buffer,
+                                               std::size_t offset, std::size_t len, TimePoint at) noexcept {
+        stun_packet out{};
+        const Status status = stun_allocation_send_in_place(handle_.get(), id, &peer.c(), buffer.data(), buffer.size(),
+                                                            offset, len, to_c(at), &out);
+        return status ? Result<Packet>(Packet::from_c(out)) : status;
+    }
+    /// Asks the server to connect to a peer (RFC 6062): OpenConnection or ConnectionFailed follows.
+    Status connect_peer(OperationId id, const Address &peer, TimePoint at) noexcept {
+        return stun_allocation_connect(handle_.get(), id, &peer.c(), to_c(at));
+    }
+    /// The connection that OpenConnection asked for is open along this path.
+    Status connection_opened(OperationId id, ConnectionId connection, const Packet &path, TimePoint at) noexcept {
+        const auto raw = path.c();
+        return stun_allocation_connection_opened(handle_.get(), id, connection, &raw, to_c(at));
+    }
+    /// Gives an allocation other credentials, as CredentialsNeeded asks for.
+    Status set_credentials(OperationId id, const LongTermCredential &credential, TimePoint at, TimePoint expire = never) noexcept;
+    /// What Reconnect asked an allocation for is open along this path.
+    Status allocation_reconnected(OperationId id, const Packet &path, TimePoint at) noexcept {
+        const auto raw = path.c();
+        return stun_allocation_reconnected(handle_.get(), id, &raw, to_c(at));
+    }
+    /// Has the server delete an allocation: Closed says when. cancel() leaves it there until it expires.
+    Status close_allocation(OperationId id, TimePoint at) noexcept {
+        return stun_allocation_close(handle_.get(), id, to_c(at));
+    }
+
+    /// Whether a binding or an allocation may ask the server that Redirected names.
     Status answer_redirect(OperationId id, bool accept, TimePoint at) noexcept {
         return stun_answer_redirect(handle_.get(), id, accept ? 1 : 0, to_c(at));
     }
-    /// The connection that Reconnect asked for is open along this path.
+    /// The connection that Reconnect asked a binding for is open along this path.
     Status reconnected(OperationId id, const Packet &path, TimePoint at) noexcept {
         const auto raw = path.c();
         return stun_reconnected(handle_.get(), id, &raw, to_c(at));
@@ -756,10 +1004,13 @@ public:
         const stun_time refresh = !interval ? STUN_NEVER : interval->count() <= 0 ? 1 : static_cast<stun_time>(interval->count());
         return stun_set_refresh(handle_.get(), id, refresh, to_c(at));
     }
-    /// The name that the certificate of the server must carry to which a binding was redirected; empty if none.
+    /// The name that the certificate of the server must carry to which a binding or an allocation was redirected; empty if
+    /// none.
     [[nodiscard]] std::string alternate_domain(OperationId id) const {
         return text([&](char *buf, std::size_t cap, std::size_t *len) {
-            return stun_binding_alternate_domain(handle_.get(), id, buf, cap, len);
+            const stun_status status = stun_binding_alternate_domain(handle_.get(), id, buf, cap, len);
+            if (status != STUN_E_NOT_FOUND) return status;
+            return stun_allocation_alternate_domain(handle_.get(), id, buf, cap, len);
         });
     }
     /// How much earlier than due a refresh may be sent, and how often every binding refreshes: zero leaves it.
@@ -1180,6 +1431,33 @@ inline std::string Address::to_string() const {
     return out + "]:" + std::to_string(raw_.port);
 }
 
+inline decltype(Event::what) Event::of_relay(const stun_event &raw, std::optional<Duration> rtt,
+                                             const Failure &failure) noexcept {
+    const auto transport = static_cast<Transport>(raw.code);
+    std::optional<std::array<std::uint8_t, 8>> token;
+    switch (raw.kind) {
+    case STUN_EV_ALLOCATED:
+        if (raw.code == 1)
+            for (std::size_t i = 0; i < 8; ++i) (i == 0 ? token.emplace() : *token)[i] = raw.token[i];
+        return Allocated{raw.relayed, raw.additional, raw.addr, Duration(static_cast<Duration::rep>(raw.lifetime)), token, rtt};
+    case STUN_EV_FAMILY_REFUSED: return FamilyRefused{raw.detail == 6, raw.code};
+    case STUN_EV_PERMITTED: return Permitted{raw.peer};
+    case STUN_EV_CHANNEL_BOUND: return ChannelBound{raw.peer, static_cast<std::uint16_t>(raw.detail)};
+    case STUN_EV_PEER_REFUSED: return PeerRefused{raw.peer, raw.code};
+    case STUN_EV_PEER_UNREACHABLE: return PeerUnreachable{raw.peer, raw.detail, raw.code, raw.count};
+    case STUN_EV_LOST: return Lost{raw.relayed, failure};
+    case STUN_EV_CREDENTIALS_NEEDED:
+        return CredentialsNeeded{static_cast<stun_credentials_need_code>(raw.code), stun::from_c(raw.at)};
+    case STUN_EV_MOVED: return Moved{raw.addr};
+    case STUN_EV_OPEN_CONNECTION:
+        return OpenConnection{raw.index, raw.peer, raw.detail == 1, raw.addr, raw.previous, transport};
+    case STUN_EV_CONNECTION_BOUND: return ConnectionBound{raw.index, raw.peer, raw.addr, raw.previous, transport};
+    case STUN_EV_CONNECTION_FAILED: return ConnectionFailed{raw.peer, failure};
+    case STUN_EV_CLOSED: return Closed{};
+    default: return Unknown{raw.kind};
+    }
+}
+
 inline Event Event::from_c(const stun_event &raw) {
     const auto rtt = raw.rtt == STUN_NEVER ? std::optional<Duration>() : Duration(static_cast<Duration::rep>(raw.rtt));
     const Failure failure{static_cast<stun_failure_code>(raw.reason), raw.code, raw.count};
@@ -1214,7 +1492,7 @@ inline Event Event::from_c(const stun_event &raw) {
                                static_cast<stun_nat_reason>(raw.reason), raw.code}};
         break;
     case STUN_EV_NAT_REPORT: event.what = NatFinished{raw.server, raw.addr}; break;
-    default: event.what = Unknown{raw.kind}; break;
+    default: event.what = of_relay(raw, rtt, failure); break;
     }
     return event;
 }
@@ -1250,6 +1528,45 @@ inline stun_server_config ServerConfig::c(std::vector<stun_user> &users) const {
     raw.users = users.data();
     raw.user_count = users.size();
     return raw;
+}
+
+/// A credential for C, which points into it.
+inline stun_credentials to_c(const LongTermCredential &from, TimePoint expire) noexcept {
+    stun_credentials raw{};
+    raw.struct_size = sizeof raw;
+    raw.flags = (from.require_sha256 ? std::uint32_t{STUN_CREDENTIAL_REQUIRE_SHA256} : 0u) |
+                (from.require_anonymity ? std::uint32_t{STUN_CREDENTIAL_REQUIRE_ANONYMITY} : 0u);
+    raw.username = bytes(from.username).data(), raw.username_len = from.username.size();
+    raw.password = bytes(from.password).data(), raw.password_len = from.password.size();
+    raw.expire = to_c(expire);
+    return raw;
+}
+
+inline stun_allocation_config AllocationConfig::c(stun_credentials &credentials) const noexcept {
+    stun_allocation_config raw = raw_;
+    if (has_credential_) credentials = to_c(credential_, expire_), raw.credentials = &credentials;
+    raw.peer_policy = static_cast<std::uint32_t>(peers_.code_);
+    raw.peer_rules = peers_.rules_.data(), raw.peer_rule_count = peers_.rules_.size();
+    return raw;
+}
+
+inline Status Agent::set_credentials(OperationId id, const LongTermCredential &credential, TimePoint at,
+                                     TimePoint expire) noexcept {
+    const stun_credentials raw = to_c(credential, expire);
+    return stun_allocation_set_credentials(handle_.get(), id, &raw, to_c(at));
+}
+
+inline Result<AllocationInfo> Agent::allocation(OperationId id) const noexcept {
+    stun_allocation_info raw{};
+    raw.struct_size = sizeof raw;
+    const Status status = stun_allocation_read(handle_.get(), id, &raw);
+    if (!status) return status;
+    AllocationInfo info{raw.is_allocated == 1, raw.relayed, raw.additional, raw.mapped, raw.server, raw.local};
+    info.transport = static_cast<Transport>(raw.transport);
+    info.expires = from_c(raw.expires);
+    if (raw.rtt != STUN_NEVER) info.rtt = Duration(static_cast<Duration::rep>(raw.rtt));
+    info.dropped_events = raw.dropped_events;
+    return info;
 }
 
 inline Status Agent::answer_services(OperationId id, QuestionId question, const std::vector<SrvRecord> &records,

@@ -98,7 +98,7 @@
 //! - An error that nobody signed does not end a TURN request over UDP (RFC 8489 s9.2.5 ignores it, and waits 39.5 s),
 //!   but shortens the wait for its true response to two seconds: servers send some unsigned.
 //! - A TURN allocation is refreshed at half its lifetime (RFC 8656 s8 suggests a minute before its end), and channels
-//!   every 240 s instead of just before their ten minutes: that renews the permission of 300 s as well, so that one
+//!   every 260 s instead of just before their ten minutes: that renews the permission of 300 s as well, so that one
 //!   request does for both.
 //! - A Refresh that the server answers with 5xx is tried four times more; any other failure loses the relay at once.
 //! - A lifetime below ten seconds is refused, and one above an hour counts as an hour (RFC 8656 has no such bounds).

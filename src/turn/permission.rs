@@ -28,6 +28,7 @@ pub(crate) struct Permissions {
     batches: Slab<Batch>,
     batch_count: u32,
     renewals: TimerTable,
+    /// When to ask again, and when what nobody wants has ended.
     retries: TimerTable,
 }
 
@@ -112,9 +113,8 @@ impl Permissions {
     /// # Errors
     /// There are [`MAX_PERMISSIONS`] already.
     pub(crate) fn want(&mut self, ip: IpAddr) -> Result<Wish, Full> {
-        if let Some(entry) = self.key_of(ip).and_then(|key| self.entries.get_mut(key as usize)) {
-            let was_wanted = core::mem::replace(&mut entry.is_wanted, true);
-            return Ok(if was_wanted { Wish::Known } else { Wish::New });
+        if let Some(key) = self.key_of(ip) {
+            return Ok(self.want_known(key));
         }
         let key = self.insert(ip, true).ok_or(Full)?;
         self.links.push(&mut self.wanted, key);
@@ -164,15 +164,14 @@ impl Permissions {
     /// renews early what would wake it up soon.
     pub(crate) fn due(&mut self, now: Instant, horizon: Instant) {
         while let Some(key) = self.retries.pop_due(now) {
-            self.set_wanted(key);
+            if self.entries.get(key as usize).is_some_and(|entry| entry.is_wanted) {
+                self.set_wanted(key);
+            } else {
+                self.forget(key);
+            }
         }
         while let Some(key) = self.renewals.pop_due(horizon.max(now)) {
-            let Some(entry) = self.entries.get(key as usize) else { continue };
-            match entry.installed_until {
-                _ if entry.is_wanted => self.set_wanted(key),
-                Some(until) if until > now => self.renewals.set(key, Some(until)),
-                _ => self.forget(key),
-            }
+            self.set_wanted(key);
         }
     }
 
@@ -297,6 +296,20 @@ impl Permissions {
         }
     }
 
+    /// What a channel has brought along is wanted for itself from now on.
+    fn want_known(&mut self, key: u32) -> Wish {
+        let Some(entry) = self.entries.get_mut(key as usize).filter(|entry| !entry.is_wanted) else {
+            return Wish::Known;
+        };
+        entry.is_wanted = true;
+        let rest = crate::time::nanos(LIFETIME.saturating_sub(COVERED_RENEWAL));
+        let renewal =
+            entry.installed_until.map(|end| Instant::from_nanos(end.as_nanos().saturating_sub(rest)));
+        self.renewals.set(key, renewal);
+        self.retries.set(key, None);
+        Wish::New
+    }
+
     fn insert(&mut self, ip: IpAddr, is_wanted: bool) -> Option<u32> {
         if self.entries.len() >= MAX_PERMISSIONS {
             return None;
@@ -336,8 +349,12 @@ impl Permissions {
         if let Some(entry) = self.entries.get_mut(key as usize) {
             entry.state = State::Installed;
             entry.is_alone = false;
-            self.retries.set(key, None);
-            self.renewals.set(key, sent_at.deadline_after(renewal));
+            let (renewal, end) = match entry.is_wanted {
+                true => (sent_at.deadline_after(renewal), None),
+                false => (None, entry.installed_until),
+            };
+            self.renewals.set(key, renewal);
+            self.retries.set(key, end);
         }
         newly
     }
@@ -386,10 +403,10 @@ pub(crate) const MAX_BATCH: usize = 16;
 pub(crate) const LIFETIME: Duration = Duration::from_secs(300);
 
 /// When it is renewed: a whole transaction of 39.5 s (RFC 8489 s6.2.1) fits before its end.
-pub(crate) const RENEWAL: Duration = Duration::from_secs(240);
+pub(crate) const RENEWAL: Duration = Duration::from_secs(260);
 
-/// When it is renewed if a channel does so already: after the channel's renewal has had 30 s and six sends.
-pub(crate) const COVERED_RENEWAL: Duration = Duration::from_secs(270);
+/// When it is renewed if a channel does so already: after the channel's renewal has had 20 s and six sends.
+pub(crate) const COVERED_RENEWAL: Duration = Duration::from_secs(280);
 
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects)]

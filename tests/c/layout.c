@@ -72,7 +72,7 @@ AT(stun_packet, ecn, 65);
 AT(stun_packet, flags, 66);
 AT(stun_packet, socket_id, 68);
 
-SIZE(stun_event, 160);
+SIZE(stun_event, 248);
 AT(stun_event, is_last, 104);
 AT(stun_event, reserved, 108);
 AT(stun_event, index, 112);
@@ -80,6 +80,11 @@ AT(stun_event, detail, 116);
 AT(stun_event, server, 120);
 AT(stun_event, name, 144);
 AT(stun_event, name_len, 152);
+AT(stun_event, relayed, 160);
+AT(stun_event, additional, 184);
+AT(stun_event, peer, 208);
+AT(stun_event, lifetime, 232);
+AT(stun_event, token, 240);
 
 SIZE(stun_config, 40);
 AT(stun_config, log, 16);
@@ -152,6 +157,57 @@ AT(stun_target, local, 0);
 AT(stun_target, server, 24);
 AT(stun_target, transport, 48);
 AT(stun_target, socket_id, 52);
+
+SIZE(stun_credentials, 48);
+AT(stun_credentials, flags, 4);
+AT(stun_credentials, username, 8);
+AT(stun_credentials, username_len, 16);
+AT(stun_credentials, password, 24);
+AT(stun_credentials, password_len, 32);
+AT(stun_credentials, expire, 40);
+
+SIZE(stun_peer_rule, 56);
+AT(stun_peer_rule, first, 0);
+AT(stun_peer_rule, last, 24);
+AT(stun_peer_rule, allows, 48);
+AT(stun_peer_rule, reserved, 52);
+
+SIZE(stun_allocation_config, 176);
+AT(stun_allocation_config, transport, 4);
+AT(stun_allocation_config, local, 8);
+AT(stun_allocation_config, server, 32);
+AT(stun_allocation_config, socket_id, 56);
+AT(stun_allocation_config, flags, 60);
+AT(stun_allocation_config, credentials, 64);
+AT(stun_allocation_config, family, 72);
+AT(stun_allocation_config, relay_transport, 76);
+AT(stun_allocation_config, port, 80);
+AT(stun_allocation_config, keepalive_kind, 84);
+AT(stun_allocation_config, token, 88);
+AT(stun_allocation_config, lifetime, 96);
+AT(stun_allocation_config, keepalive, 104);
+AT(stun_allocation_config, redirects, 112);
+AT(stun_allocation_config, peer_policy, 116);
+AT(stun_allocation_config, backoff_first, 120);
+AT(stun_allocation_config, backoff_max, 128);
+AT(stun_allocation_config, initial_rto, 136);
+AT(stun_allocation_config, ti, 144);
+AT(stun_allocation_config, rc, 152);
+AT(stun_allocation_config, rm, 156);
+AT(stun_allocation_config, peer_rules, 160);
+AT(stun_allocation_config, peer_rule_count, 168);
+
+SIZE(stun_allocation_info, 152);
+AT(stun_allocation_info, is_allocated, 4);
+AT(stun_allocation_info, relayed, 8);
+AT(stun_allocation_info, additional, 32);
+AT(stun_allocation_info, mapped, 56);
+AT(stun_allocation_info, server, 80);
+AT(stun_allocation_info, local, 104);
+AT(stun_allocation_info, expires, 128);
+AT(stun_allocation_info, rtt, 136);
+AT(stun_allocation_info, transport, 144);
+AT(stun_allocation_info, dropped_events, 148);
 
 SIZE(stun_survey_config, 48);
 AT(stun_survey_config, enough, 4);

@@ -28,7 +28,7 @@ skip() {
 }
 have() { command -v "$1" >/dev/null 2>&1; }
 
-programs="layout null null_codec null_usages loop input output codec frame vectors replay credentials servers nat threads stress"
+programs="layout null null_codec null_usages null_relay loop input output codec frame vectors replay credentials servers nat relay relay_stream threads stress"
 warnings="-Wall -Wextra -pedantic -Werror -Wconversion -I$root/include -g"
 # What `rustc --print native-static-libs` says of the archive on Linux.
 static="$LIBDIR/libstun.a -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc"
@@ -142,6 +142,7 @@ run_negative() {
 	borrowed_after_free asan heap-use-after-free
 	event_text_after_free asan heap-use-after-free
 	discovered_after_poll asan heap-use-after-free
+	app_after_cancel asan heap-use-after-free
 	leak asan LeakSanitizer: detected memory leaks
 	double_free_key valgrind Invalid read
 	undefined asan signed integer overflow

@@ -53,6 +53,7 @@ headers_alone() { # C++ compiler, its C sibling
 examples() { # C++ compiler, C compiler
     check "$2 binding_poll.c" compile "$2" "-std=c99 -O2" "$BUILD/example.o" examples/c/binding_poll.c
     check "$2 nat_report.c" compile "$2" "-std=c99 -O2" "$BUILD/example.o" examples/c/nat_report.c
+    check "$2 relay_chat.c" compile "$2" "-std=c99 -O2" "$BUILD/example.o" examples/c/relay_chat.c
     [ "$(uname)" != Linux ] || check "$2 binding_mmsg.c" compile "$2" "-std=c99 -O2" "$BUILD/example.o" examples/c/binding_mmsg.c
     check "$1 binding.cpp" compile "$1" "-std=c++17 -O2" "$BUILD/example.o" examples/cpp/binding.cpp
 }
@@ -60,11 +61,11 @@ examples() { # C++ compiler, C compiler
 # build COMPILER STD FLAGS LIBRARY: all test files into one program, $BUILD/tests.
 build() {
     rm -f "$BUILD"/*.o
-    for file in main agent codec usages values; do
+    for file in main agent codec relay usages values; do
         compile "$1" "-std=$2 $3" "$BUILD/$file.o" "tests/cpp/$file.cpp" || return 1
     done
     # shellcheck disable=SC2086
-    $1 -std="$2" $3 "$BUILD/main.o" "$BUILD/agent.o" "$BUILD/codec.o" "$BUILD/usages.o" "$BUILD/values.o" $4 -o "$BUILD/tests"
+    $1 -std="$2" $3 "$BUILD/main.o" "$BUILD/agent.o" "$BUILD/codec.o" "$BUILD/relay.o" "$BUILD/usages.o" "$BUILD/values.o" $4 -o "$BUILD/tests"
 }
 
 # One program out of C++17 and C++20 objects: what differs between them has different names.

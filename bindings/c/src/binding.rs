@@ -109,8 +109,8 @@ pub unsafe extern "C" fn stun_binding_start(
     unsafe { handle::call(agent, |guarded| start(guarded, cfg, now, out_id)) }
 }
 
-/// Whether a binding may ask the server that STUN_EV_REDIRECTED has named: 1 or 0. Refused, it fails. Without effect
-/// if it does not wait for an answer.
+/// Whether a binding or an allocation may ask the server that STUN_EV_REDIRECTED has named: 1 or 0. Refused, it fails.
+/// Without effect if it does not wait for an answer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stun_answer_redirect(
     agent: *mut stun_agent,
@@ -131,8 +131,8 @@ pub unsafe extern "C" fn stun_answer_redirect(
     }
 }
 
-/// The connection that STUN_EV_RECONNECT asked for is open. Of `path`, local, remote and transport count. If you
-/// use stun_stream_open(), call that first.
+/// The connection that a binding has asked for with STUN_EV_RECONNECT is open. Of `path`, local, remote and transport
+/// count. If you use stun_stream_open(), call that first. For allocations, see stun_allocation_reconnected().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stun_reconnected(
     agent: *mut stun_agent,
@@ -143,8 +143,7 @@ pub unsafe extern "C" fn stun_reconnected(
     // SAFETY: the caller's pointers are NULL or valid for their types.
     unsafe {
         handle::call(agent, |guarded| {
-            let path = reference(path)?;
-            let path = crate::types::path(u32::from(path.transport), path.local, path.remote)?;
+            let (path, _) = reference(path)?.to_path()?;
             guarded
                 .agent
                 .reconnected(OperationId::from_u64(id), path, instant(now)?)
@@ -275,7 +274,7 @@ fn interval(refresh: stun_time) -> Option<Duration> {
     (refresh != STUN_NEVER).then(|| or_default(refresh, BindingConfig::DEFAULT_REFRESH))
 }
 
-fn redirect_policy(code: u32) -> Result<RedirectPolicy, Misuse> {
+pub(crate) fn redirect_policy(code: u32) -> Result<RedirectPolicy, Misuse> {
     match code {
         0 => Ok(RedirectPolicy::Follow),
         1 => Ok(RedirectPolicy::Refuse),

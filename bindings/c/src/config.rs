@@ -7,6 +7,7 @@ use libstun::nat;
 use libstun::stun::binding::ConfigError;
 use libstun::stun::discovery::DiscoveryError;
 use libstun::stun::survey::SurveyError;
+use libstun::turn;
 
 use crate::pointer::Growable;
 use crate::status::{Misuse, stun_status_code::*};
@@ -106,10 +107,12 @@ pub(crate) fn start_misuse(error: StartError) -> Misuse {
         StartError::Survey(error) => survey_misuse(error),
         StartError::Discovery(error) => discovery_misuse(error),
         StartError::NatProbe(error) => nat_misuse(error),
+        StartError::Allocation(error) => allocation_misuse(error),
         StartError::TooManyOperations => {
             Misuse(STUN_E_LIMIT, "the agent houses as many operations as it may")
         }
         StartError::AddressTaken => Misuse(STUN_E_STATE, "another server already answers at that address"),
+        StartError::PathTaken => Misuse(STUN_E_STATE, "another allocation already relays on that path"),
         _ => Misuse(STUN_E_INVALID, "the operation cannot be started"),
     }
 }
@@ -172,6 +175,29 @@ fn nat_misuse(error: nat::ConfigError) -> Misuse {
             }
             nat::ConfigError::TooManyServers => "there are more than 8 further servers",
             _ => "the probe cannot be started",
+        },
+    )
+}
+
+/// What is wrong with an allocation's configuration.
+pub(crate) fn allocation_misuse(error: turn::ConfigError) -> Misuse {
+    Misuse(
+        STUN_E_INVALID,
+        match error {
+            turn::ConfigError::ServerAddress => {
+                "server has port 0, or is unspecified, multicast or broadcast"
+            }
+            turn::ConfigError::MixedFamilies => "local and server are of different families",
+            turn::ConfigError::KeepaliveTooShort => "keepalive is under one second",
+            turn::ConfigError::Lifetime => "lifetime is under one second, or over 2^32 - 1",
+            turn::ConfigError::TcpOverUdp => "connections to peers need TCP or TLS to the server",
+            turn::ConfigError::NotForTcp => {
+                "DONT_FRAGMENT, wishes for a port and two families are not for connections to peers"
+            }
+            turn::ConfigError::PortOfBoth => {
+                "a token goes without a family, and two families without wishes for a port"
+            }
+            _ => "the allocation cannot be started",
         },
     )
 }

@@ -1,10 +1,13 @@
 //! Credentials, as every configuration gives them.
 
+use core::mem::offset_of;
+
+use libstun::Instant;
 use libstun::auth::{CredentialError, Credentials, LongTerm, ShortTerm, opaque_string};
 use libstun::wire::IntegrityAlgorithm;
 
-use crate::pointer::bytes;
-use crate::status::{Misuse, stun_status_code::*};
+use crate::pointer::{Growable, bytes};
+use crate::status::{Misuse, STUN_NEVER, stun_status_code::*, stun_time};
 
 /// How a credential is used.
 #[repr(C)]
@@ -36,6 +39,28 @@ pub enum stun_integrity_code {
     STUN_INTEGRITY_SHA1 = 1,
     /// MESSAGE-INTEGRITY-SHA256.
     STUN_INTEGRITY_SHA256 = 2,
+}
+
+/// A long-term credential (RFC 8489 s9.2), as TURN servers ask for one (RFC 8656 s5). Zero in a field is its default.
+/// Strings are copied, and prepared as OpaqueStrings.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct stun_credentials {
+    /// sizeof(stun_credentials).
+    pub struct_size: u32,
+    /// `enum stun_credential_flag`, or-ed.
+    pub flags: u32,
+    /// UTF-8.
+    pub username: *const u8,
+    /// 1 to 508.
+    pub username_len: usize,
+    /// UTF-8.
+    pub password: *const u8,
+    /// At least 1.
+    pub password_len: usize,
+    /// When they expire by your clock, as time-limited ones do: a minute before, STUN_EV_CREDENTIALS_NEEDED asks for
+    /// others. 0 and STUN_NEVER are never.
+    pub expire: stun_time,
 }
 
 /// A string of the caller's, as a pointer and a length.
@@ -77,8 +102,6 @@ pub(crate) unsafe fn client(
     username: Text,
     password: Text,
 ) -> Result<Option<Credentials>, Misuse> {
-    const SHA256: u32 = stun_credential_flag::STUN_CREDENTIAL_REQUIRE_SHA256 as u32;
-    const ANONYMITY: u32 = stun_credential_flag::STUN_CREDENTIAL_REQUIRE_ANONYMITY as u32;
     if kind > stun_credential_kind::STUN_LONG_TERM as u32 {
         return Err(Misuse(STUN_E_INVALID, "credential_kind is no stun_credential_kind"));
     }
@@ -95,6 +118,14 @@ pub(crate) unsafe fn client(
     }
     // SAFETY: passed on from the caller.
     let (username, password) = unsafe { (text(username)?, text(password)?) };
+    Ok(Some(long_term(flags, username, password)?.into()))
+}
+
+/// A long-term credential that demands what the flags say.
+fn long_term(flags: u32, username: &str, password: &str) -> Result<LongTerm, Misuse> {
+    if flags & !(SHA256 | ANONYMITY) != 0 {
+        return Err(Misuse(STUN_E_INVALID, "an unknown flag of a credential is set"));
+    }
     let mut credential = LongTerm::new(username, password).map_err(credential_misuse)?;
     if flags & SHA256 != 0 {
         credential = credential.require_sha256();
@@ -102,7 +133,7 @@ pub(crate) unsafe fn client(
     if flags & ANONYMITY != 0 {
         credential = credential.require_anonymity();
     }
-    Ok(Some(credential.into()))
+    Ok(credential)
 }
 
 /// Text of the caller's.
@@ -135,3 +166,40 @@ pub(crate) fn credential_misuse(error: CredentialError) -> Misuse {
 
 const UNPREPARED: Misuse =
     Misuse(STUN_E_INVALID, "a username or password is empty, or has characters that none may have");
+
+const SHA256: u32 = stun_credential_flag::STUN_CREDENTIAL_REQUIRE_SHA256 as u32;
+const ANONYMITY: u32 = stun_credential_flag::STUN_CREDENTIAL_REQUIRE_ANONYMITY as u32;
+
+impl stun_credentials {
+    /// The credentials, and when they expire.
+    ///
+    /// # Safety
+    /// The strings must be readable for their lengths.
+    pub(crate) unsafe fn to_core(self) -> Result<(Credentials, Option<Instant>), Misuse> {
+        // SAFETY: passed on from the caller.
+        let (username, password) =
+            unsafe { (text((self.username, self.username_len))?, text((self.password, self.password_len))?) };
+        let credential = long_term(self.flags, username, password)?;
+        let expire =
+            (self.expire != 0 && self.expire != STUN_NEVER).then(|| Instant::from_nanos(self.expire));
+        Ok((credential.into(), expire))
+    }
+}
+
+// SAFETY: `repr(C)`, `struct_size` first, and only integers and raw pointers.
+unsafe impl Growable for stun_credentials {
+    fn defaults() -> Self {
+        Self {
+            struct_size: 0,
+            flags: 0,
+            username: core::ptr::null(),
+            username_len: 0,
+            password: core::ptr::null(),
+            password_len: 0,
+            expire: 0,
+        }
+    }
+
+    // The whole of the first version, which later ones only extend.
+    const MIN_SIZE: u32 = (offset_of!(Self, expire) + size_of::<stun_time>()) as u32;
+}

@@ -15,7 +15,7 @@ use crate::pointer::{Growable, growable_size, write_growable};
 use crate::status::{Answer, stun_status, stun_status_code::*, stun_time};
 use crate::types::stun_addr;
 
-/// Values of `stun_event.kind`. Skip kinds that you do not know. 3 to 6 are reserved for relays and ICE.
+/// Values of `stun_event.kind`. Skip kinds that you do not know. 4 to 6 are reserved for ICE.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum stun_event_code {
@@ -23,6 +23,9 @@ pub enum stun_event_code {
     STUN_EV_MAPPED = 1,
     /// The operation has failed for good: reason, code, count. Its last event.
     STUN_EV_FAILED = 2,
+    /// A TURN server relays: relayed, additional, addr, lifetime, rtt; token, if code is 1. Tell your peers relayed, and
+    /// permit them. Comes again after STUN_EV_LOST.
+    STUN_EV_ALLOCATED = 3,
     /// The mapped address is the same as before: addr, rtt.
     STUN_EV_REFRESHED = 7,
     /// The mapped address is another: addr, previous, rtt.
@@ -35,11 +38,12 @@ pub enum stun_event_code {
     /// The server `previous` names `addr` in its place, which is asked from now on; with code 1 only if you agree with
     /// stun_answer_redirect(). See also stun_binding_alternate_domain().
     STUN_EV_REDIRECTED = 11,
-    /// The network has changed, and the binding asks again at once: addr is its local address now, previous the one
+    /// The network has changed, and the binding or allocation asks again at once: addr is its local address now, previous the one
     /// before. If they differ, have a socket at the new one.
     STUN_EV_RESTARTED = 12,
-    /// Open a connection to the server addr from local address `previous` (any port does), then call stun_reconnected();
-    /// code is its `enum stun_transport_code`. Nothing is due until then.
+    /// Open a connection to the server addr from local address `previous` (any port does), then call stun_reconnected(),
+    /// for an allocation stun_allocation_reconnected(); code is its `enum stun_transport_code`, with STUN_UDP it is a socket
+    /// at another port. Nothing is due until then.
     STUN_EV_RECONNECT = 13,
     /// A server of a survey has answered: index is its place in the targets, server, addr, rtt.
     STUN_EV_ANSWER = 14,
@@ -63,6 +67,36 @@ pub enum stun_event_code {
     STUN_EV_NAT_FOUND = 22,
     /// Everything is decided: see stun_nat_report_read() and stun_nat_report_text(). The last event of a NAT probe.
     STUN_EV_NAT_REPORT = 23,
+    /// Of two families of relayed addresses the server gave one: detail, 4 or 6, is missing, code is the server's reason.
+    STUN_EV_FAMILY_REFUSED = 24,
+    /// The peer may send and be sent to, whatever its port, which is 0 here.
+    STUN_EV_PERMITTED = 25,
+    /// What is sent to the peer from now on goes through channel detail.
+    STUN_EV_CHANNEL_BOUND = 26,
+    /// The server will not relay to the peer, for reason code: 403 is its policy, 443 the family. Port 0 where it was a
+    /// permission. It is forgotten, and may be asked for again.
+    STUN_EV_PEER_REFUSED = 27,
+    /// What was sent to the peer did not arrive: detail is the type of the ICMP message that came back, code its code,
+    /// count the MTU where it was too big. A hint, which anybody could have sent.
+    STUN_EV_PEER_UNREACHABLE = 28,
+    /// The relayed address is gone: relayed; reason, code, count. Another is asked for, and the same peers permitted there.
+    STUN_EV_LOST = 29,
+    /// Call stun_allocation_set_credentials(): code is an `enum stun_credentials_need_code`, at when they expire.
+    STUN_EV_CREDENTIALS_NEEDED = 30,
+    /// An allocation has moved with you to another network: relayed address, permissions and channels are as before; addr.
+    STUN_EV_MOVED = 31,
+    /// A connection to the peer is there on the server's side: within 30 s open one to the server addr from local address
+    /// `previous`, from another port than any other, and call stun_allocation_connection_opened() with index; code is the
+    /// `enum stun_transport_code`, detail 1 if the peer has connected and 0 if you have.
+    STUN_EV_OPEN_CONNECTION = 32,
+    /// From now on your connection from `previous` to the server addr, index, carries the bytes of the peer and nothing
+    /// else; code is its `enum stun_transport_code`.
+    STUN_EV_CONNECTION_BOUND = 33,
+    /// A connection to the peer was not made, or not taken in time: reason, code, count. Close yours to the server, if you
+    /// have one.
+    STUN_EV_CONNECTION_FAILED = 34,
+    /// The allocation was closed, as you wished. Its last event.
+    STUN_EV_CLOSED = 35,
 }
 
 /// Values of `stun_event.reason`.
@@ -99,6 +133,16 @@ pub enum stun_failure_code {
     STUN_FAIL_NOT_OFFERED = 13,
     /// The resolver has failed, and nothing else led to a server.
     STUN_FAIL_RESOLVER = 14,
+    /// A success response without a usable relayed address.
+    STUN_FAIL_NO_RELAYED_ADDRESS = 15,
+    /// The relayed address is of a family that was not asked for.
+    STUN_FAIL_WRONG_FAMILY = 16,
+    /// The server gave no lifetime, or an impossible one.
+    STUN_FAIL_LIFETIME = 17,
+    /// The relay's lifetime ended before the server could be asked.
+    STUN_FAIL_EXPIRED = 18,
+    /// The relay that it belongs to is gone.
+    STUN_FAIL_ALLOCATION_LOST = 19,
     /// A reason that is newer than this function.
     STUN_FAIL_OTHER = 255,
 }
@@ -147,6 +191,18 @@ pub enum stun_redirect_refusal_code {
     STUN_REFUSED_TOO_MANY = 5,
 }
 
+/// Why an allocation needs other credentials.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum stun_credentials_need_code {
+    /// A reason that is newer than this function.
+    STUN_CREDENTIALS_OTHER = 0,
+    /// The server rejects those that it was given. Nothing is sent until there are others.
+    STUN_CREDENTIALS_REJECTED = 1,
+    /// They expire. What is there goes on meanwhile.
+    STUN_CREDENTIALS_EXPIRING = 2,
+}
+
 /// What happened to an operation. Fields that a kind does not name are zero.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -189,6 +245,16 @@ pub struct stun_event {
     pub name: *const c_char,
     /// Bytes of `name`.
     pub name_len: usize,
+    /// The relayed address, of two the IPv4 one.
+    pub relayed: stun_addr,
+    /// The other one, of the other family, or family 0.
+    pub additional: stun_addr,
+    /// The peer.
+    pub peer: stun_addr,
+    /// How long the server keeps a relay without a refresh.
+    pub lifetime: stun_time,
+    /// The token that the next port is kept for: for `token` in a stun_allocation_config.
+    pub token: [u8; 8],
 }
 
 // SAFETY: `repr(C)`, `struct_size` first, and only integers, arrays of them and a raw pointer.
@@ -214,6 +280,11 @@ unsafe impl Growable for stun_event {
             server: stun_addr::NONE,
             name: core::ptr::null(),
             name_len: 0,
+            relayed: stun_addr::NONE,
+            additional: stun_addr::NONE,
+            peer: stun_addr::NONE,
+            lifetime: 0,
+            token: [0; 8],
         }
     }
 
@@ -282,13 +353,15 @@ fn write_line(out: &mut String, event: &Event) -> core::fmt::Result {
         Event::Survey(event) => write!(out, "{event}"),
         Event::Discovery(event) => write!(out, "{event}"),
         Event::NatProbe(event) => write!(out, "{event}"),
+        Event::Allocation(event) => write!(out, "{event}"),
         _ => Ok(()),
     }
 }
 
-const NAMES: [(stun_event_code, &CStr); 19] = [
+const NAMES: [(stun_event_code, &CStr); 32] = [
     (stun_event_code::STUN_EV_MAPPED, c"STUN_EV_MAPPED"),
     (stun_event_code::STUN_EV_FAILED, c"STUN_EV_FAILED"),
+    (stun_event_code::STUN_EV_ALLOCATED, c"STUN_EV_ALLOCATED"),
     (stun_event_code::STUN_EV_REFRESHED, c"STUN_EV_REFRESHED"),
     (stun_event_code::STUN_EV_ADDRESS_CHANGED, c"STUN_EV_ADDRESS_CHANGED"),
     (stun_event_code::STUN_EV_RETRYING, c"STUN_EV_RETRYING"),
@@ -306,4 +379,16 @@ const NAMES: [(stun_event_code, &CStr); 19] = [
     (stun_event_code::STUN_EV_NAT_UNANSWERED, c"STUN_EV_NAT_UNANSWERED"),
     (stun_event_code::STUN_EV_NAT_FOUND, c"STUN_EV_NAT_FOUND"),
     (stun_event_code::STUN_EV_NAT_REPORT, c"STUN_EV_NAT_REPORT"),
+    (stun_event_code::STUN_EV_FAMILY_REFUSED, c"STUN_EV_FAMILY_REFUSED"),
+    (stun_event_code::STUN_EV_PERMITTED, c"STUN_EV_PERMITTED"),
+    (stun_event_code::STUN_EV_CHANNEL_BOUND, c"STUN_EV_CHANNEL_BOUND"),
+    (stun_event_code::STUN_EV_PEER_REFUSED, c"STUN_EV_PEER_REFUSED"),
+    (stun_event_code::STUN_EV_PEER_UNREACHABLE, c"STUN_EV_PEER_UNREACHABLE"),
+    (stun_event_code::STUN_EV_LOST, c"STUN_EV_LOST"),
+    (stun_event_code::STUN_EV_CREDENTIALS_NEEDED, c"STUN_EV_CREDENTIALS_NEEDED"),
+    (stun_event_code::STUN_EV_MOVED, c"STUN_EV_MOVED"),
+    (stun_event_code::STUN_EV_OPEN_CONNECTION, c"STUN_EV_OPEN_CONNECTION"),
+    (stun_event_code::STUN_EV_CONNECTION_BOUND, c"STUN_EV_CONNECTION_BOUND"),
+    (stun_event_code::STUN_EV_CONNECTION_FAILED, c"STUN_EV_CONNECTION_FAILED"),
+    (stun_event_code::STUN_EV_CLOSED, c"STUN_EV_CLOSED"),
 ];

@@ -32,15 +32,16 @@ pub(crate) fn flatten(happened: &AgentEvent) -> stun_event {
         Event::Survey(event) => survey(*event),
         Event::Discovery(event) => discovery(event),
         Event::NatProbe(event) => nat_probe(event),
+        Event::Allocation(event) => crate::flatten_relay::allocation(event),
         _ => stun_event::defaults(),
     }
 }
 
-fn of(kind: stun_event_code) -> stun_event {
+pub(crate) fn of(kind: stun_event_code) -> stun_event {
     stun_event { kind: kind as u32, ..stun_event::defaults() }
 }
 
-fn nanos(rtt: Option<Duration>) -> u64 {
+pub(crate) fn nanos(rtt: Option<Duration>) -> u64 {
     rtt.map_or(STUN_NEVER, |rtt| u64::try_from(rtt.as_nanos()).unwrap_or(u64::MAX))
 }
 
@@ -78,7 +79,7 @@ fn binding(event: BindingEvent) -> stun_event {
     }
 }
 
-fn two(kind: stun_event_code, address: SocketAddr, previous: SocketAddr) -> stun_event {
+pub(crate) fn two(kind: stun_event_code, address: SocketAddr, previous: SocketAddr) -> stun_event {
     stun_event { addr: address.into(), previous: previous.into(), ..of(kind) }
 }
 
@@ -203,7 +204,7 @@ fn with_reason(reason: FailureReason, event: stun_event) -> stun_event {
     stun_event { reason: failure as u32, code, count, ..event }
 }
 
-fn auth_failure(failure: AuthFailure) -> stun_auth_failure_code {
+pub(crate) fn auth_failure(failure: AuthFailure) -> stun_auth_failure_code {
     match failure {
         AuthFailure::Rejected => stun_auth_failure_code::STUN_AUTH_REJECTED,
         AuthFailure::NoRealm => stun_auth_failure_code::STUN_AUTH_NO_REALM,
@@ -218,7 +219,7 @@ fn auth_failure(failure: AuthFailure) -> stun_auth_failure_code {
     }
 }
 
-fn redirect_refusal(refusal: RedirectRefusal) -> stun_redirect_refusal_code {
+pub(crate) fn redirect_refusal(refusal: RedirectRefusal) -> stun_redirect_refusal_code {
     match refusal {
         RedirectRefusal::Declined => stun_redirect_refusal_code::STUN_REFUSED_DECLINED,
         RedirectRefusal::OtherFamily => stun_redirect_refusal_code::STUN_REFUSED_OTHER_FAMILY,

@@ -31,6 +31,14 @@ pub mod nat;
 
 pub mod nat_report;
 
+pub mod peers;
+
+pub mod allocation;
+
+pub mod relay;
+
+pub mod relay_data;
+
 pub mod input;
 
 pub mod output;
@@ -51,6 +59,7 @@ pub mod sockaddr;
 
 pub mod config;
 mod flatten;
+mod flatten_relay;
 pub mod handle;
 mod pointer;
 pub mod types;

@@ -67,7 +67,7 @@ pub enum stun_wake_code {
     STUN_WAKE_RETRANSMISSION = 2,
     /// The last wait for a response ends.
     STUN_WAKE_TRANSACTION_TIMEOUT = 3,
-    /// A binding has to be kept alive.
+    /// A binding, an allocation, a permission or a channel has to be kept alive.
     STUN_WAKE_REFRESH = 4,
     /// A failed request is due again.
     STUN_WAKE_RETRY = 5,
@@ -133,6 +133,10 @@ pub enum stun_drop_code {
     STUN_DROP_MALFORMED = 12,
     /// The network of the source has used up what a server gives to those who have proved nothing.
     STUN_DROP_OVER_BUDGET = 13,
+    /// ChannelData on a channel that is not bound: late, or forged.
+    STUN_DROP_UNKNOWN_CHANNEL = 14,
+    /// Data of a peer that is not permitted, or that the policy refuses.
+    STUN_DROP_UNPERMITTED_PEER = 15,
 }
 
 /// The name of a status, such as "STUN_E_NULL". Static, never NULL.

@@ -23,7 +23,8 @@ pub unsafe extern "C" fn stun_stream_open(
 }
 
 /// Bytes that you read from a connection, however they were split; only read during the call. Where the peer has
-/// lost its place, STUN_EV_CLOSE tells you to close the connection. STUN_E_NOT_FOUND if it was closed before.
+/// lost its place, STUN_EV_CLOSE tells you to close the connection. STUN_E_NOT_FOUND if it was closed before. What
+/// peers send through a relay is lost here: see stun_unwrap_stream().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stun_handle_stream(
     agent: *mut stun_agent,
@@ -45,8 +46,39 @@ pub unsafe extern "C" fn stun_handle_stream(
     }
 }
 
-/// A connection is closed, by the peer, by you, or because it failed. Bindings that asked over it and go on ask for
-/// another one with STUN_EV_RECONNECT.
+/// The same, up to the first data of a peer that was relayed. STUN_APP_DATA: `*app` is that data, from the peer and to
+/// the relayed address. It lies in the agent's memory, and stays valid until the next stun_handle_*,
+/// stun_unwrap_stream(), start or cancel on this agent; polls and stun_allocation_send() do not move it. `*taken` of
+/// the bytes were taken: call again with the others, until it is STUN_OK.
+///
+/// If some are left then, the connection has become one to a peer (STUN_EV_CONNECTION_BOUND): those and all that follow
+/// are the peer's, and stun_cancel() ends what the agent knows of the connection.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stun_unwrap_stream(
+    agent: *mut stun_agent,
+    id: u64,
+    data: *const u8,
+    len: usize,
+    now: stun_time,
+    taken: *mut usize,
+    app: *mut stun_packet,
+) -> stun_status {
+    // SAFETY: the caller's pointers are NULL or valid for their types and lengths.
+    unsafe {
+        handle::call(agent, |guarded| {
+            let (data, taken, app) = (bytes(data, len)?, Slot::new(taken)?, Slot::new(app)?);
+            let unwrapped = guarded.agent.unwrap_stream(OperationId::from_u64(id), data, instant(now)?);
+            let (count, inner) = unwrapped.map_err(|_| UNKNOWN)?;
+            taken.put(count);
+            let Some(inner) = inner else { return Ok(STUN_OK) };
+            app.put(stun_packet::from_datagram(&inner)); // in the connection's decoder, which only input moves
+            Ok(STUN_APP_DATA)
+        })
+    }
+}
+
+/// A connection is closed, by the peer, by you, or because it failed. Bindings and
+/// allocations that asked over it and go on ask for another one with STUN_EV_RECONNECT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stun_stream_close(agent: *mut stun_agent, id: u64, now: stun_time) -> stun_status {
     // SAFETY: the caller's agent is NULL or live.
@@ -68,8 +100,8 @@ unsafe fn open(guarded: &mut Guarded, path: *const stun_packet, now: stun_time, 
     if path.transport == stun_transport_code::STUN_UDP as u8 {
         return Err(Misuse(STUN_E_INVALID, "UDP has no connections"));
     }
-    let five_tuple = crate::types::path(u32::from(path.transport), path.local, path.remote)?;
-    let id = guarded.agent.open_stream(five_tuple, path.socket_id, instant(now)?).map_err(start_misuse)?;
+    let (five_tuple, socket_id) = path.to_path()?;
+    let id = guarded.agent.open_stream(five_tuple, socket_id, instant(now)?).map_err(start_misuse)?;
     out.put(id.as_u64());
     Ok(STUN_OK)
 }

@@ -174,6 +174,28 @@ impl stun_packet {
         Ok(Datagram { path, ecn: self.ecn, socket_id: self.socket_id, payload })
     }
 
+    /// The path and the socket that a packet names, whatever else it says.
+    pub(crate) fn to_path(self) -> Result<(FiveTuple, u32), Misuse> {
+        Ok((path(u32::from(self.transport), self.local, self.remote)?, self.socket_id))
+    }
+
+    /// All zeros.
+    pub(crate) const NONE: Self = Self {
+        local: stun_addr::NONE,
+        remote: stun_addr::NONE,
+        data: core::ptr::null(),
+        len: 0,
+        transport: 0,
+        ecn: 0,
+        flags: 0,
+        socket_id: 0,
+    };
+
+    /// A packet without bytes.
+    pub(crate) fn on(path: &FiveTuple) -> Self {
+        Self { data: core::ptr::null(), ..Self::new(path, 0, 0, &[]) }
+    }
+
     pub(crate) fn from_transmit(transmit: &Transmit<'_>) -> Self {
         Self::new(&transmit.path, transmit.ecn, transmit.socket_id, transmit.payload)
     }

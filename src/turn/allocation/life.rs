@@ -258,11 +258,6 @@ impl Allocation {
 
     /// A Refresh has failed.
     pub(super) fn fail_refresh(&mut self, answer: Answer, reason: FailureReason, now: Instant) {
-        let is_stranger = matches!(
-            reason,
-            FailureReason::ErrorResponse { code: 437 } | FailureReason::IntegrityViolated { code: 437, .. }
-        );
-        let has_ticket = self.lease.as_ref().is_some_and(|lease| lease.ticket.is_some());
         match answer {
             // RFC 8489 s6.3.4
             Answer::Retry(least) if self.refresh_failures < MAX_REFRESH_RETRIES => {
@@ -279,9 +274,21 @@ impl Allocation {
                 self.lose_lease(reason);
                 self.change_credentials(now);
             }
-            // A NAT may have changed our address: the ticket says who we are (RFC 8016 s3.2.1).
-            Answer::Gone if is_stranger && has_ticket => self.start_move(),
-            _ => self.lose(reason, now),
+            _ => self.gone(reason, now),
+        }
+    }
+
+    /// The server does not know the allocation, or not any more. Where a NAT has changed our address, the ticket says
+    /// who we are (RFC 8016 s3.2.1).
+    pub(super) fn gone(&mut self, reason: FailureReason, now: Instant) {
+        let is_stranger = matches!(
+            reason,
+            FailureReason::ErrorResponse { code: 437 } | FailureReason::IntegrityViolated { code: 437, .. }
+        );
+        if is_stranger && self.lease.as_ref().is_some_and(|lease| lease.ticket.is_some()) {
+            self.start_move();
+        } else {
+            self.lose(reason, now);
         }
     }
 

@@ -243,7 +243,7 @@ impl Allocation {
             Ask::Permissions(batch) => self.fail_permissions(batch, answer, reason, now),
             Ask::Channel(number) => self.fail_channel(number, answer, reason, now),
             Ask::Connect(key) | Ask::ConnectionBind(key) => match answer {
-                Answer::Gone => self.lose(reason, now),
+                Answer::Gone => self.gone(reason, now),
                 Answer::Verify => {
                     self.fail_connection(key, reason);
                     self.verify();
@@ -273,7 +273,7 @@ impl Allocation {
         now: Instant,
     ) {
         match (answer, reason) {
-            (Answer::Gone, _) => self.lose(reason, now),
+            (Answer::Gone, _) => self.gone(reason, now),
             (Answer::Refuse, FailureReason::ErrorResponse { code }) => {
                 if let Some(peer) = self.channels.refused(number, now) {
                     self.push(AllocationEvent::PeerRefused { peer, code });
@@ -293,7 +293,7 @@ impl Allocation {
 
     fn fail_permissions(&mut self, batch: BatchId, answer: Answer, reason: FailureReason, now: Instant) {
         match (answer, reason) {
-            (Answer::Gone, _) => self.lose(reason, now),
+            (Answer::Gone, _) => self.gone(reason, now),
             (Answer::Refuse, FailureReason::ErrorResponse { code }) => {
                 // Of several it is not said which: each is asked for alone then (RFC 8656 s10.2).
                 let mut asked = self.permissions.batch(batch);

@@ -57,16 +57,16 @@ fn numbers_ascend_and_each_is_asked_for_once_at_a_time() {
 fn a_channel_is_renewed_with_its_permission_and_stays_bound_meanwhile() {
     let mut table = table();
     let number = bind(&mut table, peer(0), at(0));
-    assert_eq!(table.deadline(), Some(at(240)));
-    table.due(at(239), at(239));
+    assert_eq!(table.deadline(), Some(at(260)));
+    table.due(at(259), at(259));
     assert!(!table.has_wanted());
-    table.due(at(230), at(240));
+    table.due(at(250), at(260));
     assert_eq!(table.take_next().map(|next| next.number), Some(number));
     assert_eq!(table.deadline(), None);
     assert_eq!(table.number_of(&peer(0), at(599)), Some(number));
     assert_eq!(table.number_of(&peer(0), at(600)), None, "counted from when the request was sent");
     assert_eq!(table.bound(number, at(230), at(231)), Some(Bound { peer: peer(0), is_new: false }));
-    assert_eq!(table.deadline(), Some(at(470)));
+    assert_eq!(table.deadline(), Some(at(490)));
 }
 
 /// Case 75.
@@ -125,7 +125,7 @@ fn a_released_channel_is_heard_until_it_ends_and_spoken_to_no_more() {
     // Wanted again before its renewal would have come, it needs no request.
     assert_eq!(table.want(peer(0), at(100)), Ok(Wish::New));
     assert_eq!(table.number_of(&peer(0), at(100)), Some(number));
-    assert_eq!((table.has_wanted(), table.deadline()), (false, Some(at(240))));
+    assert_eq!((table.has_wanted(), table.deadline()), (false, Some(at(260))));
     table.release(peer(0), at(101));
     table.want(peer(0), at(300)).unwrap();
     assert_eq!(table.number_of(&peer(0), at(300)), Some(number), "still bound");

@@ -61,17 +61,17 @@ fn a_permission_is_renewed_before_it_ends_and_stays_installed_meanwhile() {
     table.want(ip(1)).unwrap();
     let (batch, _) = take(&mut table).unwrap();
     assert_eq!(install(&mut table, batch, at(10)), [ip(1)]);
-    assert_eq!(table.deadline(), Some(at(250)));
-    table.due(at(249), at(249));
+    assert_eq!(table.deadline(), Some(at(270)));
+    table.due(at(269), at(269));
     assert!(!table.has_wanted());
-    table.due(at(250), at(250));
+    table.due(at(270), at(270));
     assert_eq!(table.deadline(), None);
     let (batch, ips) = take(&mut table).unwrap();
     assert_eq!(ips, [ip(1)]);
     assert!(table.is_installed(ip(1), at(309)));
     assert!(!table.is_installed(ip(1), at(310)), "counted from when the request was sent");
-    assert_eq!(install(&mut table, batch, at(250)), NONE, "a renewal is no news");
-    assert_eq!(table.deadline(), Some(at(490)));
+    assert_eq!(install(&mut table, batch, at(270)), NONE, "a renewal is no news");
+    assert_eq!(table.deadline(), Some(at(530)));
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_host_that_is_awake_renews_early_but_retries_nothing_early() {
     table.want(ip(2)).unwrap();
     let (batch, _) = take(&mut table).unwrap();
     table.retry_later(batch, at(230));
-    table.due(at(220), at(240));
+    table.due(at(220), at(260));
     assert_eq!(take(&mut table).map(|(_, ips)| ips), Some([ip(1)].into()));
     assert_eq!(table.deadline(), Some(at(230)));
     table.due(at(230), at(230));
@@ -103,7 +103,7 @@ fn a_refused_batch_is_asked_for_one_by_one() {
     table.refuse(singles[1].0);
     assert!(!table.is_known(ip(1)));
     install(&mut table, singles[0].0, at(0));
-    table.due(at(240), at(240));
+    table.due(at(260), at(260));
     table.want(ip(4)).unwrap();
     let (_, ips) = take(&mut table).unwrap();
     assert_eq!(ips, [ip(0), ip(4)], "what has succeeded alone goes with others again");
@@ -126,16 +126,16 @@ fn a_lost_allocation_has_every_ip_asked_for_again_in_the_first_order() {
     (0..4).for_each(|last| assert_eq!(table.want(ip(last)), Ok(Wish::New)));
     let (old, _) = take(&mut table).unwrap();
     install(&mut table, old, at(0));
-    table.due(at(240), at(240));
+    table.due(at(260), at(260));
     let (lost, _) = take(&mut table).unwrap();
     table.remove(ip(0));
     table.want(ip(0)).unwrap();
     table.reset();
-    assert!(!table.is_installed(ip(1), at(240)));
+    assert!(!table.is_installed(ip(1), at(260)));
     assert_eq!(table.deadline(), None);
     let (again, ips) = take(&mut table).unwrap();
     assert_eq!(ips, [ip(1), ip(2), ip(3), ip(0)]);
-    assert_eq!(install(&mut table, lost, at(240)), NONE, "what was asked of the old allocation is void");
+    assert_eq!(install(&mut table, lost, at(260)), NONE, "what was asked of the old allocation is void");
     assert_eq!(table.batch(lost).count(), 0);
     assert_eq!(install(&mut table, again, at(241)).len(), 4);
 }
@@ -149,14 +149,14 @@ fn a_channel_renews_the_permission_of_its_ip() {
     assert!(table.is_installed(ip(1), at(299)));
     // A day of the channel's renewals, a little late each time: no CreatePermission is due.
     for renewal in 1..=360 {
-        let now = at(renewal * 240 + 5);
+        let now = at(renewal * 260 + 5);
         table.due(now, now);
         assert!(!table.has_wanted());
         assert!(table.is_installed(ip(1), now));
-        assert!(!table.covered(ip(1), at(renewal * 240)));
+        assert!(!table.covered(ip(1), at(renewal * 260)));
     }
     // The channel is released: the permission goes on by itself.
-    let late = at(360 * 240 + 270);
+    let late = at(360 * 260 + 280);
     table.due(late, late);
     assert_eq!(take(&mut table).map(|(_, ips)| ips), Some([ip(1)].into()));
     // On its way, it stays on its way.
@@ -169,8 +169,8 @@ fn a_permission_that_nobody_wants_ends_with_its_channel() {
     let mut table = table();
     assert!(table.covered(ip(1), at(0)));
     assert!(table.is_installed(ip(1), at(299)));
-    for now in [at(270), at(299)] {
-        table.due(now, now);
+    for now in [at(280), at(299)] {
+        table.due(now, now.saturating_add(Duration::from_secs(100)));
         assert!(!table.has_wanted(), "no CreatePermission for it");
         assert_eq!(table.deadline(), Some(at(300)));
     }
@@ -179,10 +179,10 @@ fn a_permission_that_nobody_wants_ends_with_its_channel() {
     // Somebody may come to want it.
     table.covered(ip(1), at(300));
     assert_eq!((table.want(ip(1)), table.want(ip(1))), (Ok(Wish::New), Ok(Wish::Known)));
-    table.due(at(570), at(570));
+    table.due(at(580), at(580));
     assert_eq!(take(&mut table).map(|(_, ips)| ips), Some([ip(1)].into()));
     // Of a lost allocation nothing is left that nobody wants.
-    table.covered(ip(2), at(570));
+    table.covered(ip(2), at(580));
     table.reset();
     assert!(table.is_known(ip(1)) && !table.is_known(ip(2)));
 }

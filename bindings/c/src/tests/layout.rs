@@ -2,14 +2,17 @@
 
 use core::mem::{align_of, offset_of, size_of};
 
+use crate::allocation::{stun_allocation_config, stun_allocation_info};
 use crate::binding::stun_binding_config;
 use crate::codec::build::stun_wire_builder;
 use crate::codec::parse::{stun_wire_attribute, stun_wire_message};
 use crate::config::stun_config;
+use crate::credential::stun_credentials;
 use crate::discovery::{stun_discovered, stun_discovery_config, stun_naptr_record, stun_srv_record};
 use crate::event::stun_event;
 use crate::nat::stun_nat_config;
 use crate::nat_report::{stun_nat_finding, stun_nat_report};
+use crate::peers::stun_peer_rule;
 use crate::server::{stun_server_config, stun_user};
 use crate::survey::{stun_survey_config, stun_target};
 use crate::types::{stun_addr, stun_packet};
@@ -35,8 +38,9 @@ const _: () = {
 const _: () = {
     assert!(size_of::<stun_packet>() == 72);
     at!(stun_packet: len 56, transport 64, ecn 65, flags 66, socket_id 68);
-    assert!(size_of::<stun_event>() == 160 && size_of::<stun_config>() == 40);
+    assert!(size_of::<stun_event>() == 248 && size_of::<stun_config>() == 40);
     at!(stun_event: is_last 104, reserved 108, index 112, detail 116, server 120, name 144, name_len 152);
+    at!(stun_event: relayed 160, additional 184, peer 208, lifetime 232, token 240);
     at!(stun_config: log 16, log_user 24, log_level 32, reserved 36);
     assert!(size_of::<stun_binding_config>() == 168 && size_of::<stun_server_config>() == 208);
     at!(stun_binding_config: username_len 120, password 128, password_len 136, integrity 144, reserved 148, credential_kind 152);
@@ -75,6 +79,16 @@ const _: () = {
     at!(stun_nat_finding: value 0, confidence 4, reason 8, detail 12);
     at!(stun_nat_report: requests 4, responses 8, depends_on_destination 12, server 16, other 40, local 64);
     at!(stun_nat_report: mapped 88, lifetime_at_least 112, lifetime_below 120, findings 128);
+    assert!(size_of::<stun_credentials>() == 48 && size_of::<stun_peer_rule>() == 56);
+    at!(stun_credentials: flags 4, username 8, username_len 16, password 24, password_len 32, expire 40);
+    at!(stun_peer_rule: first 0, last 24, allows 48, reserved 52);
+    assert!(size_of::<stun_allocation_config>() == 176 && size_of::<stun_allocation_info>() == 152);
+    at!(stun_allocation_config: transport 4, local 8, server 32, socket_id 56, flags 60, credentials 64, family 72);
+    at!(stun_allocation_config: relay_transport 76, port 80, keepalive_kind 84, token 88, lifetime 96, keepalive 104);
+    at!(stun_allocation_config: redirects 112, peer_policy 116, backoff_first 120, backoff_max 128, initial_rto 136);
+    at!(stun_allocation_config: ti 144, rc 152, rm 156, peer_rules 160, peer_rule_count 168);
+    at!(stun_allocation_info: is_allocated 4, relayed 8, additional 32, mapped 56, server 80, local 104, expires 128);
+    at!(stun_allocation_info: rtt 136, transport 144, dropped_events 148);
 };
 
 /// The least struct_size never rises: a program that was compiled against the first header goes on.
@@ -86,4 +100,7 @@ fn the_least_size_of_each_growable_struct_is_that_of_its_first_version() {
     assert_eq!(<crate::uri::stun_uri as Growable>::MIN_SIZE, 64);
     assert_eq!(<crate::discovery::stun_discovery_config as Growable>::MIN_SIZE, 80);
     assert_eq!(<crate::discovery::stun_discovered as Growable>::MIN_SIZE, 48);
+    assert_eq!(<stun_credentials as Growable>::MIN_SIZE, 48);
+    assert_eq!(<stun_allocation_config as Growable>::MIN_SIZE, 176);
+    assert_eq!(<stun_allocation_info as Growable>::MIN_SIZE, 152);
 }

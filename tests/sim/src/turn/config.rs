@@ -23,10 +23,12 @@ pub struct TurnServerConfig {
     pub has_username_anonymity: bool,
     /// After that time a nonce is answered with 438.
     pub nonce_lifetime: Duration,
+    /// Whether a 438 has integrity, which it may have (RFC 8489 s9.2.4).
+    pub signs_stale_nonces: bool,
     /// Whether a nonce is good only for the address that it was given to (RFC 8489 s9.2.4 allows more).
     pub binds_nonces_to_clients: bool,
     /// Codes of errors that are sent without integrity although the request had it, as some servers do.
-    /// 400, 401 and 438 of the authentication itself never have it.
+    /// 400 and 401 of the authentication itself never have it.
     pub unsigned_codes: Vec<u16>,
     /// Whether responses and indications end with FINGERPRINT.
     pub has_fingerprint: bool,
@@ -135,6 +137,7 @@ impl Default for TurnServerConfig {
             has_password_algorithms: false,
             has_username_anonymity: false,
             nonce_lifetime: Duration::from_secs(600),
+            signs_stale_nonces: false,
             binds_nonces_to_clients: false,
             unsigned_codes: Vec::new(),
             has_fingerprint: false,

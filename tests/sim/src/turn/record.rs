@@ -46,6 +46,10 @@ pub struct Record {
     pub drops: Drops,
     /// What a client did although it must not, a sentence each. A right client leaves this empty.
     pub violations: Vec<String>,
+    /// Send indications that were well-formed, whatever became of them.
+    pub send_indications: u64,
+    /// ChannelData from clients that was well-formed, whatever became of it.
+    pub channel_data: u64,
     /// Datagrams from a client that went on to a peer.
     pub relayed_to_peer: u64,
     /// Datagrams from a peer that went on to a client.

@@ -21,12 +21,14 @@ impl TurnServer {
             self.record.drops.malformed += 1;
             return;
         }
+        self.record.send_indications += 1;
         let must_not_fragment = message.get::<DontFragment>().is_ok_and(|flag| flag.is_some());
         self.settle(path);
         self.relay_to_peer(path, peer.0, data.0, must_not_fragment);
     }
 
     pub(super) fn handle_channel_data(&mut self, path: FiveTuple, message: &ChannelData<'_>) {
+        self.record.channel_data += 1;
         self.settle(path);
         let Some(allocation) = self.allocation(path) else {
             self.record.drops.without_allocation += 1;

@@ -34,13 +34,20 @@ impl TurnServer {
         if message.method() == Method::BINDING {
             return self.respond(path, message, Ok(vec![Extra::Mapped(path.remote)]), None, None);
         }
-        match credentials::authenticate(&self.config, self.nonces, message, path, self.now) {
+        let (config, nonces, now) = (&self.config, self.nonces, self.now);
+        match credentials::identify(config, nonces, message, path, now) {
             Err(refusal) => {
                 if refusal.code == 400 {
                     self.record.refused(message.method(), "credentials without what must go with them");
                 }
                 let fault = self.take_fault(message.method(), Fault::strikes_challenges);
                 self.respond(path, message, Err(refusal), None, fault);
+            }
+            Ok(caller) if !credentials::has_valid_nonce(config, nonces, message, path, now) => {
+                let refusal = Refusal { code: 438, extras: self.error_extras(path, 438) };
+                let seal = caller.seal.filter(|_| self.config.signs_stale_nonces);
+                let fault = self.take_fault(message.method(), Fault::strikes_challenges);
+                self.respond(path, message, Err(refusal), seal, fault);
             }
             Ok(caller) => self.handle_authenticated(path, message, &caller),
         }

@@ -244,6 +244,14 @@ fn a_nonce_is_stale_after_its_lifetime_and_after_a_restart() {
     let bytes = pair.bytes(Method::REFRESH, &|_| ());
     assert_eq!(pair.send(&bytes).unwrap().code(), 438);
     assert_eq!(pair.refresh(600).code(), 200);
+    for is_signed in [false, true] {
+        pair.server.config_mut().signs_stale_nonces = is_signed;
+        pair.server.expire_nonces();
+        let bytes = pair.bytes(Method::REFRESH, &|_| ());
+        let stale = pair.send(&bytes).unwrap();
+        assert_eq!((stale.code(), stale.message().has_integrity(IntegrityAlgorithm::Sha1)), (438, is_signed));
+    }
+    assert_eq!(pair.refresh(600).code(), 200);
     pair.server.restart();
     let bytes = pair.bytes(Method::REFRESH, &|_| ());
     assert_eq!(pair.send(&bytes).unwrap().code(), 438);
@@ -507,6 +515,7 @@ fn a_channel_carries_data_both_ways_for_exactly_ten_minutes() {
     let data = b"\x40\x01\x00\x02hi";
     pair.server.handle_client(pair.path, data, pair.now);
     assert_eq!(to_peer(pair.server.poll()), b"hi");
+    assert_eq!((pair.server.record().channel_data, pair.server.record().send_indications), (1, 0));
     let back = to_client(pair.peer_sends(PEER, b"hello"));
     assert_eq!(ChannelData::parse_datagram(&back), Ok(ChannelData { number, data: b"hello" }));
     assert_eq!(back.len(), 9);

@@ -1,0 +1,191 @@
+//! What an allocation can be told about peers.
+
+use libstun::OperationId;
+use libstun::agent::RelayError;
+use libstun::turn::{ConnectError, PeerError};
+use libstun::wire::attribute::ConnectionId;
+
+use crate::handle::{self, stun_agent};
+use crate::operation::UNKNOWN_OPERATION;
+use crate::peers::refusal_misuse;
+use crate::pointer::{Slot, reference};
+use crate::status::{Misuse, instant, stun_status, stun_status_code::*, stun_time};
+use crate::types::{stun_addr, stun_packet};
+
+/// Lets a peer send to the relayed address and be sent to, from any port, until it is revoked; its port is not looked
+/// at. Asked for as soon as there is a relay, and again with every new one: STUN_EV_PERMITTED says when it is in
+/// force. STUN_E_INVALID: the policy refuses the address, or it is of another family; STUN_E_LIMIT: too many.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stun_allocation_permit(
+    agent: *mut stun_agent,
+    id: u64,
+    peer: *const stun_addr,
+    now: stun_time,
+) -> stun_status {
+    // SAFETY: the caller's pointers are NULL or valid for their types.
+    unsafe {
+        handle::call(agent, |guarded| {
+            let peer = reference(peer)?.to_required()?.ip();
+            let answer = guarded.agent.permit_peer(OperationId::from_u64(id), peer, instant(now)?);
+            answer.map(|()| STUN_OK).map_err(|error| misuse(error, peer_misuse))
+        })
+    }
+}
+
+/// Renews the permission of a peer no longer; what it sends is dropped from now on. STUN_EMPTY if there was none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stun_allocation_revoke(
+    agent: *mut stun_agent,
+    id: u64,
+    peer: *const stun_addr,
+    now: stun_time,
+) -> stun_status {
+    // SAFETY: the caller's pointers are NULL or valid for their types.
+    unsafe {
+        handle::call(agent, |guarded| {
+            let peer = reference(peer)?.to_required()?.ip();
+            let was = guarded.agent.revoke_peer(OperationId::from_u64(id), peer, instant(now)?);
+            Ok(if was.map_err(|_| UNKNOWN_OPERATION)? { STUN_OK } else { STUN_EMPTY })
+        })
+    }
+}
+
+/// Binds a channel to a peer and keeps it bound, which permits the peer as well: with it, what is relayed has four
+/// bytes of overhead instead of 36 or more. STUN_EV_CHANNEL_BOUND says when it is in force. Refuses as
+/// stun_allocation_permit() does.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stun_allocation_bind_channel(
+    agent: *mut stun_agent,
+    id: u64,
+    peer: *const stun_addr,
+    now: stun_time,
+) -> stun_status {
+    // SAFETY: the caller's pointers are NULL or valid for their types.
+    unsafe {
+        handle::call(agent, |guarded| {
+            let peer = reference(peer)?.to_required()?;
+            let answer = guarded.agent.bind_channel(OperationId::from_u64(id), peer, instant(now)?);
+            answer.map(|()| STUN_OK).map_err(|error| misuse(error, peer_misuse))
+        })
+    }
+}
+
+/// Renews the channel of a peer no longer, and sends through it no more. STUN_EMPTY if there was none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stun_allocation_release_channel(
+    agent: *mut stun_agent,
+    id: u64,
+    peer: *const stun_addr,
+    now: stun_time,
+) -> stun_status {
+    // SAFETY: the caller's pointers are NULL or valid for their types.
+    unsafe {
+        handle::call(agent, |guarded| {
+            let peer = reference(peer)?.to_required()?;
+            let was = guarded.agent.release_channel(OperationId::from_u64(id), peer, instant(now)?);
+            Ok(if was.map_err(|_| UNKNOWN_OPERATION)? { STUN_OK } else { STUN_EMPTY })
+        })
+    }
+}
+
+/// Whether a peer may be sent to: STUN_OK, and `*channel` is the number of the channel that is bound to it, or 0.
+/// STUN_EMPTY if it may not, or not yet.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stun_allocation_peer(
+    agent: *const stun_agent,
+    id: u64,
+    peer: *const stun_addr,
+    channel: *mut u16,
+) -> stun_status {
+    // SAFETY: the caller's pointers are NULL or valid for their types.
+    unsafe {
+        handle::call(agent, |guarded| {
+            let (peer, channel) = (reference(peer)?.to_required()?, Slot::new(channel)?);
+            let allocation = guarded.agent.allocation(OperationId::from_u64(id)).ok_or(UNKNOWN_OPERATION)?;
+            let bound = allocation.channel(peer);
+            if bound.is_none() && !allocation.is_permitted(peer.ip()) {
+                return Ok(STUN_EMPTY);
+            }
+            channel.put(bound.map_or(0, |bound| bound.number()));
+            Ok(STUN_OK)
+        })
+    }
+}
+
+/// With relay_transport STUN_TCP: asks the server to connect to a peer (RFC 6062 s4.3). STUN_EV_OPEN_CONNECTION or
+/// STUN_EV_CONNECTION_FAILED follows. STUN_E_STATE: there is no such relay, or one to that peer is being made.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stun_allocation_connect(
+    agent: *mut stun_agent,
+    id: u64,
+    peer: *const stun_addr,
+    now: stun_time,
+) -> stun_status {
+    // SAFETY: the caller's pointers are NULL or valid for their types.
+    unsafe {
+        handle::call(agent, |guarded| {
+            let peer = reference(peer)?.to_required()?;
+            let answer = guarded.agent.connect_peer(OperationId::from_u64(id), peer, instant(now)?);
+            answer.map(|()| STUN_OK).map_err(|error| misuse(error, connect_misuse))
+        })
+    }
+}
+
+/// The connection to the server that STUN_EV_OPEN_CONNECTION asked for is open; `connection` is the event's index. Of
+/// `path`, local, remote, transport and socket_id count. ConnectionBind is sent over it at once. Read exactly one frame
+/// from it for stun_handle_input(), or use stun_stream_open() and stun_unwrap_stream(): after STUN_EV_CONNECTION_BOUND
+/// all that follows is the peer's. STUN_E_NOT_FOUND: nobody waits for it any more; close it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stun_allocation_connection_opened(
+    agent: *mut stun_agent,
+    id: u64,
+    connection: u32,
+    path: *const stun_packet,
+    now: stun_time,
+) -> stun_status {
+    // SAFETY: the caller's pointers are NULL or valid for their types.
+    unsafe {
+        handle::call(agent, |guarded| {
+            let (path, socket_id) = reference(path)?.to_path()?;
+            let (id, connection) = (OperationId::from_u64(id), ConnectionId(connection));
+            let answer = guarded.agent.peer_connection_opened(id, connection, path, socket_id, instant(now)?);
+            answer.map(|()| STUN_OK).map_err(|error| misuse(error, connect_misuse))
+        })
+    }
+}
+
+/// Why a command to a relay was refused, in C's words.
+pub(crate) fn misuse<E>(error: RelayError<E>, refused: impl FnOnce(E) -> Misuse) -> Misuse {
+    match error {
+        RelayError::UnknownOperation => UNKNOWN_OPERATION,
+        RelayError::Refused(error) => refused(error),
+    }
+}
+
+fn peer_misuse(error: PeerError) -> Misuse {
+    match error {
+        PeerError::Refused(refusal) => refusal_misuse(refusal),
+        PeerError::Full => Misuse(STUN_E_LIMIT, "as many peers are permitted or bound as may be"),
+        PeerError::OtherFamily => Misuse(STUN_E_INVALID, "the relayed address is of another family"),
+        PeerError::NotForTcp => Misuse(STUN_E_STATE, "channels are not for connections to peers"),
+        PeerError::Ended => Misuse(STUN_E_STATE, "the allocation has ended, or is being closed"),
+        _ => Misuse(STUN_E_INVALID, "the peer cannot be permitted"),
+    }
+}
+
+fn connect_misuse(error: ConnectError) -> Misuse {
+    match error {
+        ConnectError::Refused(refusal) => refusal_misuse(refusal),
+        ConnectError::NoRelay => Misuse(
+            STUN_E_STATE,
+            "there is no relay for connections: relay_transport is UDP, or not allocated",
+        ),
+        ConnectError::AlreadyConnecting => Misuse(STUN_E_STATE, "a connection to that peer is being made"),
+        ConnectError::Full => Misuse(STUN_E_LIMIT, "as many connections are being made as may be"),
+        ConnectError::UnknownConnection => Misuse(STUN_E_NOT_FOUND, "no such connection waits for you"),
+        ConnectError::Path => {
+            Misuse(STUN_E_INVALID, "the path is no TCP or TLS connection to the server besides the first one")
+        }
+        _ => Misuse(STUN_E_INVALID, "the connection cannot be made"),
+    }
+}
