@@ -3,12 +3,13 @@
 //!
 //! | variable | the server |
 //! |---|---|
-//! | `COTURN_RELAY` | relays for IPv4 and IPv6 to peers on loopback, with mobility, in one thread |
+//! | `COTURN_RELAY` | relays for IPv4 and IPv6 to peers on loopback, with mobility |
 //! | `COTURN_RELAY_IPV6` | the same server at its IPv6 address |
 //! | `COTURN_DENY` | relays for IPv4, and not to peers on loopback |
 //! | `COTURN_REDIRECT` | redirects to `COTURN_RELAY` |
 //! | `COTURN_QUOTA` | one allocation for each user, and no mobility |
-//! | `COTURN_BRIEF` | relays live 20 s without a refresh, nonces 30 s; mobility, in two threads |
+//! | `COTURN_BRIEF` | relays live 20 s without a refresh, nonces 30 s; mobility |
+//! | `COTURN_MOVES` | mobility, for whoever moves |
 //! | `COTURN_RESTART` | none yet: a test starts it with the configuration `COTURN_RESTART_CONF`; relays live 20 s |
 //! | `PROXY_BIN` | not a server: the example `udp_proxy` |
 

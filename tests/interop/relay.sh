@@ -46,7 +46,9 @@ through_c() {
     ln -sf libstun.so "$LIBDIR/libstun.so.0"
     check "C program builds" cc -std=c99 -O2 -Iinclude examples/c/relay_chat.c -o "$BUILD/relay_chat" \
         -L"$LIBDIR" -Wl,-rpath,"$(cd "$LIBDIR" && pwd)" -lstun
-    check "C: two peers talk through a relay" timeout 30 "$BUILD/relay_chat" --user alice --password s3cret "$COTURN_RELAY"
+    set -- timeout 30 "$BUILD/relay_chat" --user alice --password s3cret "$COTURN_RELAY"
+    check "C: two peers talk through a relay" "$@"
+    check "C: and over TCP to the server" "$@" --tcp
 }
 
 if ! has turnserver; then
@@ -55,17 +57,17 @@ elif ! net has-ipv6; then
     skip "this machine has no ::1" 1
 else
     # shellcheck disable=SC2046 # a list of numbers
-    set -- $(net ports 6)
-    first=$(($(net range 384) - 64))
-    # coturn moves a relay from one thread to another less well than within one.
-    start "$1" allow-loopback-peers mobility listening-ip=::1 relay-ip=::1 relay-threads=1
+    set -- $(net ports 7)
+    first=$(($(net range 448) - 64))
+    start "$1" allow-loopback-peers mobility listening-ip=::1 relay-ip=::1
     start "$2"
     start "$3" "alternate-server=127.0.0.1:$1"
     start "$4" allow-loopback-peers user-quota=1
-    start "$5" allow-loopback-peers mobility max-allocate-lifetime=20 relay-threads=2
+    start "$5" allow-loopback-peers mobility max-allocate-lifetime=20
+    start "$7" allow-loopback-peers mobility
     configure "$6" allow-loopback-peers mobility max-allocate-lifetime=20
     export COTURN_RELAY="127.0.0.1:$1" COTURN_RELAY_IPV6="[::1]:$1" COTURN_DENY="127.0.0.1:$2" COTURN_REDIRECT="127.0.0.1:$3"
-    export COTURN_QUOTA="127.0.0.1:$4" COTURN_BRIEF="127.0.0.1:$5"
+    export COTURN_QUOTA="127.0.0.1:$4" COTURN_BRIEF="127.0.0.1:$5" COTURN_MOVES="127.0.0.1:$7"
     export COTURN_RESTART="127.0.0.1:$6" COTURN_RESTART_CONF="$conf" PROXY_BIN
     through_c
     # Its tests count for themselves. Most of them wait: more at a time than there are processors.

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::net::{IpAddr, SocketAddr};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 
 use libstun::SendError;
 use libstun::turn::{AllocationEvent, FailureReason};
@@ -10,6 +11,10 @@ use libstun::wire::stream::StreamError;
 
 use crate::turn_host::{Host, server, variable_of};
 use crate::turn_peer::{Peer, exchange};
+
+/// One at a time, at a server where nobody else is: while a relay moves, coturn 4.6 now and then sends a packet of
+/// another client's to it.
+static MOVING: Mutex<()> = Mutex::new(());
 
 /// coturn does not say where it sees the host now; RFC 8016 s3.2.2 does not ask it to.
 fn moved(host: &mut Host) {
@@ -32,7 +37,8 @@ fn is_as_before(mut host: Host, peer: Peer, relayed: SocketAddr, packets: u32) {
 
 #[test]
 fn a_relay_moves_to_another_port_of_the_host() {
-    let mut host = Host::udp(server("COTURN_RELAY"), |_| {});
+    let _alone = MOVING.lock();
+    let mut host = Host::udp(server("COTURN_MOVES"), |_| {});
     let (relayed, _) = host.allocated();
     let peer = Peer::new("127.0.0.1");
     host.bind(peer.address);
@@ -45,7 +51,8 @@ fn a_relay_moves_to_another_port_of_the_host() {
 
 #[test]
 fn a_relay_moves_to_another_address_of_the_host_and_back() {
-    let mut host = Host::udp(server("COTURN_RELAY"), |_| {});
+    let _alone = MOVING.lock();
+    let mut host = Host::udp(server("COTURN_MOVES"), |_| {});
     let (relayed, _) = host.allocated();
     let peer = Peer::new("127.0.0.1");
     host.bind(peer.address);
@@ -71,7 +78,8 @@ fn a_relay_moves_to_another_address_of_the_host_and_back() {
 /// one has the same peers.
 #[test]
 fn where_a_server_cannot_move_to_another_connection_another_relay_is_asked_for() {
-    let mut host = Host::tcp(server("COTURN_RELAY"), |_| {});
+    let _alone = MOVING.lock();
+    let mut host = Host::tcp(server("COTURN_MOVES"), |_| {});
     let (relayed, _) = host.allocated();
     let peer = Peer::new("127.0.0.1");
     host.bind(peer.address);
