@@ -9,7 +9,7 @@ set -eu
 cd "$(dirname "$0")"
 seconds=${1:?seconds for each target}
 shift
-read -r -a targets <<<"${*:-decode encode stream classify agent c_abi nat sim}"
+read -r -a targets <<<"${*:-decode encode stream classify agent c_abi nat turn sim}"
 sanitizer=${SANITIZER:-address}
 export RUSTC_BOOTSTRAP=1 # libFuzzer's instrumentation, on a stable toolchain
 command -v cargo-fuzz >/dev/null || cargo install --quiet --locked cargo-fuzz

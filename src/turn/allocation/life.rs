@@ -322,6 +322,10 @@ impl Allocation {
         }
         self.permissions.reset();
         self.channels.reset();
+        self.drop_connections();
+    }
+
+    fn drop_connections(&mut self) {
         while let Some(one) = self.connections.pop() {
             let (peer, reason) = (one.peer, FailureReason::AllocationLost);
             self.push(AllocationEvent::ConnectionFailed { peer, reason });
@@ -378,6 +382,7 @@ impl Allocation {
     /// Has been closed.
     pub(super) fn finish_close(&mut self) {
         self.abandon();
+        self.drop_connections();
         self.lease = None;
         self.state = State::Ended;
         self.push(AllocationEvent::Closed);
@@ -399,7 +404,11 @@ impl Allocation {
         if is_ours && self.config.path.transport.is_reliable() && ends_connection(reason) {
             return self.lose_connection(reason, now);
         }
+        let state = self.state;
         for tag in ended.into_iter().flatten() {
+            if self.state != state {
+                return; // what failed first has ended or begun all the others anew
+            }
             if tag.by == SignedBy::Candidate {
                 self.forget_candidate();
             }

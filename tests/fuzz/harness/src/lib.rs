@@ -15,6 +15,7 @@ pub mod naive;
 mod nat;
 mod replies;
 mod stream;
+mod turn;
 
 pub use agent::agent;
 
@@ -25,12 +26,13 @@ pub use encode::encode;
 pub use libstun_sim::fuzz_entry as sim;
 pub use nat::nat;
 pub use stream::stream;
+pub use turn::turn;
 
 /// A target: its name, and what it runs.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("decode", decode),
     ("encode", encode),
     ("stream", stream),
@@ -38,5 +40,6 @@ pub const TARGETS: [Target; 8] = [
     ("agent", agent),
     ("c_abi", c_abi),
     ("nat", nat),
+    ("turn", turn),
     ("sim", sim),
 ];
