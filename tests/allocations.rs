@@ -6,14 +6,16 @@
 
 mod support;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use libstun::auth::{Credentials, Realm, ShortTerm};
 use libstun::stun::{Binding, BindingConfig, Server, ServerConfig, ServerCredentials};
 use libstun::transaction::{Request, RetransmissionConfig, Transactions};
-use libstun::wire::attribute::{Nonce, XorMappedAddress};
+use libstun::turn::{AllocationConfig, PoolConfig};
+use libstun::wire::attribute::{Lifetime, Nonce, XorMappedAddress, XorRelayedAddress};
 use libstun::wire::{Class, Key, Message, MessageBuilder, Method, TransactionId};
-use libstun::{Agent, Datagram, Entropy, FiveTuple, Instant, Machine};
+use libstun::{Agent, Datagram, Entropy, FiveTuple, Instant, Machine, Outcome};
 use support::heap::{self, Counting};
 use support::{PASSWORD, USER, asked, request};
 
@@ -81,6 +83,7 @@ fn the_steady_state_of_every_machine_allocates_nothing() {
     servers();
     long_term_server();
     agent_with_a_hundred_bindings();
+    pool_of_relays();
     transactions();
     hoarding();
 }
@@ -193,6 +196,44 @@ fn agent_with_a_hundred_bindings() {
         });
         assert!(server.answered() >= u64::from(ROUNDS));
     }
+}
+
+/// Data each way twice a second for half an hour, and whatever keeps two relays, a permission and a channel.
+fn pool_of_relays() {
+    let relay = |host| AllocationConfig::open(support::udp("10.0.0.1:5000", &format!("192.0.2.{host}:3478")));
+    let mut agent = Agent::new(Entropy::from_seed([7; 32]), Instant::ZERO);
+    let config = PoolConfig::new(vec![relay(1), relay(2)]);
+    let (id, peer) =
+        (agent.start_relay_pool(config, Instant::ZERO).unwrap(), support::addr("203.0.113.77:7000"));
+    agent.bind_channel_in_pool(id, peer, Instant::ZERO).unwrap();
+    let mut now = Instant::ZERO;
+    grant_relays(&mut agent, now);
+    allocations("pool of two relays, data each way twice a second", || {
+        let mut buffer = [0; 1300];
+        let sent = agent.send_through_pool_in_place(id, peer, &mut buffer, 36..1236, now).unwrap();
+        let (path, payload) = (sent.path, sent.payload);
+        assert!(matches!(agent.handle_input(&Datagram::new(path, payload), now), Outcome::Unwrapped(_)));
+        now = now.saturating_add(Duration::from_millis(500));
+        agent.handle_timeout(now);
+        grant_relays(&mut agent, now);
+    });
+    assert_eq!(agent.relay_pool(id).unwrap().selected(), Some(0));
+}
+
+/// Plays the servers: every request succeeds.
+fn grant_relays(agent: &mut Agent, now: Instant) {
+    while let Some(transmit) = agent.poll_transmit() {
+        let (path, request) = (transmit.path, Message::parse(transmit.payload).unwrap());
+        let mut buffer = [0; 128];
+        let (method, id) = (request.method(), request.transaction_id());
+        let mut reply = MessageBuilder::new(&mut buffer, Class::SuccessResponse, method, id).unwrap();
+        let relayed = SocketAddr::new(path.remote.ip(), 49_160);
+        reply.add(&XorRelayedAddress(relayed)).unwrap();
+        reply.add(&XorMappedAddress(support::addr(support::MAPPED))).unwrap();
+        reply.add(&Lifetime(Duration::from_secs(600))).unwrap();
+        let _ = agent.handle_input(&Datagram::new(path, reply.finish()), now);
+    }
+    while agent.poll_event().is_some() {}
 }
 
 fn transactions() {

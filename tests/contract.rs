@@ -374,6 +374,181 @@ fn no_machine_hoards_what_nobody_takes() {
     contract::c7_queues_are_bounded(Host::new, INPUTS, operations + Server::MAX_QUEUED_REPLIES);
 }
 
+/// Relays: allocations and pools of them, under the commands of their host.
+mod relays {
+    use libstun::turn::{Allocation, AllocationConfig, KeepaliveKind, PoolConfig, RelayPool};
+
+    use super::*;
+
+    const PEERS: [&str; 3] = ["203.0.113.77:7000", "203.0.113.78:7000", "[2001:db8::77]:7000"];
+
+    impl Subject for Allocation {
+        fn relays(&self) -> bool {
+            true
+        }
+
+        fn command(&mut self, choice: u8, now: Instant) -> bool {
+            let peer = addr(PEERS[usize::from(choice / 8 % 3)]);
+            let local = addr(["10.0.0.1:5000", "10.0.0.2:5000"][usize::from(choice / 8 % 2)]);
+            match choice % 8 {
+                0 | 1 => drop(self.permit(peer.ip(), now)),
+                2 => drop(self.bind_channel(peer, now)),
+                3 => drop(self.revoke(peer.ip(), now)),
+                4 => drop(self.release_channel(peer, now)),
+                5 => drop(self.send(peer, b"data", &mut [0; 100], now).is_ok()),
+                6 => self.reconnected(FiveTuple { local, ..*self.path() }, 1, now).unwrap(),
+                _ if choice < 240 => self.network_changed(&[local.ip()], now),
+                _ => self.close(now),
+            }
+            true
+        }
+    }
+
+    impl Subject for RelayPool {
+        fn relays(&self) -> bool {
+            true
+        }
+
+        fn command(&mut self, choice: u8, now: Instant) -> bool {
+            let peer = addr(PEERS[usize::from(choice / 8 % 3)]);
+            let local = addr(["10.0.0.1:5000", "10.0.0.2:5000"][usize::from(choice / 8 % 2)]);
+            let relay = usize::from(choice / 8) % self.len();
+            match choice % 8 {
+                0 | 1 => drop(self.permit(peer.ip(), now)),
+                2 => drop(self.bind_channel(peer, now)),
+                3 => drop(self.revoke(peer.ip(), now)),
+                4 => drop(self.release_channel(peer, now)),
+                5 => drop(self.send(peer, b"data", &mut [0; 100], now).is_ok()),
+                6 => {
+                    let remote = servers()[relay].path.remote;
+                    let _ = self.reconnected(relay, FiveTuple::udp(local, remote), 1, now);
+                }
+                _ if choice < 240 => self.network_changed(&[local.ip()], now),
+                _ => self.close(now),
+            }
+            true
+        }
+    }
+
+    /// A pool inside an agent, and an allocation beside it.
+    struct Relaying(Agent, OperationId, OperationId);
+
+    impl Relaying {
+        fn new() -> Self {
+            let mut agent = agent();
+            let pool = agent.start_relay_pool(PoolConfig::new(servers()), Instant::ZERO).unwrap();
+            let path = udp("10.0.0.1:5001", "192.0.2.1:3478");
+            let relay = agent.start_allocation(AllocationConfig::open(path), Instant::ZERO).unwrap();
+            Self(agent, pool, relay)
+        }
+    }
+
+    impl Subject for Relaying {
+        fn relays(&self) -> bool {
+            true
+        }
+
+        fn command(&mut self, choice: u8, now: Instant) -> bool {
+            let peer = addr(PEERS[usize::from(choice / 8 % 3)]);
+            let local = addr(["10.0.0.1:5000", "10.0.0.2:5000"][usize::from(choice / 8 % 2)]);
+            let Self(agent, pool, relay) = self;
+            match choice % 8 {
+                0 => drop(agent.permit_peer_in_pool(*pool, peer.ip(), now)),
+                1 => drop(agent.bind_channel(*relay, peer, now)),
+                2 => drop(agent.bind_channel_in_pool(*pool, peer, now)),
+                3 => drop(agent.revoke_peer_in_pool(*pool, peer.ip(), now)),
+                4 => drop(agent.release_channel_in_pool(*pool, peer, now)),
+                5 | 6 => drop(agent.send_through_pool(*pool, peer, b"data", &mut [0; 100], now).is_ok()),
+                _ if choice < 240 => agent.network_changed(&[local.ip()], now),
+                _ => drop(agent.close_relay_pool(*pool, now)),
+            }
+            true
+        }
+    }
+
+    impl Machine for Relaying {
+        type Event = AgentEvent;
+
+        fn handle_input<'a>(&mut self, datagram: &Datagram<'a>, now: Instant) -> Outcome<'a> {
+            self.0.handle_input(datagram, now)
+        }
+
+        fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
+            self.0.poll_transmit()
+        }
+
+        fn poll_event(&mut self) -> Option<AgentEvent> {
+            self.0.poll_event()
+        }
+
+        fn poll_timeout(&self) -> Option<Instant> {
+            self.0.poll_timeout()
+        }
+
+        fn handle_timeout(&mut self, now: Instant) {
+            self.0.handle_timeout(now);
+        }
+
+        fn handle_send_error(&mut self, failed: &Receipt, error: SendError, now: Instant) {
+            self.0.handle_send_error(failed, error, now);
+        }
+
+        fn wake_reason(&self) -> Option<WakeReason> {
+            self.0.wake_reason()
+        }
+    }
+
+    fn servers() -> Vec<AllocationConfig> {
+        let path = |host| udp("10.0.0.1:5000", &format!("192.0.2.{host}:3478"));
+        (1..=3).map(|host| AllocationConfig::open(path(host))).collect()
+    }
+
+    fn allocation(config: AllocationConfig) -> Allocation {
+        Allocation::new(config, Entropy::from_seed([7; 32]), Instant::ZERO).unwrap()
+    }
+
+    fn pool(config: PoolConfig) -> RelayPool {
+        RelayPool::new(config, Entropy::from_seed([7; 32]), Instant::ZERO).unwrap()
+    }
+
+    #[test]
+    fn an_allocation_keeps_the_contract() {
+        for kind in [KeepaliveKind::Indication, KeepaliveKind::Request] {
+            let config = AllocationConfig { keepalive_kind: kind, ..AllocationConfig::open(asked()) };
+            contract::hold(None, || allocation(config.clone()));
+        }
+        contract::hold(Some(&support::long_term_key()), || {
+            let credentials = Some(support::long_term());
+            allocation(AllocationConfig { credentials, ..AllocationConfig::open(asked()) })
+        });
+    }
+
+    #[test]
+    fn a_pool_of_relays_keeps_the_contract() {
+        contract::hold(None, || pool(PoolConfig::new(servers())));
+        contract::hold(None, || {
+            pool(PoolConfig { ready: 1, warm_standby: true, ..PoolConfig::new(servers()) })
+        });
+        contract::hold(None, || pool(PoolConfig { patience: None, ..PoolConfig::new(servers()) }));
+        contract::hold(Some(&support::long_term_key()), || {
+            let mut config = PoolConfig { ready: 2, ..PoolConfig::new(servers()) };
+            config.relays.iter_mut().for_each(|relay| relay.credentials = Some(support::long_term()));
+            pool(config)
+        });
+    }
+
+    #[test]
+    fn an_agent_with_relays_keeps_the_contract() {
+        contract::hold(None, Relaying::new);
+    }
+
+    #[test]
+    fn no_relay_hoards_what_nobody_takes() {
+        let limit = RelayPool::MAX_EVENTS + 3 * 9;
+        contract::c7_queues_are_bounded(|| pool(PoolConfig::new(servers())), 100_000, limit);
+    }
+}
+
 mod the_harness {
     use super::*;
 

@@ -28,6 +28,8 @@ pub enum StartError {
     NatProbe(nat::ConfigError),
     /// The allocation's configuration contradicts itself.
     Allocation(turn::ConfigError),
+    /// The pool's configuration contradicts itself.
+    RelayPool(turn::PoolConfigError),
     /// The agent houses as many operations as it may.
     TooManyOperations,
     /// Another server already answers at exactly that address.
@@ -44,6 +46,7 @@ impl core::fmt::Display for StartError {
             Self::Discovery(error) => error.fmt(f),
             Self::NatProbe(error) => error.fmt(f),
             Self::Allocation(error) => error.fmt(f),
+            Self::RelayPool(error) => error.fmt(f),
             Self::TooManyOperations => f.write_str("the agent houses as many operations as it may"),
             Self::AddressTaken => f.write_str("another server already answers at that address"),
             Self::PathTaken => f.write_str("another allocation already relays on that path"),

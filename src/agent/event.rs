@@ -3,7 +3,7 @@
 use super::{OperationId, StreamEvent};
 use crate::nat::ProbeEvent;
 use crate::stun::{BindingEvent, DiscoveryEvent, ServerEvent, SurveyEvent};
-use crate::turn::AllocationEvent;
+use crate::turn::{AllocationEvent, PoolEvent};
 
 /// What happened, and to which operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,4 +48,6 @@ events! {
     NatProbe(ProbeEvent),
     /// A TURN allocation's.
     Allocation(AllocationEvent),
+    /// Of a pool of relays.
+    RelayPool(PoolEvent),
 }

@@ -6,6 +6,7 @@ mod event;
 mod gather;
 mod operation;
 mod pacing;
+mod pools;
 mod power;
 mod relays;
 mod routes;

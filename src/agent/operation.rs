@@ -14,7 +14,7 @@ use crate::nat::Probe;
 use crate::net::{Datagram, FiveTuple, SendError, Transmit};
 use crate::stun::{Binding, Discovery, Server, ServerSurvey};
 use crate::time::Instant;
-use crate::turn::Allocation;
+use crate::turn::{Allocation, RelayPool};
 use crate::wire::TransactionId;
 
 /// Names an operation of one agent. Never reused: the id of an operation that has ended stays unknown for
@@ -244,6 +244,7 @@ usages! {
     Discovery(Discovery), as_discovery, as_discovery_mut;
     NatProbe(Probe), as_nat_probe, as_nat_probe_mut;
     Allocation(Allocation), as_allocation, as_allocation_mut;
+    RelayPool(RelayPool), as_relay_pool, as_relay_pool_mut;
 }
 
 impl Operation {

@@ -9,13 +9,14 @@
 //!
 //! Peers see the relayed address only. A peer has to be permitted before it can send; with a channel, what is
 //! relayed has four bytes of overhead, without one 36 or more. TCP to peers is RFC 6062, moving between networks
-//! RFC 8016.
+//! RFC 8016. A [`RelayPool`] houses several allocations as one virtual socket that outlives each of them.
 
 pub mod allocation;
 pub(crate) mod channel;
 pub(crate) mod frame;
 pub(crate) mod permission;
 pub mod policy;
+pub mod pool;
 
 pub use allocation::{
     Allocation, AllocationConfig, AllocationEvent, ConfigError, ConnectError, CredentialsNeed, FailureReason,
@@ -23,3 +24,4 @@ pub use allocation::{
 };
 pub use frame::{CHANNEL_HEADROOM, FrameError, MAX_HEADROOM, MAX_TAILROOM};
 pub use policy::{IpRange, IpRangeError, PeerPolicy, PeerRefusal};
+pub use pool::{MemberError, MigrationReason, PoolConfig, PoolConfigError, PoolEvent, RelayPool, Switching};

@@ -25,6 +25,11 @@ pub trait Subject: Machine {
     fn command(&mut self, _choice: u8, _now: Instant) -> bool {
         false
     }
+
+    /// Whether ChannelData is its own: then it is not garbage to it.
+    fn relays(&self) -> bool {
+        false
+    }
 }
 
 /// One step of a schedule: time moves, then something happens.
@@ -289,7 +294,8 @@ impl<M: Subject> Rig<M> {
             let told = if which == CLAMPED { clamped } else { now };
             outcomes.push(match input {
                 Input::Datagram(path, bytes) => {
-                    let shown: &[u8] = if which == SPARED && is_garbage(bytes) { &[] } else { bytes };
+                    let is_spared = which == SPARED && is_garbage(machine, bytes);
+                    let shown: &[u8] = if is_spared { &[] } else { bytes };
                     format!("{:?}", machine.handle_input(&Datagram::new(*path, shown), told))
                 }
                 Input::SendError(failed, error) => {
@@ -351,7 +357,12 @@ impl<M: Subject> Rig<M> {
                 self.plain().wake_reason(),
                 Some(WakeReason::Retransmission | WakeReason::TransactionTimeout)
             );
-        if is_due && !is_one_of_two && reason.is_some_and(|reason| promised.contains(&reason)) {
+        // A keepalive of a relay is put off by what was sent meanwhile, which is looked at when it is due, and a peer
+        // whose request was given up is asked for later.
+        let is_put_off = self.plain().relays()
+            && matches!(reason, Some(WakeReason::Refresh | WakeReason::TransactionTimeout));
+        let is_promised = !is_one_of_two && !is_put_off;
+        if is_due && is_promised && reason.is_some_and(|reason| promised.contains(&reason)) {
             assert!(!is_silent, "C4: a late call lost the {reason:?}");
         }
     }
@@ -414,14 +425,14 @@ impl<M: Subject> Rig<M> {
     }
 
     fn compare_outcomes(&self, outcomes: &[String], input: &Input) {
-        let is_spared = matches!(input, Input::Datagram(_, bytes) if is_garbage(bytes));
+        let is_spared = matches!(input, Input::Datagram(_, bytes) if is_garbage(self.plain(), bytes));
         for (which, rule) in RULES {
             if which != SPARED || !is_spared {
                 assert_eq!(outcomes[which], outcomes[PLAIN], "{rule} (outcome)");
             }
         }
         if let Input::Datagram(_, bytes) = input {
-            if Message::parse(bytes).is_err() && classify(bytes) != Classification::Stun {
+            if is_garbage(self.plain(), bytes) && classify(bytes) != Classification::Stun {
                 assert_eq!(
                     outcomes[PLAIN],
                     format!("{:?}", Outcome::Unclaimed),
@@ -452,6 +463,11 @@ impl<M: Subject> Rig<M> {
         Some((*path, super::id_of(bytes)))
     }
 
+    fn method_of(&self, which: u8) -> Option<Method> {
+        let (_, bytes) = self.requests.iter().rev().nth(usize::from(which)).or(self.requests.last())?;
+        Message::parse(bytes).ok().map(|request| request.method())
+    }
+
     fn send_error(&self, which: Option<u8>, error: u8) -> Input {
         let errors = [
             SendError::NoRoute,
@@ -474,7 +490,10 @@ impl<M: Subject> Rig<M> {
         match action {
             Action::Answer { which, kind } => {
                 let (path, id) = self.request(*which)?;
-                Some(answer(*kind, path, id, self.key.as_ref()))
+                let relayed = answer_about_relay(*kind, self.method_of(*which)?, id, self.key.as_ref());
+                Some(
+                    relayed.map_or_else(|| answer(*kind, path, id, self.key.as_ref()), |bytes| (path, bytes)),
+                )
             }
             Action::Vector(index) => Some((super::served(), vector(*index))),
             Action::Forgery { vector: index, which } => {
@@ -529,8 +548,9 @@ const NOT_CALLED: &str = "false";
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 /// Bytes that no machine may react to at all, not even by counting.
-fn is_garbage(bytes: &[u8]) -> bool {
-    Message::parse(bytes).is_err()
+fn is_garbage<M: Subject>(machine: &M, bytes: &[u8]) -> bool {
+    let is_relayed = machine.relays() && classify(bytes) == Classification::ChannelData;
+    Message::parse(bytes).is_err() && !is_relayed
 }
 
 fn vector(index: u8) -> Vec<u8> {
@@ -569,6 +589,36 @@ fn answer(kind: u8, path: FiveTuple, id: TransactionId, key: Option<&Key>) -> (F
         19 => (path, super::error(id, 401, None)),
         _ => (path, super::success(id, super::MAPPED, Some(&wrong))),
     }
+}
+
+/// The same to a request of TURN: grants and refusals in its own method. `None` is what [`answer`] says.
+fn answer_about_relay(kind: u8, method: Method, id: TransactionId, key: Option<&Key>) -> Option<Vec<u8>> {
+    use libstun::wire::attribute::{ErrorCode, Lifetime, XorMappedAddress, XorRelayedAddress};
+    if method == Method::BINDING {
+        return None;
+    }
+    let code = match kind {
+        0..=3 => None,
+        4 => Some(403),
+        5 => Some(500),
+        6 => Some(437),
+        7 => Some(486),
+        18 => Some(401),
+        _ => return None,
+    };
+    let class = if code.is_some() { Class::ErrorResponse } else { Class::SuccessResponse };
+    Some(super::message(class, method, id, |builder| {
+        if let Some(code) = code {
+            builder.add(&ErrorCode { code, reason: b"" }).unwrap();
+        } else {
+            builder.add(&XorRelayedAddress(super::addr("198.51.100.1:49160"))).unwrap();
+            builder.add(&XorMappedAddress(super::addr(super::MAPPED))).unwrap();
+            builder.add(&Lifetime(Duration::from_secs(600 >> kind))).unwrap();
+        }
+        if let Some(key) = key {
+            builder.sign_sha256(key).unwrap();
+        }
+    }))
 }
 
 /// A request of some kind to a server, under an id that says when.

@@ -91,7 +91,7 @@ impl AllocationConfig {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    pub(in crate::turn) fn check(&self) -> Result<(), ConfigError> {
         Self::check_path(&self.path)?;
         if self.keepalive.is_some_and(|interval| interval < Self::MIN_KEEPALIVE) {
             return Err(ConfigError::KeepaliveTooShort);
@@ -121,7 +121,7 @@ impl AllocationConfig {
         Ok(())
     }
 
-    pub(super) fn check_path(path: &FiveTuple) -> Result<(), ConfigError> {
+    pub(in crate::turn) fn check_path(path: &FiveTuple) -> Result<(), ConfigError> {
         if !net::is_endpoint(&path.remote) {
             return Err(ConfigError::ServerAddress);
         }
@@ -146,7 +146,7 @@ pub enum RelayFamily {
 
 impl RelayFamily {
     /// Whether an address of that family was asked for.
-    pub(super) const fn includes(self, address: &SocketAddr) -> bool {
+    pub(in crate::turn) const fn includes(self, address: &SocketAddr) -> bool {
         match self {
             Self::V4 => address.is_ipv4(),
             Self::V6 => address.is_ipv6(),

@@ -271,6 +271,11 @@ impl Allocation {
         self.round_trips.smoothed()
     }
 
+    /// The RTO that a path of such round trips has (RFC 6298 s2); zero while nothing is known.
+    pub(in crate::turn) fn adaptive_rto(&self) -> Duration {
+        self.round_trips.rto()
+    }
+
     /// Whether that peer may send and be sent to.
     #[must_use]
     pub fn is_permitted(&self, peer: IpAddr) -> bool {
