@@ -1720,7 +1720,8 @@ stun_status stun_allocation_send_in_place(struct stun_agent *agent,
  * those that this agent has lent in a poll, so copy them if you loop them back.
  *
  * STUN_OK: it was ours. STUN_IGNORED: offer it to your next protocol. STUN_APP_DATA: application data was
- * inside, and `*app` is the slice of your own buffer that it is; `app` may be NULL if you want none.
+ * inside, which a peer has sent through a relay, and `*app` is the slice of your own buffer that it is, as if it
+ * had arrived there: remote is the peer, local the relayed address. `app` may be NULL if you want none.
  * Whatever arrives from the network is never an error. */
 STUN_API
 stun_status stun_handle_input(struct stun_agent *agent,
@@ -1806,8 +1807,8 @@ STUN_API stun_status stun_stream_close(struct stun_agent *agent, uint64_t id, st
 /* How to trade packets for wake-ups, with effect at once: read stun_poll_timeout() anew.
  *
  * `max_slack` is how much earlier than due a refresh may be sent, so that one wake-up serves several; 0 wakes you
- * for each, STUN_SLACK_IDLE is for a phone in a pocket. `refresh` makes every binding refresh that often instead of
- * as its configuration says; 0 leaves it. */
+ * for each, STUN_SLACK_IDLE is for a phone in a pocket. `refresh` makes every binding refresh, and every allocation
+ * send something, that often instead of as its configuration says; 0 leaves it. */
 STUN_API
 stun_status stun_set_power(struct stun_agent *agent,
                            stun_time max_slack,
@@ -1818,9 +1819,9 @@ stun_status stun_set_power(struct stun_agent *agent,
  * 50 ms unless told otherwise. */
 STUN_API stun_status stun_set_pacing(struct stun_agent *agent, stun_time interval);
 
-/* Your local addresses are these from now on; ports are not looked at. Bindings on an unspecified address ask again
- * at once, those on an address that is gone move to the first one of their family, or end if there is none; each says
- * so with an event. */
+/* Your local addresses are these from now on; ports are not looked at. Bindings and allocations on an unspecified address
+ * ask again at once, those on an address that is gone move to the first one of their family, or end if there is none; each
+ * says so with an event. A relay that cannot move is lost, and another is asked for. */
 STUN_API
 stun_status stun_network_changed(struct stun_agent *agent,
                                  const struct stun_addr *addrs,

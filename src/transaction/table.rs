@@ -246,7 +246,7 @@ impl<Tag: Copy> Transactions<Tag> {
         }
     }
 
-    /// The same for every request whose tag is such. Costs O(n).
+    /// The same for every request whose tag is such and that has been sent at all. Costs O(n).
     pub(crate) fn give_up_such_within(
         &mut self,
         is_such: impl Fn(&Tag) -> bool,
@@ -254,7 +254,9 @@ impl<Tag: Copy> Transactions<Tag> {
         now: Instant,
     ) {
         for key in 0..self.entries.capacity() as u32 {
-            if self.entries.get(key as usize).is_some_and(|entry| is_such(&entry.tag)) {
+            let is_unsent = |entry: &Entry<Tag>| entry.send_count <= 1 && self.outbox.contains(key);
+            let entry = self.entries.get(key as usize);
+            if entry.is_some_and(|entry| is_such(&entry.tag) && !is_unsent(entry)) {
                 self.give_up_key_within(key, wait, now);
             }
         }

@@ -134,8 +134,12 @@ impl<'a> ChannelData<'a> {
         let body = if is_padded { padded_length(data.len()) } else { data.len() };
         let needed = CHANNEL_HEADER_LENGTH.saturating_add(body);
         let message = buffer.get_mut(..needed).ok_or(BuildError::BufferTooSmall { needed })?;
-        let bytes = header.iter().chain(data).chain(&[0; 3]);
-        message.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        // In three pieces, each of which is one copy of memory; a chain of iterators goes byte by byte.
+        let (head, rest) = message.split_at_mut_checked(header.len()).unwrap_or_default();
+        let (body, padding) = rest.split_at_mut_checked(data.len()).unwrap_or_default();
+        head.iter_mut().zip(header).for_each(|(to, from)| *to = from);
+        body.iter_mut().zip(data).for_each(|(to, from)| *to = *from);
+        padding.fill(0);
         Ok(message)
     }
 

@@ -231,7 +231,7 @@ static void questions_that_cannot_be(void)
     char text[8];
     memset(&count, DIRT, sizeof count), memset(&len, DIRT, sizeof len), memset(text, DIRT, sizeof text);
     CHECK_EQ(stun_dropped(agent, STUN_DROP_ANY, NULL), STUN_E_NULL);
-    CHECK_EQ(stun_dropped(agent, STUN_DROP_OVER_BUDGET + 1, &count), STUN_E_INVALID);
+    CHECK_EQ(stun_dropped(agent, STUN_DROP_UNPERMITTED_PEER + 1, &count), STUN_E_INVALID);
     CHECK_EQ(stun_dropped(agent, UINT32_MAX, &count), STUN_E_INVALID);
     CHECK_EQ(stun_last_error(agent, text, sizeof text, NULL), STUN_E_NULL);
     CHECK_EQ(stun_last_error(agent, NULL, 1, &len), STUN_E_NULL);

@@ -42,6 +42,16 @@ static void an_allocation_tells_where_it_is(void)
     stun_agent_free(agent);
 }
 
+static void every_kind_of_event_has_a_name(void)
+{
+    uint32_t kind;
+    for (kind = 1; kind <= STUN_EV_CLOSED; kind++) {
+        int is_reserved = kind >= 4 && kind <= 6;
+        CHECK_EQ(strcmp(stun_event_name(kind), "STUN_EV_?") == 0, is_reserved);
+    }
+    CHECK(strcmp(stun_event_name(STUN_EV_CLOSED), "STUN_EV_CLOSED") == 0);
+}
+
 static void closing_deletes_it_at_the_server(void)
 {
     stun_agent *agent = new_agent(2, 0);
@@ -348,6 +358,7 @@ static void the_policy_decides_who_may_be_a_peer(void)
 int main(void)
 {
     an_allocation_tells_where_it_is();
+    every_kind_of_event_has_a_name();
     closing_deletes_it_at_the_server();
     a_permitted_peer_is_sent_indications();
     a_channel_has_four_bytes_of_overhead();

@@ -5,6 +5,8 @@
 pub mod broken;
 pub mod contract;
 pub mod heap;
+pub mod relay;
+pub mod turn_world;
 
 use std::net::SocketAddr;
 

@@ -12,7 +12,8 @@ use crate::types::stun_packet;
 /// those that this agent has lent in a poll, so copy them if you loop them back.
 ///
 /// STUN_OK: it was ours. STUN_IGNORED: offer it to your next protocol. STUN_APP_DATA: application data was
-/// inside, and `*app` is the slice of your own buffer that it is; `app` may be NULL if you want none.
+/// inside, which a peer has sent through a relay, and `*app` is the slice of your own buffer that it is, as if it
+/// had arrived there: remote is the peer, local the relayed address. `app` may be NULL if you want none.
 /// Whatever arrives from the network is never an error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stun_handle_input(

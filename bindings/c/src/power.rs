@@ -16,8 +16,8 @@ pub const STUN_SLACK_IDLE: stun_time = 10_000_000_000;
 /// How to trade packets for wake-ups, with effect at once: read stun_poll_timeout() anew.
 ///
 /// `max_slack` is how much earlier than due a refresh may be sent, so that one wake-up serves several; 0 wakes you
-/// for each, STUN_SLACK_IDLE is for a phone in a pocket. `refresh` makes every binding refresh that often instead of
-/// as its configuration says; 0 leaves it.
+/// for each, STUN_SLACK_IDLE is for a phone in a pocket. `refresh` makes every binding refresh, and every allocation
+/// send something, that often instead of as its configuration says; 0 leaves it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stun_set_power(
     agent: *mut stun_agent,
@@ -49,9 +49,9 @@ pub unsafe extern "C" fn stun_set_pacing(agent: *mut stun_agent, interval: stun_
     }
 }
 
-/// Your local addresses are these from now on; ports are not looked at. Bindings on an unspecified address ask again
-/// at once, those on an address that is gone move to the first one of their family, or end if there is none; each says
-/// so with an event.
+/// Your local addresses are these from now on; ports are not looked at. Bindings and allocations on an unspecified address
+/// ask again at once, those on an address that is gone move to the first one of their family, or end if there is none; each
+/// says so with an event. A relay that cannot move is lost, and another is asked for.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stun_network_changed(
     agent: *mut stun_agent,

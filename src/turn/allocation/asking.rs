@@ -117,7 +117,7 @@ impl Allocation {
         }
         let Some(ask) = self.wanted.take().or_else(|| self.next_peer_request()) else { return };
         if ask.is_own() {
-            (self.unsigned, self.rejection) = (None, None);
+            (self.unsigned, self.rejection, self.unreachable) = (None, None, None);
         }
         let by = match &mut self.config.credentials {
             Some(credentials) => {

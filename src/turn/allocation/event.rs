@@ -215,7 +215,8 @@ pub enum FailureReason {
     ImpossibleLifetime,
     /// The time-to-expiry ended before the server could be asked.
     Expired,
-    /// The host could not send, or ICMP said that nobody is there.
+    /// The host could not send, or ICMP said that nobody is there and nobody answered within
+    /// [`Allocation::REJECTION_GRACE`](super::Allocation::REJECTION_GRACE).
     SendFailed {
         /// What the host reported.
         error: SendError,

@@ -202,9 +202,12 @@ impl Allocation {
 
     /// Why a request that was never validly answered has failed.
     pub(super) fn silence(&self, ask: Ask) -> FailureReason {
-        match (self.rejection, self.unsigned) {
-            (Some(failure), _) if ask.is_own() => FailureReason::Authentication { failure },
-            (None, Some((code, count))) if ask.is_own() => FailureReason::IntegrityViolated { code, count },
+        match (self.rejection, self.unsigned, self.unreachable) {
+            (Some(failure), _, _) if ask.is_own() => FailureReason::Authentication { failure },
+            (None, Some((code, count)), _) if ask.is_own() => {
+                FailureReason::IntegrityViolated { code, count }
+            }
+            (_, _, Some(error)) => FailureReason::SendFailed { error },
             _ => FailureReason::Timeout,
         }
     }
@@ -381,6 +384,11 @@ impl Allocation {
     }
 
     pub(super) fn note_send_error(&mut self, failed: &Receipt, error: SendError, now: Instant) {
+        let reason = FailureReason::SendFailed { error };
+        let is_ours = failed.transaction_id.is_none() && self.config.path.admits(&failed.path);
+        if is_ours && self.lease.is_some() && !self.config.path.transport.is_reliable() {
+            return self.doubt(error, now);
+        }
         let mut ended = [None; Self::MAX_OUTSTANDING];
         let mut places = ended.iter_mut();
         self.transactions.fail(failed, error, |tag| {
@@ -388,8 +396,6 @@ impl Allocation {
                 *place = Some(tag);
             }
         });
-        let reason = FailureReason::SendFailed { error };
-        let is_ours = failed.transaction_id.is_none() && self.config.path.admits(&failed.path);
         if is_ours && self.config.path.transport.is_reliable() && ends_connection(reason) {
             return self.lose_connection(reason, now);
         }
@@ -401,8 +407,14 @@ impl Allocation {
                 self.fail(tag.ask, reason, now);
             }
         }
-        // ICMP may come from anybody. It is worth a question, and one at a time.
-        if is_ours && error.is_hard() && error != SendError::MessageTooLarge {
+    }
+
+    /// ICMP names a path only, and may come from anybody. It is worth a question, one at a time; and whoever has been
+    /// asked before answers soon, or is believed not to.
+    fn doubt(&mut self, error: SendError, now: Instant) {
+        if error.is_hard() && error != SendError::MessageTooLarge {
+            self.transactions.give_up_such_within(|_| true, Self::REJECTION_GRACE, now);
+            self.unreachable = (!self.transactions.is_empty()).then_some(error);
             self.verify();
         }
     }

@@ -101,6 +101,8 @@ pub struct Allocation {
     unsigned: Option<(u16, u32)>,
     /// Why the first challenge that could not be met could not.
     rejection: Option<AuthFailure>,
+    /// What ICMP has said of the path while a request was outstanding.
+    unreachable: Option<SendError>,
     round_trips: RttEstimator,
     events: VecDeque<AllocationEvent>,
     dropped_events: u32,
@@ -223,6 +225,7 @@ impl Allocation {
             has_freed: false,
             unsigned: None,
             rejection: None,
+            unreachable: None,
             round_trips: known.unwrap_or_default(),
             events: VecDeque::with_capacity(1),
             dropped_events: 0,
