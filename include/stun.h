@@ -1736,7 +1736,8 @@ stun_status stun_allocation_close(struct stun_agent *agent,
 
 /* Lets a peer send to the relayed address and be sent to, from any port, until it is revoked; its port is not looked
  * at. Asked for as soon as there is a relay, and again with every new one: STUN_EV_PERMITTED says when it is in
- * force. In a pool, for each relay that is asked. STUN_E_INVALID: the policy refuses the address, or it is of another family; STUN_E_LIMIT: too many. */
+ * force; in a pool, at which relay. STUN_E_INVALID: the policy refuses the address, or it is of another family;
+ * STUN_E_LIMIT: too many. */
 STUN_API
 stun_status stun_allocation_permit(struct stun_agent *agent,
                                    uint64_t id,
@@ -1766,7 +1767,8 @@ stun_status stun_allocation_release_channel(struct stun_agent *agent,
                                             const struct stun_addr *peer,
                                             stun_time now);
 
-/* Whether a peer may be sent to, in a pool through the selected relay: STUN_OK, and `*channel` is the number of the channel that is bound to it, or 0.
+/* Whether a peer may be sent to, in a pool through the selected relay: STUN_OK, and `*channel` is the number of the
+ * channel that is bound to it, or 0.
  * STUN_EMPTY if it may not, or not yet. */
 STUN_API
 stun_status stun_allocation_peer(const struct stun_agent *agent,
@@ -1795,7 +1797,8 @@ stun_status stun_allocation_connection_opened(struct stun_agent *agent,
 
 /* Frames data for a peer in `buf`, and says in `*out` what to send at once: nothing is queued. Through a channel that is
  * four bytes and the data, else a Send indication; STUN_MAX_HEADROOM + STUN_MAX_TAILROOM bytes more than the data are
- * enough in any case. `data` and `buf` must not overlap. A pool sends through the selected relay, whose socket `*out` names.
+ * enough in any case. `data` and `buf` must not overlap. A pool sends through the selected relay, whose socket `*out`
+ * names.
  *
  * STUN_E_STATE: there is no relayed address now, or the peer is not permitted yet. STUN_E_INVALID: the policy refuses
  * the peer, or the data is too long. STUN_E_BUFFER: `out->len` is what is needed, and all else in it zero. */

@@ -15,7 +15,8 @@ use crate::types::{stun_addr, stun_packet};
 
 /// Lets a peer send to the relayed address and be sent to, from any port, until it is revoked; its port is not looked
 /// at. Asked for as soon as there is a relay, and again with every new one: STUN_EV_PERMITTED says when it is in
-/// force. In a pool, for each relay that is asked. STUN_E_INVALID: the policy refuses the address, or it is of another family; STUN_E_LIMIT: too many.
+/// force; in a pool, at which relay. STUN_E_INVALID: the policy refuses the address, or it is of another family;
+/// STUN_E_LIMIT: too many.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stun_allocation_permit(
     agent: *mut stun_agent,
@@ -109,7 +110,8 @@ pub unsafe extern "C" fn stun_allocation_release_channel(
     }
 }
 
-/// Whether a peer may be sent to, in a pool through the selected relay: STUN_OK, and `*channel` is the number of the channel that is bound to it, or 0.
+/// Whether a peer may be sent to, in a pool through the selected relay: STUN_OK, and `*channel` is the number of the
+/// channel that is bound to it, or 0.
 /// STUN_EMPTY if it may not, or not yet.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stun_allocation_peer(

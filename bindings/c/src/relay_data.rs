@@ -22,7 +22,8 @@ pub const STUN_MAX_TAILROOM: usize = 3;
 
 /// Frames data for a peer in `buf`, and says in `*out` what to send at once: nothing is queued. Through a channel that is
 /// four bytes and the data, else a Send indication; STUN_MAX_HEADROOM + STUN_MAX_TAILROOM bytes more than the data are
-/// enough in any case. `data` and `buf` must not overlap. A pool sends through the selected relay, whose socket `*out` names.
+/// enough in any case. `data` and `buf` must not overlap. A pool sends through the selected relay, whose socket `*out`
+/// names.
 ///
 /// STUN_E_STATE: there is no relayed address now, or the peer is not permitted yet. STUN_E_INVALID: the policy refuses
 /// the peer, or the data is too long. STUN_E_BUFFER: `out->len` is what is needed, and all else in it zero.
