@@ -368,7 +368,7 @@ fn a_grant_that_is_of_no_use_is_given_back() {
         world.told();
         world.server.inject(Some(Method::ALLOCATE), fault.clone(), 10);
         world.client.reconnected(client_path(), 0, world.now).unwrap();
-        world.pass(seconds(1));
+        world.pass(seconds(20));
         let told = world.told();
         assert_eq!(told.last(), Some(&AllocationEvent::Failed { reason }), "{fault:?}");
         assert!(world.server.allocations().is_empty(), "{fault:?}");

@@ -290,6 +290,7 @@ impl Allocation {
         );
         if is_stranger && self.lease.as_ref().is_some_and(|lease| lease.ticket.is_some()) {
             self.start_move();
+            self.moves_because = Some(reason);
         } else {
             self.lose(reason, now);
         }
@@ -298,6 +299,7 @@ impl Allocation {
     /// Asks the server to relay to where the host is now.
     pub(super) fn start_move(&mut self) {
         self.abandon();
+        self.moves_because = None;
         self.state = State::Moving { is_connecting: false };
         self.wanted = Some(Ask::Move);
     }
@@ -333,7 +335,7 @@ impl Allocation {
     }
 
     /// Tries again later.
-    fn wait(&mut self, reason: FailureReason, least: Duration, now: Instant) {
+    pub(super) fn wait(&mut self, reason: FailureReason, least: Duration, now: Instant) {
         self.abandon();
         self.failures = self.failures.saturating_add(1);
         let wait = self.config.backoff.wait(self.failures, &mut self.entropy).max(least);

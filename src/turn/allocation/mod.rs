@@ -101,6 +101,8 @@ pub struct Allocation {
     unsigned: Option<(u16, u32)>,
     /// Why the first challenge that could not be met could not.
     rejection: Option<AuthFailure>,
+    /// What made the host a stranger to the server, which is asked to move the allocation: the reason if it does not.
+    moves_because: Option<FailureReason>,
     /// What ICMP has said of the path while a request was outstanding.
     unreachable: Option<SendError>,
     round_trips: RttEstimator,
@@ -225,6 +227,7 @@ impl Allocation {
             has_freed: false,
             unsigned: None,
             rejection: None,
+            moves_because: None,
             unreachable: None,
             round_trips: known.unwrap_or_default(),
             events: VecDeque::with_capacity(1),

@@ -129,6 +129,12 @@ impl Allocation {
                 self.state = State::Allocating;
                 self.want(Ask::Allocate);
             }
+            // coturn grants 0.0.0.0:0 now and then when several clients ask at once: that passes.
+            State::Freeing { then: Some(reason @ FailureReason::NoRelayedAddress) }
+                if self.failures < MAX_UNUSABLE_GRANTS =>
+            {
+                self.wait(reason, Duration::ZERO, now);
+            }
             State::Freeing { then: Some(reason) } => self.end(reason),
             State::Closing => self.finish_close(),
             _ => {}
@@ -237,7 +243,10 @@ impl Allocation {
         match ask {
             Ask::Allocate => self.fail_allocation(answer, reason, now),
             Ask::Refresh => self.fail_refresh(answer, reason, now),
-            Ask::Move => self.lose(reason, now),
+            Ask::Move => {
+                let reason = self.moves_because.take().unwrap_or(reason);
+                self.lose(reason, now);
+            }
             Ask::Free | Ask::Close => self.deleted(now),
             Ask::Keepalive => self.verify(),
             Ask::Permissions(batch) => self.fail_permissions(batch, answer, reason, now),
@@ -322,6 +331,9 @@ impl Allocation {
         }
     }
 }
+
+/// Grants without a usable address before the end, in a row.
+const MAX_UNUSABLE_GRANTS: u32 = 4;
 
 /// What is done when no answer counts.
 fn unanswered(ask: Ask) -> Answer {
