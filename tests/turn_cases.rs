@@ -320,6 +320,31 @@ fn an_allocation_in_the_way_that_is_not_ours_leads_to_other_ports() {
     }
 }
 
+/// Case 79: whoever sees a request cannot end a relay with an error that he did not sign.
+#[test]
+fn a_forged_error_before_the_true_answer_changes_nothing() {
+    for code in [300, 400, 401, 403, 437, 438, 441, 486, 500] {
+        let mut world = World::bound(alice(), TurnServerConfig::default());
+        let relayed = world.client.relayed_address();
+        world.forges = Some(code);
+        let more: SocketAddr = "203.0.113.80:1".parse().unwrap();
+        world.client.bind_channel(more, world.now).unwrap();
+        world.client.permit("203.0.113.81".parse().unwrap(), world.now).unwrap();
+        world.pass(seconds(3600));
+        let told = world.told();
+        let is_peace = |event: &AllocationEvent| {
+            matches!(event, AllocationEvent::Permitted { .. } | AllocationEvent::ChannelBound { .. })
+        };
+        assert!(told.len() == 2 && told.iter().all(is_peace), "{code}: {told:?}");
+        assert_eq!(world.client.relayed_address(), relayed, "{code}");
+        assert!(
+            world.client.counters().dropped(DropReason::Unauthenticated) > 10 || matches!(code, 401 | 438)
+        );
+        world.assert_talks();
+        world.assert_lawful();
+    }
+}
+
 /// Case 80.
 #[test]
 fn an_unsigned_400_to_a_signed_request_fails_with_a_hint_and_soon() {
