@@ -160,6 +160,23 @@ fn a_nonce_that_goes_stale_under_many_requests_costs_no_peer() {
 }
 
 #[test]
+fn a_peer_that_is_revoked_while_it_is_asked_for_is_not_asked_for_again() {
+    let mut world = World::allocated(alice(), TurnServerConfig::default());
+    world.server.expire_nonces();
+    world.client.permit(peer().ip(), world.now).unwrap();
+    let request = world.client.poll_transmit().unwrap().payload.to_vec();
+    assert!(world.client.revoke(peer().ip(), world.now));
+    let path = FiveTuple { local: client_path().remote, remote: client_path().local, ..client_path() };
+    world.server.handle_client(path, &request, world.now);
+    world.pass(seconds(60));
+    assert_eq!(world.record().count(Method::CREATE_PERMISSION), 1);
+    world.assert_lawful();
+    world.client.bind_channel(peer(), world.now).unwrap();
+    world.settle();
+    world.assert_talks();
+}
+
+#[test]
 fn nonces_of_a_minute_are_replaced_unnoticed_for_hours() {
     let server = TurnServerConfig { nonce_lifetime: seconds(60), ..TurnServerConfig::default() };
     let mut world = World::bound(alice(), server);
