@@ -59,6 +59,12 @@ impl Keepalive {
         }
     }
 
+    /// Later than the timer says if something was sent meanwhile: nobody is woken for nothing.
+    fn deadline(&self) -> Option<Instant> {
+        let (at, interval) = (self.at?, self.interval?);
+        Some(at.max(self.last_sent.saturating_add(interval))).filter(|at| *at < Instant::MAX)
+    }
+
     /// Looks whether one is due by `horizon`, and times the next one.
     fn take_due(&mut self, horizon: Instant, now: Instant) -> Option<Duration> {
         let interval = self.interval?;
@@ -110,7 +116,7 @@ impl Allocation {
                 refresh(lease.and_then(|lease| lease.refresh_at)),
                 refresh(self.permissions.deadline()),
                 refresh(self.channels.deadline()),
-                refresh(self.keepalive.at),
+                refresh(self.keepalive.deadline()),
                 deadline(self.connections.deadline()),
             ]
             .into_iter()
