@@ -172,16 +172,17 @@ impl Allocation {
         let Some(interval) = self.keepalive.take_due(horizon, now) else { return };
         // A renewal keeps NATs' bindings as well: the one that comes before the next keepalive comes in its place.
         self.renew_lease_and_peers(horizon.saturating_add(interval), now);
-        if self.wanted.is_some() || self.channels.has_wanted() || self.permissions.has_wanted() {
+        if self.has_request() {
             return;
         }
-        match self.config.keepalive_kind {
-            KeepaliveKind::Request if !self.is_asking(Ask::Keepalive) => self.wanted = Some(Ask::Keepalive),
-            KeepaliveKind::Request => {}
-            KeepaliveKind::Indication => {
-                let Self { keepalive, entropy, config, .. } = self;
-                keepalive.queue(entropy, config.fingerprint, now);
-            }
+        let is_request = self.config.keepalive_kind == KeepaliveKind::Request;
+        if is_request && self.wanted.is_none() && !self.is_asking(Ask::Keepalive) {
+            self.wanted = Some(Ask::Keepalive);
+        }
+        // What waits for an answer to something else keeps no binding.
+        if !self.has_request() {
+            let Self { keepalive, entropy, config, .. } = self;
+            keepalive.queue(entropy, config.fingerprint, now);
         }
     }
 
