@@ -11,12 +11,12 @@ use std::net::{IpAddr, SocketAddr};
 use libstun::auth::LongTerm;
 use libstun::stun::RedirectPolicy;
 use libstun::turn::{
-    AllocationConfig, AllocationEvent, CredentialsNeed, FailureReason, RelayFamily, RelayPort,
+    AllocationConfig, AllocationEvent, CredentialsNeed, FailureReason, KeepaliveKind, RelayFamily, RelayPort,
 };
 use libstun::wire::Method;
 use libstun::wire::attribute::AttributeType;
 use libstun::{FiveTuple, Machine, Receipt, SendError};
-use libstun_sim::turn::{Fault, Mobility, TurnServerConfig};
+use libstun_sim::turn::{Fault, Mobility, Output, TurnServerConfig};
 use support::turn_world::{World, alice, client_path, peer, seconds};
 
 const CODES: [u16; 18] =
@@ -156,6 +156,46 @@ fn a_nonce_that_goes_stale_under_many_requests_costs_no_peer() {
         }
         assert!(!world.told().iter().any(is_lost));
         world.assert_lawful();
+    }
+}
+
+#[test]
+fn a_peer_that_is_revoked_while_it_is_asked_for_is_not_asked_for_again() {
+    let mut world = World::allocated(alice(), TurnServerConfig::default());
+    world.server.expire_nonces();
+    world.client.permit(peer().ip(), world.now).unwrap();
+    let request = world.client.poll_transmit().unwrap().payload.to_vec();
+    assert!(world.client.revoke(peer().ip(), world.now));
+    let path = FiveTuple { local: client_path().remote, remote: client_path().local, ..client_path() };
+    world.server.handle_client(path, &request, world.now);
+    world.pass(seconds(60));
+    assert_eq!(world.record().count(Method::CREATE_PERMISSION), 1);
+    world.assert_lawful();
+    world.client.bind_channel(peer(), world.now).unwrap();
+    world.settle();
+    world.assert_talks();
+}
+
+#[test]
+fn keepalives_go_on_while_requests_wait_for_an_answer() {
+    for keepalive_kind in [KeepaliveKind::Indication, KeepaliveKind::Request] {
+        let config = AllocationConfig { keepalive: Some(seconds(3)), keepalive_kind, ..alice() };
+        let mut world = World::allocated(config, TurnServerConfig::default());
+        world.server.expire_nonces();
+        world.client.permit(peer().ip(), world.now).unwrap();
+        let request = world.client.poll_transmit().unwrap().payload.to_vec();
+        let path = FiveTuple { local: client_path().remote, remote: client_path().local, ..client_path() };
+        world.server.handle_client(path, &request, world.now);
+        let Some(Output::ToClient { payload, .. }) = world.server.poll() else { panic!("no challenge") };
+        world.offer(&client_path(), &payload);
+        world.client.bind_channel(peer(), world.now).unwrap();
+        // The proof of the new nonce is lost, and lost again; the channel waits for it.
+        world.is_cut = true;
+        for _ in 0..9 {
+            let before = world.sent;
+            world.pass(seconds(4));
+            assert!(world.sent > before, "{keepalive_kind:?}: nothing was sent in four seconds");
+        }
     }
 }
 

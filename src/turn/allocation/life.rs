@@ -59,6 +59,12 @@ impl Keepalive {
         }
     }
 
+    /// Later than the timer says if something was sent meanwhile: nobody is woken for nothing.
+    fn deadline(&self) -> Option<Instant> {
+        let (at, interval) = (self.at?, self.interval?);
+        Some(at.max(self.last_sent.saturating_add(interval))).filter(|at| *at < Instant::MAX)
+    }
+
     /// Looks whether one is due by `horizon`, and times the next one.
     fn take_due(&mut self, horizon: Instant, now: Instant) -> Option<Duration> {
         let interval = self.interval?;
@@ -110,7 +116,7 @@ impl Allocation {
                 refresh(lease.and_then(|lease| lease.refresh_at)),
                 refresh(self.permissions.deadline()),
                 refresh(self.channels.deadline()),
-                refresh(self.keepalive.at),
+                refresh(self.keepalive.deadline()),
                 deadline(self.connections.deadline()),
             ]
             .into_iter()
@@ -166,16 +172,17 @@ impl Allocation {
         let Some(interval) = self.keepalive.take_due(horizon, now) else { return };
         // A renewal keeps NATs' bindings as well: the one that comes before the next keepalive comes in its place.
         self.renew_lease_and_peers(horizon.saturating_add(interval), now);
-        if self.wanted.is_some() || self.channels.has_wanted() || self.permissions.has_wanted() {
+        if self.has_request() {
             return;
         }
-        match self.config.keepalive_kind {
-            KeepaliveKind::Request if !self.is_asking(Ask::Keepalive) => self.wanted = Some(Ask::Keepalive),
-            KeepaliveKind::Request => {}
-            KeepaliveKind::Indication => {
-                let Self { keepalive, entropy, config, .. } = self;
-                keepalive.queue(entropy, config.fingerprint, now);
-            }
+        let is_request = self.config.keepalive_kind == KeepaliveKind::Request;
+        if is_request && self.wanted.is_none() && !self.is_asking(Ask::Keepalive) {
+            self.wanted = Some(Ask::Keepalive);
+        }
+        // What waits for an answer to something else keeps no binding.
+        if !self.has_request() {
+            let Self { keepalive, entropy, config, .. } = self;
+            keepalive.queue(entropy, config.fingerprint, now);
         }
     }
 
