@@ -65,7 +65,7 @@
 //! | [`transaction`], [`auth`] | requests that wait for responses; who may sign what |
 //! | [`stun`] | the Binding client and server; many servers at once; finding them |
 //! | [`nat`] | what the NAT before the host does |
-//! | [`turn`] | relayed addresses as virtual sockets |
+//! | [`turn`] | relayed addresses as virtual sockets, one or a pool of them |
 //! | [`agent`] | any number of operations behind one set of calls |
 //!
 //! # Features

@@ -52,7 +52,7 @@ pub(super) enum Answer {
 /// | 403 Forbidden | fails | gone | refused | failed |
 /// | 405 Mobility Forbidden | without it | gone | refused | failed |
 /// | 420 Unknown Attribute | without it, or fails | gone | refused | failed |
-/// | 437 Allocation Mismatch | deletes, then other ports | gone | gone | gone |
+/// | 437 Allocation Mismatch | deletes, waits a second if that was confirmed, then other ports | gone, or moves | gone | gone |
 /// | 438 Stale Nonce | with the new nonce | so too | so too | so too |
 /// | 440 Address Family not Supported | fails | gone | refused | failed |
 /// | 441 Wrong Credentials | fails | gone | verified | verified |
