@@ -389,10 +389,11 @@ fn an_allocation_moves_with_the_host_where_the_server_lets_it() {
     }
 }
 
-#[test]
-fn every_state_can_be_closed_and_ends_with_its_last_event() {
-    type Prepare = fn() -> World;
-    let states: [(&str, Prepare); 6] = [
+type Prepare = fn() -> World;
+
+/// A relay in each of its states.
+fn states() -> [(&'static str, Prepare); 6] {
+    [
         ("allocating", || {
             let mut world = World::new(alice(), TurnServerConfig::default());
             world.server.restart();
@@ -429,8 +430,37 @@ fn every_state_can_be_closed_and_ends_with_its_last_event() {
             world.settle();
             world
         }),
-    ];
-    for (name, prepare) in states {
+    ]
+}
+
+#[test]
+fn a_host_that_changes_networks_in_any_state_gets_its_relay() {
+    for (name, prepare) in states() {
+        let mut world = prepare();
+        let wants_answer =
+            matches!(world.events.last(), Some((_, AllocationEvent::Redirected { awaits_answer: true, .. })));
+        let config = world.server.config_mut();
+        (config.quota, config.redirect) = (None, None);
+        world.is_cut = false;
+        world.mapped = Some("198.51.100.200:1234".parse().unwrap());
+        world.client.network_changed(&["10.8.8.8".parse().unwrap()], world.now);
+        if wants_answer {
+            world.client.answer_redirect(true, world.now);
+        }
+        world.client.set_credentials(LongTerm::new("alice", "s3cret").unwrap().into(), None, world.now);
+        world.pass(seconds(120));
+        assert_eq!(world.client.path().local, "10.8.8.8:5000".parse().unwrap(), "{name}");
+        assert!(world.client.is_allocated(), "{name}: {:?}", world.events);
+        world.client.bind_channel(peer(), world.now).unwrap();
+        world.settle();
+        world.assert_talks();
+        world.assert_lawful();
+    }
+}
+
+#[test]
+fn every_state_can_be_closed_and_ends_with_its_last_event() {
+    for (name, prepare) in states() {
         let mut world = prepare();
         world.client.close(world.now);
         world.pass(seconds(60));

@@ -2,7 +2,13 @@
 //! a host that changes its mind. Whatever happens, rules hold; and when it is over, all that is wished for is there.
 
 #![allow(missing_docs, reason = "tests are named as sentences")]
-#![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -261,7 +267,8 @@ impl World {
         match self.random.below(24) {
             0..=2 => {
                 self.client.permit(peer.ip(), now).unwrap();
-                (self.permitted.insert(peer.ip()), self.known.insert(peer.ip()));
+                self.permitted.insert(peer.ip());
+                self.known.insert(peer.ip());
             }
             3 => {
                 self.client.revoke(peer.ip(), now);
@@ -269,7 +276,8 @@ impl World {
             }
             4..=6 => {
                 self.client.bind_channel(peer, now).unwrap();
-                (self.bound.insert(peer), self.known.insert(peer.ip()));
+                self.bound.insert(peer);
+                self.known.insert(peer.ip());
             }
             7 | 8 => {
                 self.client.release_channel(peer, now);
