@@ -109,6 +109,8 @@ pub enum AllocationEvent {
         local: SocketAddr,
     },
     /// The allocation has moved with the host: relayed address, permissions and channels are as before (RFC 8016).
+    /// Send something to any peer: until then the server relays what peers send to where the host was before
+    /// (RFC 8016 s3.2.2), and only the host knows what a peer can make of it.
     Moved {
         /// The host's address as the server sees it now.
         mapped: Option<SocketAddr>,
