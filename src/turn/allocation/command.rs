@@ -294,11 +294,11 @@ impl Allocation {
         }
         self.round_trips = Default::default();
         self.failures = 0;
-        self.go_on_elsewhere(is_unspecified, now);
+        self.go_on_elsewhere(is_unspecified);
         self.pump(now);
     }
 
-    fn go_on_elsewhere(&mut self, is_unspecified: bool, now: Instant) {
+    fn go_on_elsewhere(&mut self, is_unspecified: bool) {
         let is_reliable = self.config.path.transport.is_reliable();
         let has_ticket = self.lease.as_ref().is_some_and(|lease| lease.ticket.is_some());
         match self.state {
@@ -313,7 +313,6 @@ impl Allocation {
                 self.start_over(is_reliable);
             }
         }
-        self.now.advance(now);
     }
 
     /// Deletes the allocation at the server (RFC 8656 s8: "it SHOULD explicitly delete"), and ends with

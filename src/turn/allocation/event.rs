@@ -1,9 +1,11 @@
 //! What an allocation tells its host.
 
+use alloc::collections::VecDeque;
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
+use super::Allocation;
 use crate::auth::AuthFailure;
 use crate::net::{FiveTuple, SendError};
 use crate::time::Instant;
@@ -225,6 +227,39 @@ pub enum FailureReason {
     },
     /// The relay that it belongs to is gone.
     AllocationLost,
+}
+
+/// The events that wait for the host. The oldest goes first when it does not poll, and is counted.
+#[derive(Debug)]
+pub(super) struct Events {
+    queue: VecDeque<AllocationEvent>,
+    dropped: u32,
+}
+
+impl Events {
+    pub(super) fn new() -> Self {
+        Self { queue: VecDeque::with_capacity(1), dropped: 0 }
+    }
+
+    pub(super) fn push(&mut self, event: AllocationEvent) {
+        if self.queue.len() >= Allocation::MAX_EVENTS {
+            self.queue.pop_front();
+            self.dropped = self.dropped.saturating_add(1);
+        }
+        self.queue.push_back(event);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<AllocationEvent> {
+        self.queue.pop_front()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub(super) const fn dropped(&self) -> u32 {
+        self.dropped
+    }
 }
 
 impl fmt::Display for AllocationEvent {

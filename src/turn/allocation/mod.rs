@@ -7,13 +7,13 @@ mod config;
 mod connection;
 mod data;
 mod event;
+mod keepalive;
 mod lease;
 mod life;
 mod outcome;
 mod response;
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
@@ -22,9 +22,10 @@ pub use command::{ConnectError, PeerError};
 pub use config::{AllocationConfig, ConfigError, KeepaliveKind, RelayFamily, RelayPort, RelayTransport};
 use connection::Connections;
 pub use data::SendToPeerError;
+use event::Events;
 pub use event::{AllocationEvent, CredentialsNeed, FailureReason};
+use keepalive::Keepalive;
 use lease::Lease;
-use life::Keepalive;
 
 use super::channel::Channels;
 use super::permission::Permissions;
@@ -106,8 +107,7 @@ pub struct Allocation {
     /// What ICMP has said of the path while a request was outstanding.
     unreachable: Option<SendError>,
     round_trips: RttEstimator,
-    events: VecDeque<AllocationEvent>,
-    dropped_events: u32,
+    events: Events,
     counters: Counters,
     now: Now,
 }
@@ -230,8 +230,7 @@ impl Allocation {
             moves_because: None,
             unreachable: None,
             round_trips: known.unwrap_or_default(),
-            events: VecDeque::with_capacity(1),
-            dropped_events: 0,
+            events: Events::new(),
             counters: Counters::default(),
             now: Now::new(now),
             config,
@@ -319,15 +318,11 @@ impl Allocation {
     /// Events that were dropped because the host did not poll.
     #[must_use]
     pub const fn dropped_events(&self) -> u32 {
-        self.dropped_events
+        self.events.dropped()
     }
 
     fn push(&mut self, event: AllocationEvent) {
-        if self.events.len() >= Self::MAX_EVENTS {
-            self.events.pop_front();
-            self.dropped_events = self.dropped_events.saturating_add(1);
-        }
-        self.events.push_back(event);
+        self.events.push(event);
     }
 }
 
@@ -410,7 +405,7 @@ impl Machine for Allocation {
     }
 
     fn poll_event(&mut self) -> Option<AllocationEvent> {
-        self.events.pop_front()
+        self.events.pop()
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
