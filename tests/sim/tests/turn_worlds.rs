@@ -33,6 +33,8 @@ const MAX_SENT: usize = 2500;
 
 const NOT_MOVED: &str = "MOBILITY-TICKET although the address has not changed";
 
+const OLD_TICKET: &str = "Refresh Request: the server had to answer 400";
+
 enum Flight {
     ToServer(FiveTuple, Vec<u8>),
     ToClient(FiveTuple, Vec<u8>),
@@ -370,9 +372,11 @@ impl World {
             assert!(self.told.contains(&(peer, out)), "seed {seed}: {peer} got nothing");
             assert!(self.heard.contains(&(peer, back)), "seed {seed}: nothing came from {peer}");
         }
-        // A client that was told 437, which was a lie, moves to where it is already.
+        // A client that was told 437, which was a lie, moves to where it is already; and one whose new ticket was lost
+        // on the way moves on with the old one.
         let violations = self.server.record().violations.iter();
-        let violations: Vec<_> = violations.filter(|what| !what.ends_with(NOT_MOVED)).collect();
+        let violations: Vec<_> =
+            violations.filter(|what| !what.ends_with(NOT_MOVED) && *what != OLD_TICKET).collect();
         assert!(violations.is_empty(), "seed {seed}: {violations:?}");
     }
 
