@@ -421,6 +421,61 @@ fn whoever_has_reached_the_quota_waits_a_minute_at_least() {
     }
 }
 
+/// Case 84: the server's side. What nobody takes up is gone in half a minute, and with its client what a client holds.
+#[test]
+fn a_flood_of_reservations_leaves_nothing_behind() {
+    let server = TurnServerConfig { ports: 50_000..=50_019, quota: Some(10), ..TurnServerConfig::default() };
+    let config = |number: u16| {
+        let local = SocketAddr::new(client_path().local.ip(), 6000 + number);
+        let path = FiveTuple { local, ..client_path() };
+        AllocationConfig { path, port: RelayPort::EvenReservingNext, ..alice() }
+    };
+    let mut world = World::new(config(0), server);
+    for round in 0..3 {
+        let mut clients = Vec::new();
+        for number in 1..40 {
+            let entropy = libstun::Entropy::from_seed([round + 1; 32]);
+            let next = Allocation::new(config(number), entropy, world.now).unwrap();
+            clients.push(std::mem::replace(&mut world.client, next));
+            world.settle();
+        }
+        assert_eq!(world.server.allocations().len(), 10, "round {round}: the quota");
+        for mut client in clients {
+            std::mem::swap(&mut world.client, &mut client);
+            world.client.close(world.now);
+            world.settle();
+        }
+        world.client = Allocation::new(config(0), libstun::Entropy::from_seed([9; 32]), world.now).unwrap();
+        world.settle();
+        world.client.close(world.now);
+        world.pass(seconds(31));
+        assert!(world.server.allocations().is_empty(), "round {round}");
+        world.client = Allocation::new(config(0), libstun::Entropy::from_seed([8; 32]), world.now).unwrap();
+        world.settle();
+        assert!(world.client.is_allocated(), "round {round}: there are ports");
+    }
+}
+
+/// Lesson 10: a client is its 5-tuple, so that IPv4 and IPv6 to one server are two.
+#[test]
+fn both_families_to_one_server_are_two_clients() {
+    use libstun::{Agent, Entropy};
+    let mut agent = Agent::new(Entropy::from_seed([7; 32]), Instant::ZERO);
+    let v6 = FiveTuple::udp("[2001:db8::2]:5000".parse().unwrap(), "[2001:db8::1]:10000".parse().unwrap());
+    let config = AllocationConfig { path: v6, ..support::relay::relay_config(0) };
+    let ids = [support::relay::relay_config(0), config]
+        .map(|one| agent.start_allocation(one, Instant::ZERO).unwrap());
+    support::relay::grant_all(&mut agent, Instant::ZERO);
+    assert!(ids.iter().all(|id| agent.allocation(*id).unwrap().is_allocated()));
+    agent.close_allocation(ids[0], Instant::ZERO).unwrap();
+    support::relay::grant_all(&mut agent, Instant::ZERO);
+    assert!(agent.allocation(ids[1]).unwrap().is_allocated());
+    // The same 5-tuple twice is a mistake.
+    let again = AllocationConfig { path: v6, ..support::relay::relay_config(0) };
+    let refused = agent.start_allocation(again, Instant::ZERO).unwrap_err();
+    assert_eq!(refused, libstun::agent::StartError::PathTaken);
+}
+
 /// Case 85.
 #[test]
 fn a_socket_that_cannot_send_is_tried_ever_later() {
