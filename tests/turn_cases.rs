@@ -585,6 +585,24 @@ fn a_day_without_data_keeps_everything_alive_with_few_packets() {
     assert!(sent <= 86_400 / 300 + 86_400 / 260 + 144 + 30, "{sent}");
 }
 
+/// Lesson 10: what is sent anyway keeps the NAT's binding, and one that was sent late enough is not followed by another.
+#[test]
+fn traffic_takes_the_place_of_keepalives() {
+    let mut world = World::bound(alice(), TurnServerConfig::default());
+    (world.sent, world.wakes) = (0, 0);
+    for _ in 0..360 {
+        world.pass(seconds(10));
+        world.say(b"data");
+    }
+    let renewals = world.record().count(Method::REFRESH) + world.record().count(Method::CHANNEL_BIND);
+    assert_eq!(world.sent, renewals - 1, "nothing but renewals in an hour; the first bind was before");
+    assert!(world.wakes <= world.sent, "{} wake-ups", world.wakes);
+    world.pass(seconds(24));
+    let before = world.sent;
+    world.pass(seconds(2));
+    assert_eq!(world.sent, before + 1, "25 s after the last data");
+}
+
 /// Lesson 12: ChannelData of an allocation that is gone.
 #[test]
 fn late_data_of_a_lost_allocation_is_dropped() {
