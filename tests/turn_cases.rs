@@ -467,7 +467,7 @@ fn both_families_to_one_server_are_two_clients() {
         .map(|one| agent.start_allocation(one, Instant::ZERO).unwrap());
     support::relay::grant_all(&mut agent, Instant::ZERO);
     assert!(ids.iter().all(|id| agent.allocation(*id).unwrap().is_allocated()));
-    agent.close_allocation(ids[0], Instant::ZERO).unwrap();
+    agent.close_relay(ids[0], Instant::ZERO).unwrap();
     support::relay::grant_all(&mut agent, Instant::ZERO);
     assert!(agent.allocation(ids[1]).unwrap().is_allocated());
     // The same 5-tuple twice is a mistake.

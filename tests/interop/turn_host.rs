@@ -176,7 +176,7 @@ impl Host {
 
     /// Deletes the relay, which the server must confirm.
     pub(crate) fn close(mut self) {
-        self.agent.close_allocation(self.relay, self.clock.now()).unwrap();
+        self.agent.close_relay(self.relay, self.clock.now()).unwrap();
         let limit = self.in_seconds(10);
         while let Some(event) = self.event(limit) {
             if event == AllocationEvent::Closed {

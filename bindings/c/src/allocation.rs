@@ -257,7 +257,7 @@ pub unsafe extern "C" fn stun_allocation_close(
     // SAFETY: the caller's agent is NULL or live.
     unsafe {
         handle::call(agent, |guarded| {
-            let closed = guarded.agent.close_allocation(OperationId::from_u64(id), instant(now)?);
+            let closed = guarded.agent.close_relay(OperationId::from_u64(id), instant(now)?);
             closed.map(|()| STUN_OK).map_err(|_| UNKNOWN_OPERATION)
         })
     }
