@@ -1,4 +1,36 @@
 //! A client of TURN: asks a server for a relayed transport address, keeps it, and sends and receives through it.
+//!
+//! # What is done about errors
+//!
+//! | code | Allocate | Refresh | CreatePermission, ChannelBind | Connect, ConnectionBind |
+//! |---|---|---|---|---|
+//! | 300 Try Alternate | asks the other | gone | refused | failed |
+//! | 400 Bad Request | fails | gone | refused | failed |
+//! | 401 Unauthenticated | other credentials | other credentials | verified | verified |
+//! | 403 Forbidden | fails | gone | refused | failed |
+//! | 405 Mobility Forbidden | without it | gone | refused | failed |
+//! | 420 Unknown Attribute | without it, or fails | gone | refused | failed |
+//! | 437 Allocation Mismatch | deletes, waits a second if that was confirmed, then other ports | gone, or moves | gone | gone |
+//! | 438 Stale Nonce | with the new nonce | so too | so too | so too |
+//! | 440 Address Family not Supported | fails | gone | refused | failed |
+//! | 441 Wrong Credentials | fails | gone | verified | verified |
+//! | 442 Unsupported Transport Protocol | fails | gone | refused | failed |
+//! | 443 Peer Address Family Mismatch | fails | gone | refused | failed |
+//! | 446, 447 | fails | gone | refused | failed |
+//! | 486 Allocation Quota Reached | a minute later | gone | a minute later | failed |
+//! | 508 Insufficient Capacity | a minute later | gone | a minute later | failed |
+//! | 500 to 599 | later | later, then gone | later | failed |
+//! | any other | fails | gone | refused | failed |
+//!
+//! *Fails*: [`AllocationEvent::Failed`], the end. *Gone*: [`AllocationEvent::Lost`], and another relay is asked for, at once
+//! if the lost one has lived for a minute, else after a [`Backoff`](crate::stun::binding::Backoff). *Refused*:
+//! [`AllocationEvent::PeerRefused`]. *Failed*: [`AllocationEvent::ConnectionFailed`]. *Verified*: the allocation is refreshed,
+//! to see whether it is still there, and the peer is asked for again later. To a request to delete, any error is as good
+//! as success.
+//!
+//! Silence and a send that failed are a 500 to Allocate, gone to Refresh, verified to the others. An error that nobody
+//! signed is none, but shortens the wait: [`Allocation::REJECTION_GRACE`]. So does ICMP, which makes the allocation ask
+//! whether the server is still there.
 
 mod answers;
 mod asking;
@@ -44,7 +76,7 @@ use crate::wire::{ChannelNumber, TransactionId};
 ///
 /// It renews whatever runs out: the allocation itself, permissions, channels, the nonce and the bindings of NATs on
 /// the way. When the relay is lost it says so and asks for another one, where the same peers are permitted again.
-/// Every error code has one answer: see the table in `answers.rs`.
+/// Every error code has one answer: see [the table](crate::turn::allocation).
 ///
 /// # Example
 /// ```
