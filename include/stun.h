@@ -38,6 +38,9 @@
 /* Bytes behind a payload that are enough in any case. */
 #define STUN_MAX_TAILROOM 3
 
+/* Instead of the index of a relay: none. */
+#define STUN_NO_RELAY UINT32_MAX
+
 /* Rises when a program that was compiled against an older header may misbehave; see stun_abi_version(). */
 #define STUN_ABI_VERSION 1
 
@@ -197,7 +200,8 @@ typedef enum stun_integrity_code {
 typedef enum stun_event_code {
     /* The first mapped address: addr, rtt. The last event of a binding that asks once. */
     STUN_EV_MAPPED = 1,
-    /* The operation has failed for good: reason, code, count. Its last event. */
+    /* The operation has failed for good: reason, code, count. Its last event, unless is_last is 0: then a relay of a pool
+     * has, and is never asked again. */
     STUN_EV_FAILED = 2,
     /* A TURN server relays: relayed, additional, addr, lifetime, rtt; token, if code is 1. Tell your peers relayed, and
      * permit them. Comes again after STUN_EV_LOST. */
@@ -212,14 +216,15 @@ typedef enum stun_event_code {
      * event. */
     STUN_EV_CLOSE = 10,
     /* The server `previous` names `addr` in its place, which is asked from now on; with code 1 only if you agree with
-     * stun_answer_redirect(). See also stun_binding_alternate_domain(). */
+     * stun_answer_redirect(), for a relay of a pool stun_relay_pool_answer_redirect(). See also
+     * stun_binding_alternate_domain() and its like. */
     STUN_EV_REDIRECTED = 11,
     /* The network has changed, and the binding or allocation asks again at once: addr is its local address now, previous the one
      * before. If they differ, have a socket at the new one. */
     STUN_EV_RESTARTED = 12,
     /* Open a connection to the server addr from local address `previous` (any port does), then call stun_reconnected(),
-     * for an allocation stun_allocation_reconnected(); code is its `enum stun_transport_code`, with STUN_UDP it is a socket
-     * at another port. Nothing is due until then. */
+     * for an allocation stun_allocation_reconnected(), for a relay of a pool stun_relay_pool_reconnected(); code is its
+     * `enum stun_transport_code`, with STUN_UDP it is a socket at another port. Nothing is due until then. */
     STUN_EV_RECONNECT = 13,
     /* A server of a survey has answered: index is its place in the targets, server, addr, rtt. */
     STUN_EV_ANSWER = 14,
@@ -255,9 +260,11 @@ typedef enum stun_event_code {
     /* What was sent to the peer did not arrive: detail is the type of the ICMP message that came back, code its code,
      * count the MTU where it was too big. A hint, which anybody could have sent. */
     STUN_EV_PEER_UNREACHABLE = 28,
-    /* The relayed address is gone: relayed; reason, code, count. Another is asked for, and the same peers permitted there. */
+    /* The relayed address is gone: relayed; reason, code, count. Another is asked for, and the same peers permitted there. In
+     * a pool, detail is 1 if data went through it: STUN_EV_MIGRATED follows as soon as another relay is ready. */
     STUN_EV_LOST = 29,
-    /* Call stun_allocation_set_credentials(): code is an `enum stun_credentials_need_code`, at when they expire. */
+    /* Call stun_allocation_set_credentials(), for a relay of a pool stun_relay_pool_set_credentials(): code is an
+     * `enum stun_credentials_need_code`, at when they expire. */
     STUN_EV_CREDENTIALS_NEEDED = 30,
     /* An allocation has moved with you to another network: relayed address, permissions and channels are as before; addr. */
     STUN_EV_MOVED = 31,
@@ -271,8 +278,22 @@ typedef enum stun_event_code {
     /* A connection to the peer was not made, or not taken in time: reason, code, count. Close yours to the server, if you
      * have one. */
     STUN_EV_CONNECTION_FAILED = 34,
-    /* The allocation was closed, as you wished. Its last event. */
+    /* The allocation or pool was closed, as you wished. Its last event. */
     STUN_EV_CLOSED = 35,
+    /* A relay of a pool is there: relay, relayed, additional, addr, rtt. Its address is a candidate, selected or not. */
+    STUN_EV_RELAY_READY = 36,
+    /* The first relay through which data of a pool goes: relay, relayed, additional. Tell your peers relayed. */
+    STUN_EV_RELAY_SELECTED = 37,
+    /* Data of a pool goes through another relayed address, which peers have to be told: relay now, index before, relayed,
+     * additional; detail is an `enum stun_migration_code`, with its reason, code and count if the relay was lost. Every
+     * peer has been asked for there. */
+    STUN_EV_MIGRATED = 38,
+    /* The peer, of port 0 where it was a permission, cannot be asked for at the relay that was selected just now: detail is
+     * an `enum stun_unserved_code`. */
+    STUN_EV_PEER_UNSERVED = 39,
+    /* A relay of a pool has come to the path of relay index, by a redirection or with your network: relay ends without a
+     * word to the server, and is never asked again. */
+    STUN_EV_RELAY_SUPERSEDED = 40,
 } stun_event_code;
 
 /* Values of `stun_event.reason`. */
@@ -747,6 +768,39 @@ typedef enum stun_keepalive_kind {
     /* A Binding request: two packets. Its answer tells when a NAT has changed your address. */
     STUN_KEEPALIVE_REQUEST = 1,
 } stun_keepalive_kind;
+
+/* Values of `flags` in a stun_relay_pool_config. */
+typedef enum stun_relay_pool_flag {
+    /* Ask for every peer at every relay that is ready, and not only at the selected one: a migration costs no round trip
+     * then, and every standby the packets of its permissions and channels. */
+    STUN_RELAY_POOL_WARM_STANDBY = 1,
+} stun_relay_pool_flag;
+
+/* Why data goes through another relay, in STUN_EV_MIGRATED. */
+typedef enum stun_migration_code {
+    /* A reason that is newer than this function. */
+    STUN_MIGRATION_OTHER = 0,
+    /* The relay before is gone, for the reason in reason, code and count. */
+    STUN_MIGRATION_LOST = 1,
+    /* The relay before has not answered for as long as `patience` says. What still comes through it is unwrapped. */
+    STUN_MIGRATION_UNRESPONSIVE = 2,
+    /* More of the peers can be reached from this one, for their family. */
+    STUN_MIGRATION_FAMILY = 3,
+    /* This one is faster. */
+    STUN_MIGRATION_FASTER = 4,
+} stun_migration_code;
+
+/* Why a peer cannot be asked for at a relay, in STUN_EV_PEER_UNSERVED. */
+typedef enum stun_unserved_code {
+    /* A reason that is newer than this function. */
+    STUN_UNSERVED_OTHER = 0,
+    /* The policy of this relay refuses the address, or it is the relayed address itself. */
+    STUN_UNSERVED_POLICY = 1,
+    /* As many peers are permitted or bound there as may be. */
+    STUN_UNSERVED_FULL = 2,
+    /* The relayed address is of another family. */
+    STUN_UNSERVED_FAMILY = 3,
+} stun_unserved_code;
 
 /* An agent: opaque, made by stun_agent_new() and freed by stun_agent_free().
  *
@@ -1274,7 +1328,57 @@ typedef struct stun_allocation_info {
     uint32_t dropped_events;
 } stun_allocation_info;
 
-/* What happened to an operation. Fields that a kind does not name are zero. */
+/* A pool's configuration. Zero in a field is its default; everything is copied. */
+typedef struct stun_relay_pool_config {
+    /* sizeof(stun_relay_pool_config). */
+    uint32_t struct_size;
+    /* `enum stun_relay_pool_flag`, or-ed. */
+    uint32_t flags;
+    /* Pointers to the configurations of 1 to 16 relays, each on a path of its own and over STUN_UDP to peers. Events and
+     * calls name a relay by its place here. keepalive_kind is not looked at: a pool keeps alive with requests, whose
+     * answers tell that a server is there and how far. */
+    const struct stun_allocation_config *const *relays;
+    /* How many. */
+    size_t relay_count;
+    /* How many are kept ready. The first so many are asked at once; the others are spares, asked when fewer than that are
+     * well. 0 is all. */
+    uint32_t ready;
+    /* Set it to 0. */
+    uint32_t reserved;
+    /* A relay that has not answered a request for so long is unresponsive, and another one is selected. On slow paths it
+     * is longer, 30 s at most. 0 is 4 s; at least 1 s; STUN_NEVER waits until the relay is lost, 39.5 s and more. */
+    stun_time patience;
+    /* For so long after the first selection, and while no peer is wanted, a relay that is faster by a quarter takes over
+     * at once. 0 is 2 s. */
+    stun_time settling;
+    /* After that a faster relay takes over if its round trip is at most half as long, and shorter by this. 0 is 50 ms. */
+    stun_time least_gain;
+    /* And has been for so long. 0 is 60 s; at least 1 s; STUN_NEVER: none takes over because it is faster, since every
+     * migration gives peers another address. */
+    stun_time hold;
+} stun_relay_pool_config;
+
+/* What is known of a pool now. */
+typedef struct stun_relay_pool_info {
+    /* Set it to sizeof(stun_relay_pool_info) before each call; afterwards, how many bytes were filled. */
+    uint32_t struct_size;
+    /* The relay through which data goes; STUN_NO_RELAY while there is none. */
+    uint32_t selected;
+    /* How many relays there are, spares and those that have failed among them. */
+    uint32_t relay_count;
+    /* How many of them have a relayed address now. */
+    uint32_t ready_count;
+    /* The relayed address through which data goes, of two the IPv4 one; family 0 while there is none. */
+    struct stun_addr relayed;
+    /* The other one, of the other family, or family 0. */
+    struct stun_addr additional;
+    /* Events that were dropped because you did not poll. */
+    uint32_t dropped_events;
+    /* Zero. */
+    uint32_t reserved;
+} stun_relay_pool_info;
+
+/* What happened to an operation. Fields that a kind does not name are zero; see `relay`. */
 typedef struct stun_event {
     /* Set it to sizeof(stun_event) before each call; afterwards, how many bytes were filled. */
     uint32_t struct_size;
@@ -1324,6 +1428,11 @@ typedef struct stun_event {
     stun_time lifetime;
     /* The token that the next port is kept for: for `token` in a stun_allocation_config. */
     uint8_t token[8];
+    /* The relay of a pool that it concerns; STUN_NO_RELAY where it is none of a pool. What a relay of a pool tells has the
+     * kinds of an allocation's events. */
+    uint32_t relay;
+    /* Zero. */
+    uint32_t reserved2;
 } stun_event;
 
 /* A message under construction in your own buffer. Plain data, nothing to free; each call reads again what
@@ -1619,7 +1728,7 @@ stun_status stun_allocation_reconnected(struct stun_agent *agent,
                                         stun_time now);
 
 /* Has the server delete an allocation, and ends it with STUN_EV_CLOSED when it has, or nobody answered. Nothing can be
- * sent to peers any more. stun_cancel() leaves it at the server until it expires. */
+ * sent to peers any more. stun_cancel() leaves it at the server until it expires. With a pool's id, every relay of it. */
 STUN_API
 stun_status stun_allocation_close(struct stun_agent *agent,
                                   uint64_t id,
@@ -1627,7 +1736,8 @@ stun_status stun_allocation_close(struct stun_agent *agent,
 
 /* Lets a peer send to the relayed address and be sent to, from any port, until it is revoked; its port is not looked
  * at. Asked for as soon as there is a relay, and again with every new one: STUN_EV_PERMITTED says when it is in
- * force. STUN_E_INVALID: the policy refuses the address, or it is of another family; STUN_E_LIMIT: too many. */
+ * force; in a pool, at which relay. STUN_E_INVALID: the policy refuses the address, or it is of another family;
+ * STUN_E_LIMIT: too many. */
 STUN_API
 stun_status stun_allocation_permit(struct stun_agent *agent,
                                    uint64_t id,
@@ -1657,7 +1767,8 @@ stun_status stun_allocation_release_channel(struct stun_agent *agent,
                                             const struct stun_addr *peer,
                                             stun_time now);
 
-/* Whether a peer may be sent to: STUN_OK, and `*channel` is the number of the channel that is bound to it, or 0.
+/* Whether a peer may be sent to, in a pool through the selected relay: STUN_OK, and `*channel` is the number of the
+ * channel that is bound to it, or 0.
  * STUN_EMPTY if it may not, or not yet. */
 STUN_API
 stun_status stun_allocation_peer(const struct stun_agent *agent,
@@ -1686,7 +1797,8 @@ stun_status stun_allocation_connection_opened(struct stun_agent *agent,
 
 /* Frames data for a peer in `buf`, and says in `*out` what to send at once: nothing is queued. Through a channel that is
  * four bytes and the data, else a Send indication; STUN_MAX_HEADROOM + STUN_MAX_TAILROOM bytes more than the data are
- * enough in any case. `data` and `buf` must not overlap.
+ * enough in any case. `data` and `buf` must not overlap. A pool sends through the selected relay, whose socket `*out`
+ * names.
  *
  * STUN_E_STATE: there is no relayed address now, or the peer is not permitted yet. STUN_E_INVALID: the policy refuses
  * the peer, or the data is too long. STUN_E_BUFFER: `out->len` is what is needed, and all else in it zero. */
@@ -1715,6 +1827,70 @@ stun_status stun_allocation_send_in_place(struct stun_agent *agent,
                                           size_t len,
                                           stun_time now,
                                           struct stun_packet *out);
+
+/* Starts a pool of allocations at several TURN servers, as one socket of yours: the best relay that is ready is selected,
+ * and another one when that dies. STUN_EV_RELAY_SELECTED says when there is the first, STUN_EV_MIGRATED when another
+ * takes over: tell your peers its address. stun_allocation_permit(), stun_allocation_revoke(),
+ * stun_allocation_bind_channel(), stun_allocation_release_channel(), stun_allocation_peer(), stun_allocation_send(),
+ * stun_allocation_send_in_place() and stun_allocation_close() take the pool's id, and concern the selected relay, whichever
+ * it is. What peers send comes out as STUN_APP_DATA, with the relayed address as the local one. Read stun_poll_timeout()
+ * after sending: an answer is waited for. STUN_E_STATE if an allocation is on one of the paths. `*out_id` names the pool in
+ * events; it is written on success only. */
+STUN_API
+stun_status stun_relay_pool_start(struct stun_agent *agent,
+                                  const struct stun_relay_pool_config *cfg,
+                                  stun_time now,
+                                  uint64_t *out_id);
+
+/* What is known of a pool now. */
+STUN_API
+stun_status stun_relay_pool_read(const struct stun_agent *agent,
+                                 uint64_t id,
+                                 struct stun_relay_pool_info *out);
+
+/* What is known of one relay of a pool now. STUN_EMPTY for a spare that was not asked yet, and for a relay that nothing
+ * more will come of; STUN_E_NOT_FOUND beyond the last. */
+STUN_API
+stun_status stun_relay_pool_relay(const struct stun_agent *agent,
+                                  uint64_t id,
+                                  uint32_t relay,
+                                  struct stun_allocation_info *out);
+
+/* As stun_allocation_alternate_domain(), for one relay of a pool. */
+STUN_API
+stun_status stun_relay_pool_alternate_domain(const struct stun_agent *agent,
+                                             uint64_t id,
+                                             uint32_t relay,
+                                             char *buf,
+                                             size_t cap,
+                                             size_t *len);
+
+/* Gives one relay of a pool other credentials, as STUN_EV_CREDENTIALS_NEEDED asks for; a spare will use them when it is
+ * asked. STUN_E_NOT_FOUND: there is no such relay, or nothing more will come of it. */
+STUN_API
+stun_status stun_relay_pool_set_credentials(struct stun_agent *agent,
+                                            uint64_t id,
+                                            uint32_t relay,
+                                            const struct stun_credentials *credentials,
+                                            stun_time now);
+
+/* What STUN_EV_RECONNECT of one relay of a pool asked for is open: see stun_allocation_reconnected(). STUN_E_STATE:
+ * another relay is on that path; STUN_E_NOT_FOUND: there is no such relay, or nothing more will come of it. */
+STUN_API
+stun_status stun_relay_pool_reconnected(struct stun_agent *agent,
+                                        uint64_t id,
+                                        uint32_t relay,
+                                        const struct stun_packet *path,
+                                        stun_time now);
+
+/* Whether one relay of a pool may ask the server that STUN_EV_REDIRECTED names with code 1: `accept` is 1 or 0.
+ * STUN_E_NOT_FOUND: there is no such relay, or nothing more will come of it. */
+STUN_API
+stun_status stun_relay_pool_answer_redirect(struct stun_agent *agent,
+                                            uint64_t id,
+                                            uint32_t relay,
+                                            uint32_t accept,
+                                            stun_time now);
 
 /* A datagram arrived, or one frame of a stream. `in` is only read during the call; its bytes must not be
  * those that this agent has lent in a poll, so copy them if you loop them back.

@@ -277,14 +277,15 @@ struct Refreshed { Address address; std::optional<Duration> rtt; };
 struct AddressChanged { Address address; Address previous; std::optional<Duration> rtt; };
 /// An attempt has failed, and another follows.
 struct Retrying { Failure failure; TimePoint at; };
-/// The operation has failed for good.
+/// The operation has failed for good; or one relay of a pool, where it is not the last event.
 struct Failed { Failure failure; };
 /// The server `from` names `server` in its place. If `awaits_answer`, see Agent::answer_redirect().
 struct Redirected { Address server; Address from; bool awaits_answer; };
 /// The network has changed, and the binding or allocation asks again from `local`: have a socket there.
 struct Restarted { Address local; Address previous; };
 /// Open a connection to `server` from `local` (any port does), then call Agent::reconnected() or, for an allocation,
-/// Agent::allocation_reconnected(). Over UDP it is a socket at another port.
+/// Agent::allocation_reconnected(), or for a relay of a pool Agent::pool_reconnected(). Over UDP it is a socket at another
+/// port.
 struct Reconnect { Address server; Address local; Transport transport; };
 /// Close the connection: what its peer sent cannot be understood.
 struct Close { Address peer; };
@@ -338,9 +339,10 @@ struct ChannelBound { Address peer; std::uint16_t channel; };
 struct PeerRefused { Address peer; std::uint32_t code; };
 /// What was sent to the peer did not arrive. A hint, which anybody could have sent; `mtu` is 0 if that is not why.
 struct PeerUnreachable { Address peer; std::uint32_t icmp_type; std::uint32_t icmp_code; std::uint32_t mtu; };
-/// The relayed address is gone. Another is asked for, and the same peers permitted there.
-struct Lost { Address relayed; Failure failure; };
-/// Call Agent::set_credentials(). `at` is when they expire, if that is why.
+/// The relayed address is gone. Another is asked for, and the same peers permitted there. In a pool, `was_selected` says
+/// whether data went through it: Migrated follows as soon as another relay is ready.
+struct Lost { Address relayed; Failure failure; bool was_selected = false; };
+/// Call Agent::set_credentials(), or for a relay of a pool Agent::set_pool_credentials(). `at` is when they expire, if that is why.
 struct CredentialsNeeded { stun_credentials_need_code reason; TimePoint at; };
 /// An allocation has moved with you to another network: relayed address, permissions and channels are as before.
 struct Moved { Address mapped; };
@@ -359,8 +361,19 @@ struct OpenConnection {
 struct ConnectionBound { ConnectionId connection; Address peer; Address server; Address local; Transport transport; };
 /// A connection to the peer was not made, or not taken in time.
 struct ConnectionFailed { Address peer; Failure failure; };
-/// The allocation was closed, as you wished.
+/// The allocation or pool was closed, as you wished.
 struct Closed {};
+/// A relay of a pool is there: its address is a candidate, selected or not.
+struct RelayReady { Address relayed; Address additional; Address mapped; std::optional<Duration> rtt; };
+/// The first relay through which data of a pool goes. Tell the peers `relayed`.
+struct RelaySelected { Address relayed; Address additional; };
+/// Data of a pool goes through another relayed address, which peers have to be told; `from` is the relay before, and
+/// `failure` why, if that was lost. Every peer has been asked for there.
+struct Migrated { std::size_t from; Address relayed; Address additional; stun_migration_code reason; Failure failure; };
+/// The peer, of port 0 where it was a permission, cannot be asked for at the relay that was selected just now.
+struct PeerUnserved { Address peer; stun_unserved_code reason; };
+/// A relay of a pool has come to the path of relay `by`: it is never asked again.
+struct RelaySuperseded { std::size_t by; };
 /// A kind that is newer than this header. Skip it.
 struct Unknown { std::uint32_t kind; };
 
@@ -371,12 +384,15 @@ struct Event {
     std::variant<Unknown, Mapped, Refreshed, AddressChanged, Retrying, Failed, Redirected, Restarted, Reconnect, Close,
                  Answered, Unanswered, Surveyed, Resolve, Servers, Throttled, AuthenticationFailures, NatUnanswered,
                  NatFound, NatFinished, Allocated, FamilyRefused, Permitted, ChannelBound, PeerRefused, PeerUnreachable, Lost,
-                 CredentialsNeeded, Moved, OpenConnection, ConnectionBound, ConnectionFailed, Closed>
+                 CredentialsNeeded, Moved, OpenConnection, ConnectionBound, ConnectionFailed, Closed, RelayReady, RelaySelected,
+                 Migrated, PeerUnserved, RelaySuperseded>
         what{};
     /// One line for people.
     std::string text{};
     /// Whether it is the operation's last: its id is unknown from now on.
     bool is_last = false;
+    /// The relay of a pool that it concerns, by its place in the configuration; empty where it is none of a pool.
+    std::optional<std::size_t> relay{};
 
     /// The event as a kind of event, or nullptr.
     template <class Kind> [[nodiscard]] const Kind *as() const noexcept { return std::get_if<Kind>(&what); }
@@ -777,6 +793,44 @@ private:
     PeerPolicy peers_{};
 };
 
+/// Several relays as one socket: the best that is ready carries the data, and another when it dies. What is not set has
+/// stun.h's default.
+class RelayPoolConfig {
+public:
+    RelayPoolConfig() noexcept { raw_.struct_size = sizeof raw_; }
+    /// One more relay, on a path of its own; 16 at most. Events and calls name it by its place, from 0. Its kind of keepalive
+    /// is not looked at: a pool needs requests.
+    RelayPoolConfig &relay(AllocationConfig config) { return relays_.push_back(std::move(config)), *this; }
+    /// How many are kept ready, the others being spares; 0 is all.
+    RelayPoolConfig &ready(std::uint32_t count) noexcept { return raw_.ready = count, *this; }
+    /// Ask for every peer at every relay that is ready: a migration costs no round trip then.
+    RelayPoolConfig &warm_standby() noexcept { return raw_.flags |= STUN_RELAY_POOL_WARM_STANDBY, *this; }
+    /// How long a relay may not answer before another is selected; empty waits until it is lost.
+    RelayPoolConfig &patience(std::optional<Duration> time) noexcept { return raw_.patience = or_never(time), *this; }
+    /// For how long after the first selection a relay that is faster by a quarter takes over at once.
+    RelayPoolConfig &settling(Duration time) noexcept { return raw_.settling = given(time), *this; }
+    /// By how much another must be faster after that, besides by half, and for how long, to take over.
+    RelayPoolConfig &switching(Duration least_gain, Duration hold) noexcept {
+        return raw_.least_gain = given(least_gain), raw_.hold = given(hold), *this;
+    }
+    /// No relay takes over because it is faster.
+    RelayPoolConfig &without_switching() noexcept { return raw_.hold = STUN_NEVER, *this; }
+    /// What a configuration for C points to, besides this object.
+    struct Parts {
+        std::vector<stun_credentials> credentials{};
+        std::vector<stun_allocation_config> relays{};
+        std::vector<const stun_allocation_config *> pointers{};
+    };
+    /// For C: it points into this object, and into `parts`.
+    [[nodiscard]] stun_relay_pool_config c(Parts &parts) const;
+
+private:
+    static constexpr stun_time given(Duration d) noexcept { return d.count() <= 0 ? 1 : static_cast<stun_time>(d.count()); }
+    static constexpr stun_time or_never(std::optional<Duration> d) noexcept { return d ? given(*d) : STUN_NEVER; }
+    stun_relay_pool_config raw_{};
+    std::vector<AllocationConfig> relays_{};
+};
+
 /// Bytes to leave before a payload for Agent::send_in_place(): through a channel, and in any case; and behind it.
 inline constexpr std::size_t channel_headroom = STUN_CHANNEL_HEADROOM;
 inline constexpr std::size_t max_headroom = STUN_MAX_HEADROOM;
@@ -798,6 +852,18 @@ struct AllocationInfo {
     TimePoint expires = never;
     /// The smoothed round trip to the server, once measured.
     std::optional<Duration> rtt{};
+    /// Events that were dropped because you did not poll.
+    std::uint32_t dropped_events = 0;
+};
+
+/// What is known of a pool of relays now.
+struct RelayPoolInfo {
+    /// The relay through which data goes; empty while there is none.
+    std::optional<std::size_t> selected{};
+    /// How many relays there are, and how many of them have a relayed address.
+    std::size_t relays = 0, ready = 0;
+    /// The relayed address through which data goes, of two the IPv4 one, and the other one.
+    Address relayed{}, additional{};
     /// Events that were dropped because you did not poll.
     std::uint32_t dropped_events = 0;
 };
@@ -930,6 +996,38 @@ public:
         return started(stun_allocation_start, config.c(credentials), at);
     }
     [[nodiscard]] Result<AllocationInfo> allocation(OperationId id) const noexcept;
+    /// Starts a pool of relays: RelaySelected says when there is the first, Migrated when another takes over. permit() and
+    /// what follows it, send_to_peer(), send_in_place() and close_allocation() take its id as an allocation's, and concern
+    /// the selected relay. Look at poll_timeout() after sending: an answer is waited for.
+    [[nodiscard]] Result<OperationId> start_relay_pool(const RelayPoolConfig &config, TimePoint at) {
+        RelayPoolConfig::Parts parts;
+        return started(stun_relay_pool_start, config.c(parts), at);
+    }
+    [[nodiscard]] Result<RelayPoolInfo> relay_pool(OperationId id) const noexcept;
+    /// One relay of a pool; STUN_EMPTY for a spare that was not asked yet, and one that nothing more will come of.
+    [[nodiscard]] Result<AllocationInfo> relay_of_pool(OperationId id, std::size_t relay) const noexcept {
+        return allocation_info([&](stun_allocation_info *raw) {
+            return stun_relay_pool_relay(handle_.get(), id, place(relay), raw);
+        });
+    }
+    /// Gives one relay of a pool other credentials, as CredentialsNeeded asks for.
+    Status set_pool_credentials(OperationId id, std::size_t relay, const LongTermCredential &credential, TimePoint at,
+                                TimePoint expire = never) noexcept;
+    /// What Reconnect asked for one relay of a pool is open along this path.
+    Status pool_reconnected(OperationId id, std::size_t relay, const Packet &path, TimePoint at) noexcept {
+        const auto raw = path.c();
+        return stun_relay_pool_reconnected(handle_.get(), id, place(relay), &raw, to_c(at));
+    }
+    /// Whether one relay of a pool may ask the server that Redirected names.
+    Status answer_pool_redirect(OperationId id, std::size_t relay, bool accept, TimePoint at) noexcept {
+        return stun_relay_pool_answer_redirect(handle_.get(), id, place(relay), accept ? 1 : 0, to_c(at));
+    }
+    /// As alternate_domain(), for one relay of a pool.
+    [[nodiscard]] std::string pool_alternate_domain(OperationId id, std::size_t relay) const {
+        return text([&](char *buf, std::size_t cap, std::size_t *len) {
+            return stun_relay_pool_alternate_domain(handle_.get(), id, place(relay), buf, cap, len);
+        });
+    }
     /// Lets a peer send to the relayed address and be sent to, whatever its port: Permitted says when.
     Status permit(OperationId id, const Address &peer, TimePoint at) noexcept {
         return stun_allocation_permit(handle_.get(), id, &peer.c(), to_c(at));
@@ -1099,6 +1197,7 @@ public:
     [[nodiscard]] std::optional<Event> poll_event() {
         stun_event raw{};
         raw.struct_size = sizeof raw;
+        raw.relay = STUN_NO_RELAY; // for a library that is older than this header
         if (stun_poll_event(handle_.get(), &raw) != STUN_OK) return std::nullopt;
         return Event::from_c(raw);
     }
@@ -1129,6 +1228,11 @@ private:
         const Status status = start(handle_.get(), &raw, to_c(at), &id);
         return status ? Result<OperationId>(id) : status;
     }
+    /// A place beyond every relay stays so.
+    static constexpr std::uint32_t place(std::size_t relay) noexcept {
+        return relay < STUN_NO_RELAY ? static_cast<std::uint32_t>(relay) : STUN_NO_RELAY;
+    }
+    template <class Read> static Result<AllocationInfo> allocation_info(Read read) noexcept;
     /// Asks for a length, then for the text.
     template <class Write> static std::string text(Write write) {
         std::size_t len = 0;
@@ -1445,7 +1549,7 @@ inline decltype(Event::what) Event::of_relay(const stun_event &raw, std::optiona
     case STUN_EV_CHANNEL_BOUND: return ChannelBound{raw.peer, static_cast<std::uint16_t>(raw.detail)};
     case STUN_EV_PEER_REFUSED: return PeerRefused{raw.peer, raw.code};
     case STUN_EV_PEER_UNREACHABLE: return PeerUnreachable{raw.peer, raw.detail, raw.code, raw.count};
-    case STUN_EV_LOST: return Lost{raw.relayed, failure};
+    case STUN_EV_LOST: return Lost{raw.relayed, failure, raw.detail == 1};
     case STUN_EV_CREDENTIALS_NEEDED:
         return CredentialsNeeded{static_cast<stun_credentials_need_code>(raw.code), stun::from_c(raw.at)};
     case STUN_EV_MOVED: return Moved{raw.addr};
@@ -1454,6 +1558,12 @@ inline decltype(Event::what) Event::of_relay(const stun_event &raw, std::optiona
     case STUN_EV_CONNECTION_BOUND: return ConnectionBound{raw.index, raw.peer, raw.addr, raw.previous, transport};
     case STUN_EV_CONNECTION_FAILED: return ConnectionFailed{raw.peer, failure};
     case STUN_EV_CLOSED: return Closed{};
+    case STUN_EV_RELAY_READY: return RelayReady{raw.relayed, raw.additional, raw.addr, rtt};
+    case STUN_EV_RELAY_SELECTED: return RelaySelected{raw.relayed, raw.additional};
+    case STUN_EV_MIGRATED:
+        return Migrated{raw.index, raw.relayed, raw.additional, static_cast<stun_migration_code>(raw.detail), failure};
+    case STUN_EV_PEER_UNSERVED: return PeerUnserved{raw.peer, static_cast<stun_unserved_code>(raw.detail)};
+    case STUN_EV_RELAY_SUPERSEDED: return RelaySuperseded{raw.index};
     default: return Unknown{raw.kind};
     }
 }
@@ -1465,6 +1575,7 @@ inline Event Event::from_c(const stun_event &raw) {
     Event event;
     event.id = raw.id;
     event.is_last = raw.is_last != 0;
+    if (raw.relay != STUN_NO_RELAY) event.relay = raw.relay;
     if (raw.text != nullptr) event.text.assign(raw.text, raw.text_len);
     switch (raw.kind) {
     case STUN_EV_MAPPED: event.what = Mapped{raw.addr, rtt}; break;
@@ -1556,11 +1667,47 @@ inline Status Agent::set_credentials(OperationId id, const LongTermCredential &c
     return stun_allocation_set_credentials(handle_.get(), id, &raw, to_c(at));
 }
 
+inline stun_relay_pool_config RelayPoolConfig::c(Parts &parts) const {
+    stun_relay_pool_config raw = raw_;
+    parts.credentials.assign(relays_.size(), {});
+    parts.relays.clear(), parts.pointers.clear();
+    parts.relays.reserve(relays_.size()); // pointed to
+    for (std::size_t i = 0; i < relays_.size(); ++i) {
+        parts.relays.push_back(relays_[i].c(parts.credentials[i]));
+        parts.pointers.push_back(&parts.relays.back());
+    }
+    raw.relays = parts.pointers.data(), raw.relay_count = parts.pointers.size();
+    return raw;
+}
+
+inline Status Agent::set_pool_credentials(OperationId id, std::size_t relay, const LongTermCredential &credential,
+                                          TimePoint at, TimePoint expire) noexcept {
+    const stun_credentials raw = to_c(credential, expire);
+    return stun_relay_pool_set_credentials(handle_.get(), id, place(relay), &raw, to_c(at));
+}
+
+inline Result<RelayPoolInfo> Agent::relay_pool(OperationId id) const noexcept {
+    stun_relay_pool_info raw{};
+    raw.struct_size = sizeof raw;
+    const Status status = stun_relay_pool_read(handle_.get(), id, &raw);
+    if (!status) return status;
+    RelayPoolInfo info{};
+    if (raw.selected != STUN_NO_RELAY) info.selected = raw.selected;
+    info.relays = raw.relay_count, info.ready = raw.ready_count;
+    info.relayed = raw.relayed, info.additional = raw.additional;
+    info.dropped_events = raw.dropped_events;
+    return info;
+}
+
 inline Result<AllocationInfo> Agent::allocation(OperationId id) const noexcept {
+    return allocation_info([&](stun_allocation_info *raw) { return stun_allocation_read(handle_.get(), id, raw); });
+}
+
+template <class Read> Result<AllocationInfo> Agent::allocation_info(Read read) noexcept {
     stun_allocation_info raw{};
     raw.struct_size = sizeof raw;
-    const Status status = stun_allocation_read(handle_.get(), id, &raw);
-    if (!status) return status;
+    const Status status = read(&raw);
+    if (status != STUN_OK) return status;
     AllocationInfo info{raw.is_allocated == 1, raw.relayed, raw.additional, raw.mapped, raw.server, raw.local};
     info.transport = static_cast<Transport>(raw.transport);
     info.expires = from_c(raw.expires);

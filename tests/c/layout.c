@@ -72,7 +72,7 @@ AT(stun_packet, ecn, 65);
 AT(stun_packet, flags, 66);
 AT(stun_packet, socket_id, 68);
 
-SIZE(stun_event, 248);
+SIZE(stun_event, 256);
 AT(stun_event, is_last, 104);
 AT(stun_event, reserved, 108);
 AT(stun_event, index, 112);
@@ -85,6 +85,8 @@ AT(stun_event, additional, 184);
 AT(stun_event, peer, 208);
 AT(stun_event, lifetime, 232);
 AT(stun_event, token, 240);
+AT(stun_event, relay, 248);
+AT(stun_event, reserved2, 252);
 
 SIZE(stun_config, 40);
 AT(stun_config, log, 16);
@@ -209,6 +211,26 @@ AT(stun_allocation_info, rtt, 136);
 AT(stun_allocation_info, transport, 144);
 AT(stun_allocation_info, dropped_events, 148);
 
+SIZE(stun_relay_pool_config, 64);
+AT(stun_relay_pool_config, flags, 4);
+AT(stun_relay_pool_config, relays, 8);
+AT(stun_relay_pool_config, relay_count, 16);
+AT(stun_relay_pool_config, ready, 24);
+AT(stun_relay_pool_config, reserved, 28);
+AT(stun_relay_pool_config, patience, 32);
+AT(stun_relay_pool_config, settling, 40);
+AT(stun_relay_pool_config, least_gain, 48);
+AT(stun_relay_pool_config, hold, 56);
+
+SIZE(stun_relay_pool_info, 72);
+AT(stun_relay_pool_info, selected, 4);
+AT(stun_relay_pool_info, relay_count, 8);
+AT(stun_relay_pool_info, ready_count, 12);
+AT(stun_relay_pool_info, relayed, 16);
+AT(stun_relay_pool_info, additional, 40);
+AT(stun_relay_pool_info, dropped_events, 64);
+AT(stun_relay_pool_info, reserved, 68);
+
 SIZE(stun_survey_config, 48);
 AT(stun_survey_config, enough, 4);
 AT(stun_survey_config, targets, 8);
@@ -321,6 +343,12 @@ ASSERT_AT_COMPILE_TIME(STUN_EV_RECONNECT == 13 && STUN_EV_ANSWER == 14 && STUN_E
 ASSERT_AT_COMPILE_TIME(STUN_EV_SURVEYED == 16 && STUN_EV_RESOLVE == 17 && STUN_EV_SERVERS == 18);
 ASSERT_AT_COMPILE_TIME(STUN_EV_THROTTLED == 19 && STUN_EV_AUTHENTICATION_FAILURES == 20);
 ASSERT_AT_COMPILE_TIME(STUN_EV_NAT_UNANSWERED == 21 && STUN_EV_NAT_FOUND == 22 && STUN_EV_NAT_REPORT == 23);
+ASSERT_AT_COMPILE_TIME(STUN_EV_ALLOCATED == 3 && STUN_EV_LOST == 29 && STUN_EV_CLOSED == 35);
+ASSERT_AT_COMPILE_TIME(STUN_EV_RELAY_READY == 36 && STUN_EV_RELAY_SELECTED == 37 && STUN_EV_MIGRATED == 38);
+ASSERT_AT_COMPILE_TIME(STUN_EV_PEER_UNSERVED == 39 && STUN_EV_RELAY_SUPERSEDED == 40);
+ASSERT_AT_COMPILE_TIME(STUN_MIGRATION_LOST == 1 && STUN_MIGRATION_UNRESPONSIVE == 2 && STUN_MIGRATION_FAMILY == 3);
+ASSERT_AT_COMPILE_TIME(STUN_MIGRATION_FASTER == 4 && STUN_UNSERVED_POLICY == 1 && STUN_UNSERVED_FULL == 2);
+ASSERT_AT_COMPILE_TIME(STUN_UNSERVED_FAMILY == 3 && STUN_RELAY_POOL_WARM_STANDBY == 1 && STUN_NO_RELAY == UINT32_MAX);
 ASSERT_AT_COMPILE_TIME(STUN_FAIL_NOT_UNDERSTOOD == 8 && STUN_FAIL_RESOLVER == 14 && STUN_FAIL_OTHER == 255);
 ASSERT_AT_COMPILE_TIME(STUN_NAT_LIFETIME == 11 && STUN_NAT_BOUNDED == 18 && STUN_NAT_OTHER_FAMILY == 26);
 ASSERT_AT_COMPILE_TIME(STUN_NEVER == UINT64_MAX);

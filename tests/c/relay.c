@@ -31,6 +31,7 @@ static void an_allocation_tells_where_it_is(void)
     CHECK_EQ(serve(&server, agent, 20 * MS), 1);
     CHECK_EQ(next_event(agent, &event), STUN_EV_ALLOCATED);
     CHECK(event.id == id && event.is_last == 0 && event.rtt == 20 * MS && event.lifetime == 600 * SECOND);
+    CHECK(event.relay == STUN_NO_RELAY);
     CHECK(same_addr(&event.relayed, &relayed) && same_addr(&event.addr, &mapped) && event.additional.family == 0);
     CHECK(event.code == 1 && event.token[0] == 1 && event.token[7] == 8);
     CHECK(strcmp(stun_event_name(event.kind), "STUN_EV_ALLOCATED") == 0);
@@ -45,11 +46,12 @@ static void an_allocation_tells_where_it_is(void)
 static void every_kind_of_event_has_a_name(void)
 {
     uint32_t kind;
-    for (kind = 1; kind <= STUN_EV_CLOSED; kind++) {
+    for (kind = 1; kind <= STUN_EV_RELAY_SUPERSEDED; kind++) {
         int is_reserved = kind >= 4 && kind <= 6;
         CHECK_EQ(strcmp(stun_event_name(kind), "STUN_EV_?") == 0, is_reserved);
     }
     CHECK(strcmp(stun_event_name(STUN_EV_CLOSED), "STUN_EV_CLOSED") == 0);
+    CHECK(strcmp(stun_event_name(STUN_EV_RELAY_SUPERSEDED), "STUN_EV_RELAY_SUPERSEDED") == 0);
 }
 
 static void closing_deletes_it_at_the_server(void)

@@ -28,7 +28,7 @@ skip() {
 }
 have() { command -v "$1" >/dev/null 2>&1; }
 
-programs="layout null null_codec null_usages null_relay loop input output codec frame vectors replay credentials servers nat relay relay_stream threads stress"
+programs="layout null null_codec null_usages null_relay null_pool loop input output codec frame vectors replay credentials servers nat relay relay_stream relay_pool threads stress"
 warnings="-Wall -Wextra -pedantic -Werror -Wconversion -I$root/include -g"
 # What `rustc --print native-static-libs` says of the archive on Linux.
 static="$LIBDIR/libstun.a -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc"

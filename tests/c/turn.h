@@ -39,12 +39,13 @@ static inline void number(stun_wire_builder *message, uint16_t type, uint32_t va
     CHECK_EQ(stun_wire_add(message, type, bytes, 4), STUN_OK);
 }
 
-static inline void turn_grant(turn_server *server, const stun_wire_message *request, stun_wire_builder *reply)
+static inline void turn_grant(turn_server *server, stun_addr at, const stun_wire_message *request, stun_wire_builder *reply)
 {
     static const uint8_t token[8] = { 1, 2, 3, 4, 5, 6, 7, 8 };
-    stun_addr relayed = relayed_addr(), mapped = mapped_addr();
+    stun_addr relayed = at, mapped = mapped_addr();
     stun_wire_attribute found;
     int has_lifetime = stun_wire_find(request, LIFETIME, &found) == STUN_OK;
+    relayed.port = relayed_addr().port; /* on the server's own address */
     switch (request->method) {
     case ALLOCATE:
         CHECK_EQ(stun_wire_add_address(reply, XOR_RELAYED_ADDRESS, &relayed), STUN_OK);
@@ -81,7 +82,7 @@ static inline size_t turn_answer(turn_server *server, const stun_packet *packet,
     CHECK_EQ(stun_wire_begin(&reply, out, cap, is_refused ? STUN_WIRE_ERROR_RESPONSE : STUN_WIRE_SUCCESS_RESPONSE,
                              request.method, request.id), STUN_OK);
     if (is_refused) CHECK_EQ(stun_wire_add_error(&reply, server->code, NULL, 0), STUN_OK);
-    else turn_grant(server, &request, &reply);
+    else turn_grant(server, packet->remote, &request, &reply);
     return reply.len;
 }
 

@@ -18,6 +18,12 @@ const stun::TimePoint start{1h};
 
 enum : std::uint16_t { allocate = 3, refresh = 4, connect = 10 };
 
+/// Relayed addresses are on the server's own.
+stun::Address relayed_by(const stun::Address &server) {
+    const auto ip = server.ip();
+    return stun::Address::v4({ip[0], ip[1], ip[2], ip[3]}, relayed_address.port());
+}
+
 /// The server below has no say in what fails: CHECK is for tests.
 void must(bool is_so) {
     if (!is_so) std::abort();
@@ -34,6 +40,8 @@ stun::Agent agent_of(std::uint8_t seed) {
 /// Knows nobody, and grants whatever it is asked for, except one method.
 struct Server {
     std::uint16_t refused = 0;
+    /// Answers nothing at that address.
+    stun::Address dead{};
     std::array<std::uint8_t, 256> reply{};
 
     /// The answer to a packet, empty for none.
@@ -46,7 +54,7 @@ struct Server {
         if (method == refused) {
             must(builder && builder->add_error(403, "no"));
         } else if (method == allocate) {
-            must(builder->add_address(0x0016, relayed_address) && builder->add_address(0x0020, mapped_address));
+            must(builder->add_address(0x0016, relayed_by(packet.remote)) && builder->add_address(0x0020, mapped_address));
             must(add_number(*builder, 0x000D, 600));
             must(!builder->add(0x0022, stun::bytes("12345678")).is_misuse());
         } else if (method == refresh) {
@@ -65,8 +73,8 @@ struct Server {
     int serve(stun::Agent &agent, stun::TimePoint at) {
         int count = 0;
         for (const stun::Packet &packet : agent.transmits()) {
-            const stun::Packet arrived{client_address, server_address, answer(packet)};
-            if (!arrived.data.empty()) must(!agent.handle_input(arrived, at).is_misuse());
+            const stun::Packet arrived{packet.local, packet.remote, answer(packet)};
+            if (packet.remote != dead && !arrived.data.empty()) must(!agent.handle_input(arrived, at).is_misuse());
             ++count;
         }
         return count;
@@ -244,4 +252,66 @@ TEST(a_refused_peer_and_a_refused_allocation_say_why) {
     CHECK(agent.start_allocation(config(), start) && server.serve(agent, start) == 1);
     const auto end = next<stun::Failed>(agent);
     CHECK(end && end->failure.reason == STUN_FAIL_ERROR_RESPONSE && end->failure.code == 403);
+}
+
+TEST(a_pool_goes_on_at_another_relay) {
+    stun::Agent agent = agent_of(7);
+    Server server;
+    const auto second = stun::Address::v4({192, 0, 2, 2}, 3478), spare = stun::Address::v4({192, 0, 2, 3}, 3478);
+    const auto pool_of = [&](const stun::Address &last) {
+        return stun::RelayPoolConfig().relay(config().socket_id(7)).relay(stun::AllocationConfig(second).local(client_address))
+            .relay(stun::AllocationConfig(last).local(client_address)).ready(2).patience(3s).settling(1s).without_switching();
+    };
+    CHECK(agent.start_relay_pool(stun::RelayPoolConfig(), start).status() == STUN_E_INVALID);
+    CHECK(agent.last_error() == "there is no relay");
+    CHECK(!agent.start_relay_pool(pool_of(second), start) && agent.last_error() == "two relays are on the same path");
+    CHECK(!agent.start_relay_pool(pool_of(spare).switching(10ms, 10ms), start));
+    const auto id = agent.start_relay_pool(pool_of(spare), start);
+    CHECK(id && !agent.relay_pool(*id)->selected && server.serve(agent, start + 10ms) == 2);
+
+    auto event = agent.poll_event();
+    const auto *ready = event ? event->as<stun::RelayReady>() : nullptr;
+    CHECK(ready && event->relay == std::size_t{0} && ready->relayed == relayed_address && ready->mapped == mapped_address);
+    CHECK(ready && ready->rtt == stun::Duration(10ms) && !ready->additional);
+    event = agent.poll_event();
+    CHECK(event && event->relay == std::size_t{0} && event->as<stun::RelaySelected>()->relayed == relayed_address);
+    CHECK(next<stun::RelayReady>(agent));
+    const auto info = agent.relay_pool(*id);
+    CHECK(info && info->selected == std::size_t{0} && info->relays == 3 && info->ready == 2 && info->relayed == relayed_address);
+    CHECK(agent.relay_of_pool(*id, 1)->server == second && agent.relay_of_pool(*id, 2).status() == STUN_EMPTY);
+    CHECK(agent.relay_of_pool(*id, 3).status() == STUN_E_NOT_FOUND && agent.allocation(*id).status() == STUN_E_NOT_FOUND);
+    CHECK(agent.pool_alternate_domain(*id, 0).empty() && agent.answer_pool_redirect(*id, 0, true, start));
+    CHECK(agent.set_pool_credentials(*id, 2, {"alice", "s3cret"}, start));
+    CHECK(agent.pool_reconnected(*id, 0, {client_address, second}, start) == STUN_E_STATE);
+
+    CHECK(agent.permit(*id, peer_address, start) && server.serve(agent, start + 10ms) == 1);
+    event = agent.poll_event();
+    CHECK(event && event->relay == std::size_t{0} && event->as<stun::Permitted>());
+    std::array<std::uint8_t, 100> buffer{};
+    server.dead = server_address;
+    const auto sent = agent.send_to_peer(*id, peer_address, stun::bytes("hello"), buffer, start + 1s);
+    CHECK(sent && sent->remote == server_address && sent->socket_id == 7);
+    stun::TimePoint at = start + 1s;
+    const auto pass_until = [&](auto is_it) {
+        while (at < start + 30s) {
+            while ((event = agent.poll_event()))
+                if (is_it(*event)) return true;
+            at = agent.poll_timeout();
+            must(!agent.handle_timeout(at).is_misuse());
+            server.serve(agent, at);
+        }
+        return false;
+    };
+    CHECK(pass_until([](const stun::Event &what) { return what.as<stun::Migrated>() != nullptr; }));
+    const auto *migrated = event ? event->as<stun::Migrated>() : nullptr;
+    CHECK(migrated && event->relay == std::size_t{1} && migrated->from == 0 && migrated->relayed == relayed_by(second));
+    CHECK(migrated && migrated->reason == STUN_MIGRATION_UNRESPONSIVE && migrated->failure.reason == STUN_FAIL_NONE);
+    CHECK(pass_until([](const stun::Event &what) { return what.as<stun::Permitted>() != nullptr; }));
+    CHECK(event && event->relay == std::size_t{1});
+    CHECK(agent.send_to_peer(*id, peer_address, stun::bytes("hello"), buffer, at)->remote == second);
+
+    server.dead = {};
+    CHECK(agent.close_allocation(*id, at) && server.serve(agent, at) > 1);
+    while ((event = agent.poll_event()) && !event->is_last) continue;
+    CHECK(event && event->as<stun::Closed>() && !event->relay);
 }

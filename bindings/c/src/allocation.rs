@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use libstun::agent::RelayError;
 use libstun::transaction::{Backoff, RetransmissionConfig};
-use libstun::turn::{AllocationConfig, KeepaliveKind, RelayFamily, RelayPort, RelayTransport};
+use libstun::turn::{Allocation, AllocationConfig, KeepaliveKind, RelayFamily, RelayPort, RelayTransport};
 use libstun::{FiveTuple, Instant, OperationId};
 
 use crate::agent::copy_text;
@@ -17,6 +17,7 @@ use crate::handle::{self, Guarded, stun_agent};
 use crate::operation::UNKNOWN_OPERATION;
 use crate::peers::{self, stun_peer_rule};
 use crate::pointer::{Growable, Slot, buffer, growable_size, read_growable, reference, write_growable};
+
 use crate::status::{Answer, Misuse, STUN_NEVER, instant, stun_status, stun_status_code::*, stun_time};
 use crate::types::{path, stun_addr, stun_packet, transport_code};
 
@@ -247,7 +248,7 @@ pub unsafe extern "C" fn stun_allocation_reconnected(
 }
 
 /// Has the server delete an allocation, and ends it with STUN_EV_CLOSED when it has, or nobody answered. Nothing can be
-/// sent to peers any more. stun_cancel() leaves it at the server until it expires.
+/// sent to peers any more. stun_cancel() leaves it at the server until it expires. With a pool's id, every relay of it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stun_allocation_close(
     agent: *mut stun_agent,
@@ -287,26 +288,33 @@ unsafe fn read(guarded: &Guarded, id: u64, out: *mut stun_allocation_info) -> An
     // SAFETY: passed on from the caller.
     let struct_size = unsafe { growable_size(out.cast_const())? };
     let allocation = guarded.agent.allocation(OperationId::from_u64(id)).ok_or(UNKNOWN_OPERATION)?;
-    let relayed = allocation.relayed_address();
-    let additional = allocation.relayed_addresses().find(|address| Some(*address) != relayed);
-    let optional = |address: Option<_>| address.map_or(stun_addr::NONE, Into::into);
-    let path = stun_packet::on(allocation.path());
-    let info = stun_allocation_info {
-        struct_size,
-        is_allocated: u32::from(allocation.is_allocated()),
-        relayed: optional(relayed),
-        additional: optional(additional),
-        mapped: optional(allocation.mapped_address()),
-        server: path.remote,
-        local: path.local,
-        expires: allocation.expires_at().map_or(STUN_NEVER, Instant::as_nanos),
-        rtt: crate::flatten::nanos(allocation.round_trip()),
-        transport: transport_code(allocation.path().transport) as u32,
-        dropped_events: allocation.dropped_events(),
-    };
+    let info = stun_allocation_info { struct_size, ..stun_allocation_info::of(allocation) };
     // SAFETY: passed on from the caller.
     unsafe { write_growable(out, &info)? };
     Ok(STUN_OK)
+}
+
+impl stun_allocation_info {
+    /// All but the size.
+    pub(crate) fn of(allocation: &Allocation) -> Self {
+        let relayed = allocation.relayed_address();
+        let additional = allocation.relayed_addresses().find(|address| Some(*address) != relayed);
+        let optional = |address: Option<_>| address.map_or(stun_addr::NONE, Into::into);
+        let path = stun_packet::on(allocation.path());
+        Self {
+            is_allocated: u32::from(allocation.is_allocated()),
+            relayed: optional(relayed),
+            additional: optional(additional),
+            mapped: optional(allocation.mapped_address()),
+            server: path.remote,
+            local: path.local,
+            expires: allocation.expires_at().map_or(STUN_NEVER, Instant::as_nanos),
+            rtt: crate::flatten::nanos(allocation.round_trip()),
+            transport: transport_code(allocation.path().transport) as u32,
+            dropped_events: allocation.dropped_events(),
+            ..Self::defaults()
+        }
+    }
 }
 
 impl stun_allocation_config {

@@ -108,6 +108,7 @@ pub(crate) fn start_misuse(error: StartError) -> Misuse {
         StartError::Discovery(error) => discovery_misuse(error),
         StartError::NatProbe(error) => nat_misuse(error),
         StartError::Allocation(error) => allocation_misuse(error),
+        StartError::RelayPool(error) => pool_misuse(error),
         StartError::TooManyOperations => {
             Misuse(STUN_E_LIMIT, "the agent houses as many operations as it may")
         }
@@ -198,6 +199,25 @@ pub(crate) fn allocation_misuse(error: turn::ConfigError) -> Misuse {
                 "a token goes without a family, and two families without wishes for a port"
             }
             _ => "the allocation cannot be started",
+        },
+    )
+}
+
+fn pool_misuse(error: turn::PoolConfigError) -> Misuse {
+    Misuse(
+        STUN_E_INVALID,
+        match error {
+            turn::PoolConfigError::NoRelays => "there is no relay",
+            turn::PoolConfigError::TooManyRelays => crate::relay_pool::TOO_MANY_RELAYS,
+            turn::PoolConfigError::NoneReady => "no relay is to be kept ready",
+            turn::PoolConfigError::PatienceTooShort => "patience is under one second",
+            turn::PoolConfigError::HoldTooShort => "hold is under one second",
+            turn::PoolConfigError::SamePath { .. } => "two relays are on the same path",
+            turn::PoolConfigError::Connections { .. } => {
+                "a relay is for connections to peers, which cannot migrate"
+            }
+            turn::PoolConfigError::Relay { error, .. } => return allocation_misuse(error),
+            _ => "the pool cannot be started",
         },
     )
 }

@@ -12,6 +12,7 @@ use crate::flatten::flatten;
 pub(crate) use crate::flatten::send_error_code;
 use crate::handle::{self, Guarded, stun_agent};
 use crate::pointer::{Growable, growable_size, write_growable};
+use crate::relay_pool::STUN_NO_RELAY;
 use crate::status::{Answer, stun_status, stun_status_code::*, stun_time};
 use crate::types::stun_addr;
 
@@ -21,7 +22,8 @@ use crate::types::stun_addr;
 pub enum stun_event_code {
     /// The first mapped address: addr, rtt. The last event of a binding that asks once.
     STUN_EV_MAPPED = 1,
-    /// The operation has failed for good: reason, code, count. Its last event.
+    /// The operation has failed for good: reason, code, count. Its last event, unless is_last is 0: then a relay of a pool
+    /// has, and is never asked again.
     STUN_EV_FAILED = 2,
     /// A TURN server relays: relayed, additional, addr, lifetime, rtt; token, if code is 1. Tell your peers relayed, and
     /// permit them. Comes again after STUN_EV_LOST.
@@ -36,14 +38,15 @@ pub enum stun_event_code {
     /// event.
     STUN_EV_CLOSE = 10,
     /// The server `previous` names `addr` in its place, which is asked from now on; with code 1 only if you agree with
-    /// stun_answer_redirect(). See also stun_binding_alternate_domain().
+    /// stun_answer_redirect(), for a relay of a pool stun_relay_pool_answer_redirect(). See also
+    /// stun_binding_alternate_domain() and its like.
     STUN_EV_REDIRECTED = 11,
     /// The network has changed, and the binding or allocation asks again at once: addr is its local address now, previous the one
     /// before. If they differ, have a socket at the new one.
     STUN_EV_RESTARTED = 12,
     /// Open a connection to the server addr from local address `previous` (any port does), then call stun_reconnected(),
-    /// for an allocation stun_allocation_reconnected(); code is its `enum stun_transport_code`, with STUN_UDP it is a socket
-    /// at another port. Nothing is due until then.
+    /// for an allocation stun_allocation_reconnected(), for a relay of a pool stun_relay_pool_reconnected(); code is its
+    /// `enum stun_transport_code`, with STUN_UDP it is a socket at another port. Nothing is due until then.
     STUN_EV_RECONNECT = 13,
     /// A server of a survey has answered: index is its place in the targets, server, addr, rtt.
     STUN_EV_ANSWER = 14,
@@ -79,9 +82,11 @@ pub enum stun_event_code {
     /// What was sent to the peer did not arrive: detail is the type of the ICMP message that came back, code its code,
     /// count the MTU where it was too big. A hint, which anybody could have sent.
     STUN_EV_PEER_UNREACHABLE = 28,
-    /// The relayed address is gone: relayed; reason, code, count. Another is asked for, and the same peers permitted there.
+    /// The relayed address is gone: relayed; reason, code, count. Another is asked for, and the same peers permitted there. In
+    /// a pool, detail is 1 if data went through it: STUN_EV_MIGRATED follows as soon as another relay is ready.
     STUN_EV_LOST = 29,
-    /// Call stun_allocation_set_credentials(): code is an `enum stun_credentials_need_code`, at when they expire.
+    /// Call stun_allocation_set_credentials(), for a relay of a pool stun_relay_pool_set_credentials(): code is an
+    /// `enum stun_credentials_need_code`, at when they expire.
     STUN_EV_CREDENTIALS_NEEDED = 30,
     /// An allocation has moved with you to another network: relayed address, permissions and channels are as before; addr.
     STUN_EV_MOVED = 31,
@@ -95,8 +100,22 @@ pub enum stun_event_code {
     /// A connection to the peer was not made, or not taken in time: reason, code, count. Close yours to the server, if you
     /// have one.
     STUN_EV_CONNECTION_FAILED = 34,
-    /// The allocation was closed, as you wished. Its last event.
+    /// The allocation or pool was closed, as you wished. Its last event.
     STUN_EV_CLOSED = 35,
+    /// A relay of a pool is there: relay, relayed, additional, addr, rtt. Its address is a candidate, selected or not.
+    STUN_EV_RELAY_READY = 36,
+    /// The first relay through which data of a pool goes: relay, relayed, additional. Tell your peers relayed.
+    STUN_EV_RELAY_SELECTED = 37,
+    /// Data of a pool goes through another relayed address, which peers have to be told: relay now, index before, relayed,
+    /// additional; detail is an `enum stun_migration_code`, with its reason, code and count if the relay was lost. Every
+    /// peer has been asked for there.
+    STUN_EV_MIGRATED = 38,
+    /// The peer, of port 0 where it was a permission, cannot be asked for at the relay that was selected just now: detail is
+    /// an `enum stun_unserved_code`.
+    STUN_EV_PEER_UNSERVED = 39,
+    /// A relay of a pool has come to the path of relay index, by a redirection or with your network: relay ends without a
+    /// word to the server, and is never asked again.
+    STUN_EV_RELAY_SUPERSEDED = 40,
 }
 
 /// Values of `stun_event.reason`.
@@ -203,7 +222,7 @@ pub enum stun_credentials_need_code {
     STUN_CREDENTIALS_EXPIRING = 2,
 }
 
-/// What happened to an operation. Fields that a kind does not name are zero.
+/// What happened to an operation. Fields that a kind does not name are zero; see `relay`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct stun_event {
@@ -255,6 +274,11 @@ pub struct stun_event {
     pub lifetime: stun_time,
     /// The token that the next port is kept for: for `token` in a stun_allocation_config.
     pub token: [u8; 8],
+    /// The relay of a pool that it concerns; STUN_NO_RELAY where it is none of a pool. What a relay of a pool tells has the
+    /// kinds of an allocation's events.
+    pub relay: u32,
+    /// Zero.
+    pub reserved2: u32,
 }
 
 // SAFETY: `repr(C)`, `struct_size` first, and only integers, arrays of them and a raw pointer.
@@ -285,6 +309,8 @@ unsafe impl Growable for stun_event {
             peer: stun_addr::NONE,
             lifetime: 0,
             token: [0; 8],
+            relay: STUN_NO_RELAY,
+            reserved2: 0,
         }
     }
 
@@ -354,11 +380,12 @@ fn write_line(out: &mut String, event: &Event) -> core::fmt::Result {
         Event::Discovery(event) => write!(out, "{event}"),
         Event::NatProbe(event) => write!(out, "{event}"),
         Event::Allocation(event) => write!(out, "{event}"),
+        Event::RelayPool(event) => write!(out, "{event}"),
         _ => Ok(()),
     }
 }
 
-const NAMES: [(stun_event_code, &CStr); 32] = [
+const NAMES: [(stun_event_code, &CStr); 37] = [
     (stun_event_code::STUN_EV_MAPPED, c"STUN_EV_MAPPED"),
     (stun_event_code::STUN_EV_FAILED, c"STUN_EV_FAILED"),
     (stun_event_code::STUN_EV_ALLOCATED, c"STUN_EV_ALLOCATED"),
@@ -391,4 +418,9 @@ const NAMES: [(stun_event_code, &CStr); 32] = [
     (stun_event_code::STUN_EV_CONNECTION_BOUND, c"STUN_EV_CONNECTION_BOUND"),
     (stun_event_code::STUN_EV_CONNECTION_FAILED, c"STUN_EV_CONNECTION_FAILED"),
     (stun_event_code::STUN_EV_CLOSED, c"STUN_EV_CLOSED"),
+    (stun_event_code::STUN_EV_RELAY_READY, c"STUN_EV_RELAY_READY"),
+    (stun_event_code::STUN_EV_RELAY_SELECTED, c"STUN_EV_RELAY_SELECTED"),
+    (stun_event_code::STUN_EV_MIGRATED, c"STUN_EV_MIGRATED"),
+    (stun_event_code::STUN_EV_PEER_UNSERVED, c"STUN_EV_PEER_UNSERVED"),
+    (stun_event_code::STUN_EV_RELAY_SUPERSEDED, c"STUN_EV_RELAY_SUPERSEDED"),
 ];

@@ -33,6 +33,7 @@ pub(crate) fn flatten(happened: &AgentEvent) -> stun_event {
         Event::Discovery(event) => discovery(event),
         Event::NatProbe(event) => nat_probe(event),
         Event::Allocation(event) => crate::flatten_relay::allocation(event),
+        Event::RelayPool(event) => crate::flatten_pool::pool(event),
         _ => stun_event::defaults(),
     }
 }

@@ -109,7 +109,7 @@ fn credentials_needed(reason: CredentialsNeed) -> stun_event {
     stun_event { code: code as u32, at, ..of(stun_event_code::STUN_EV_CREDENTIALS_NEEDED) }
 }
 
-fn with_reason(reason: FailureReason, event: stun_event) -> stun_event {
+pub(crate) fn with_reason(reason: FailureReason, event: stun_event) -> stun_event {
     let (failure, code, count) = match reason {
         FailureReason::Timeout => (stun_failure_code::STUN_FAIL_TIMEOUT, 0, 0),
         FailureReason::IntegrityViolated { code, count } => {

@@ -39,6 +39,8 @@ pub mod relay;
 
 pub mod relay_data;
 
+pub mod relay_pool;
+
 pub mod input;
 
 pub mod output;
@@ -59,6 +61,7 @@ pub mod sockaddr;
 
 pub mod config;
 mod flatten;
+mod flatten_pool;
 mod flatten_relay;
 pub mod handle;
 mod pointer;

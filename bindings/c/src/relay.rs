@@ -1,4 +1,4 @@
-//! What an allocation can be told about peers.
+//! What an allocation, or a pool of them, can be told about peers.
 
 use libstun::OperationId;
 use libstun::agent::RelayError;
@@ -9,12 +9,14 @@ use crate::handle::{self, stun_agent};
 use crate::operation::UNKNOWN_OPERATION;
 use crate::peers::refusal_misuse;
 use crate::pointer::{Slot, reference};
+
 use crate::status::{Misuse, instant, stun_status, stun_status_code::*, stun_time};
 use crate::types::{stun_addr, stun_packet};
 
 /// Lets a peer send to the relayed address and be sent to, from any port, until it is revoked; its port is not looked
 /// at. Asked for as soon as there is a relay, and again with every new one: STUN_EV_PERMITTED says when it is in
-/// force. STUN_E_INVALID: the policy refuses the address, or it is of another family; STUN_E_LIMIT: too many.
+/// force; in a pool, at which relay. STUN_E_INVALID: the policy refuses the address, or it is of another family;
+/// STUN_E_LIMIT: too many.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stun_allocation_permit(
     agent: *mut stun_agent,
@@ -26,7 +28,8 @@ pub unsafe extern "C" fn stun_allocation_permit(
     unsafe {
         handle::call(agent, |guarded| {
             let peer = reference(peer)?.to_required()?.ip();
-            let answer = guarded.agent.permit_peer(OperationId::from_u64(id), peer, instant(now)?);
+            let (id, now) = (OperationId::from_u64(id), instant(now)?);
+            let answer = guarded.agent.permit_peer(id, peer, now);
             answer.map(|()| STUN_OK).map_err(|error| misuse(error, peer_misuse))
         })
     }
@@ -44,7 +47,8 @@ pub unsafe extern "C" fn stun_allocation_revoke(
     unsafe {
         handle::call(agent, |guarded| {
             let peer = reference(peer)?.to_required()?.ip();
-            let was = guarded.agent.revoke_peer(OperationId::from_u64(id), peer, instant(now)?);
+            let (id, now) = (OperationId::from_u64(id), instant(now)?);
+            let was = guarded.agent.revoke_peer(id, peer, now);
             Ok(if was.map_err(|_| UNKNOWN_OPERATION)? { STUN_OK } else { STUN_EMPTY })
         })
     }
@@ -64,7 +68,8 @@ pub unsafe extern "C" fn stun_allocation_bind_channel(
     unsafe {
         handle::call(agent, |guarded| {
             let peer = reference(peer)?.to_required()?;
-            let answer = guarded.agent.bind_channel(OperationId::from_u64(id), peer, instant(now)?);
+            let (id, now) = (OperationId::from_u64(id), instant(now)?);
+            let answer = guarded.agent.bind_channel(id, peer, now);
             answer.map(|()| STUN_OK).map_err(|error| misuse(error, peer_misuse))
         })
     }
@@ -82,13 +87,15 @@ pub unsafe extern "C" fn stun_allocation_release_channel(
     unsafe {
         handle::call(agent, |guarded| {
             let peer = reference(peer)?.to_required()?;
-            let was = guarded.agent.release_channel(OperationId::from_u64(id), peer, instant(now)?);
+            let (id, now) = (OperationId::from_u64(id), instant(now)?);
+            let was = guarded.agent.release_channel(id, peer, now);
             Ok(if was.map_err(|_| UNKNOWN_OPERATION)? { STUN_OK } else { STUN_EMPTY })
         })
     }
 }
 
-/// Whether a peer may be sent to: STUN_OK, and `*channel` is the number of the channel that is bound to it, or 0.
+/// Whether a peer may be sent to, in a pool through the selected relay: STUN_OK, and `*channel` is the number of the
+/// channel that is bound to it, or 0.
 /// STUN_EMPTY if it may not, or not yet.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stun_allocation_peer(
@@ -101,9 +108,15 @@ pub unsafe extern "C" fn stun_allocation_peer(
     unsafe {
         handle::call(agent, |guarded| {
             let (peer, channel) = (reference(peer)?.to_required()?, Slot::new(channel)?);
-            let allocation = guarded.agent.allocation(OperationId::from_u64(id)).ok_or(UNKNOWN_OPERATION)?;
-            let bound = allocation.channel(peer);
-            if bound.is_none() && !allocation.is_permitted(peer.ip()) {
+            let id = OperationId::from_u64(id);
+            let (bound, is_permitted) = match guarded.agent.relay_pool(id) {
+                Some(pool) => (pool.channel(peer), pool.is_permitted(peer.ip())),
+                None => {
+                    let allocation = guarded.agent.allocation(id).ok_or(UNKNOWN_OPERATION)?;
+                    (allocation.channel(peer), allocation.is_permitted(peer.ip()))
+                }
+            };
+            if bound.is_none() && !is_permitted {
                 return Ok(STUN_EMPTY);
             }
             channel.put(bound.map_or(0, |bound| bound.number()));

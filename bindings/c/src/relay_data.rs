@@ -7,6 +7,7 @@ use crate::handle::{self, Guarded, stun_agent};
 use crate::peers::refusal_misuse;
 use crate::pointer::{Slot, buffer, bytes, reference};
 use crate::relay;
+
 use crate::status::{Answer, Misuse, instant, stun_status, stun_status_code::*, stun_time};
 use crate::types::{stun_addr, stun_packet};
 
@@ -21,7 +22,8 @@ pub const STUN_MAX_TAILROOM: usize = 3;
 
 /// Frames data for a peer in `buf`, and says in `*out` what to send at once: nothing is queued. Through a channel that is
 /// four bytes and the data, else a Send indication; STUN_MAX_HEADROOM + STUN_MAX_TAILROOM bytes more than the data are
-/// enough in any case. `data` and `buf` must not overlap.
+/// enough in any case. `data` and `buf` must not overlap. A pool sends through the selected relay, whose socket `*out`
+/// names.
 ///
 /// STUN_E_STATE: there is no relayed address now, or the peer is not permitted yet. STUN_E_INVALID: the policy refuses
 /// the peer, or the data is too long. STUN_E_BUFFER: `out->len` is what is needed, and all else in it zero.
@@ -49,7 +51,8 @@ pub unsafe extern "C" fn stun_allocation_send(
             let (peer, out) = (reference(peer)?.to_required()?, Slot::new(out)?);
             let (data, buf) = (bytes(data, len)?, buffer(buf, cap)?);
             let id = OperationId::from_u64(id);
-            let framed = guarded.agent.send_to_peer(id, peer, data, buf, instant(now)?);
+            let now = instant(now)?;
+            let framed = guarded.agent.send_to_peer(id, peer, data, buf, now);
             answer(framed.map_err(|error| relay::misuse(error, |error| send_misuse(error, &out))), &out)
         })
     }
@@ -77,7 +80,8 @@ pub unsafe extern "C" fn stun_allocation_send_in_place(
             let (peer, out) = (reference(peer)?.to_required()?, Slot::new(out)?);
             let (buf, end) = (buffer(buf, cap)?, offset.checked_add(len).ok_or(OUTSIDE)?);
             let id = OperationId::from_u64(id);
-            let framed = guarded.agent.send_to_peer_in_place(id, peer, buf, offset..end, instant(now)?);
+            let now = instant(now)?;
+            let framed = guarded.agent.send_to_peer_in_place(id, peer, buf, offset..end, now);
             answer(framed.map_err(|error| relay::misuse(error, |error| send_misuse(error, &out))), &out)
         })
     }

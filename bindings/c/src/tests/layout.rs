@@ -13,6 +13,7 @@ use crate::event::stun_event;
 use crate::nat::stun_nat_config;
 use crate::nat_report::{stun_nat_finding, stun_nat_report};
 use crate::peers::stun_peer_rule;
+use crate::relay_pool::{stun_relay_pool_config, stun_relay_pool_info};
 use crate::server::{stun_server_config, stun_user};
 use crate::survey::{stun_survey_config, stun_target};
 use crate::types::{stun_addr, stun_packet};
@@ -38,9 +39,9 @@ const _: () = {
 const _: () = {
     assert!(size_of::<stun_packet>() == 72);
     at!(stun_packet: len 56, transport 64, ecn 65, flags 66, socket_id 68);
-    assert!(size_of::<stun_event>() == 248 && size_of::<stun_config>() == 40);
+    assert!(size_of::<stun_event>() == 256 && size_of::<stun_config>() == 40);
     at!(stun_event: is_last 104, reserved 108, index 112, detail 116, server 120, name 144, name_len 152);
-    at!(stun_event: relayed 160, additional 184, peer 208, lifetime 232, token 240);
+    at!(stun_event: relayed 160, additional 184, peer 208, lifetime 232, token 240, relay 248, reserved2 252);
     at!(stun_config: log 16, log_user 24, log_level 32, reserved 36);
     assert!(size_of::<stun_binding_config>() == 168 && size_of::<stun_server_config>() == 208);
     at!(stun_binding_config: username_len 120, password 128, password_len 136, integrity 144, reserved 148, credential_kind 152);
@@ -89,6 +90,11 @@ const _: () = {
     at!(stun_allocation_config: ti 144, rc 152, rm 156, peer_rules 160, peer_rule_count 168);
     at!(stun_allocation_info: is_allocated 4, relayed 8, additional 32, mapped 56, server 80, local 104, expires 128);
     at!(stun_allocation_info: rtt 136, transport 144, dropped_events 148);
+    assert!(size_of::<stun_relay_pool_config>() == 64 && size_of::<stun_relay_pool_info>() == 72);
+    at!(stun_relay_pool_config: flags 4, relays 8, relay_count 16, ready 24, reserved 28, patience 32, settling 40);
+    at!(stun_relay_pool_config: least_gain 48, hold 56);
+    at!(stun_relay_pool_info: selected 4, relay_count 8, ready_count 12, relayed 16, additional 40);
+    at!(stun_relay_pool_info: dropped_events 64, reserved 68);
 };
 
 /// The least struct_size never rises: a program that was compiled against the first header goes on.
@@ -103,4 +109,6 @@ fn the_least_size_of_each_growable_struct_is_that_of_its_first_version() {
     assert_eq!(<stun_credentials as Growable>::MIN_SIZE, 48);
     assert_eq!(<stun_allocation_config as Growable>::MIN_SIZE, 176);
     assert_eq!(<stun_allocation_info as Growable>::MIN_SIZE, 152);
+    assert_eq!(<stun_relay_pool_config as Growable>::MIN_SIZE, 64);
+    assert_eq!(<stun_relay_pool_info as Growable>::MIN_SIZE, 72);
 }

@@ -125,6 +125,51 @@ pub(super) enum Call<'a> {
         address: Address,
         text: &'a [u8],
     },
+    Allocation(Relay),
+    Pool {
+        size: Size,
+        relays: Vec<Relay>,
+        flags: u8,
+        ready: u8,
+        times: [u8; 4],
+        is_null: bool,
+    },
+    OfRelay {
+        which: u8,
+        command: u8,
+        number: u8,
+        address: Address,
+    },
+    Grant {
+        which: u8,
+        says: u8,
+    },
+    FromPeer {
+        which: u8,
+        peer: Address,
+        channel: Option<u16>,
+        text: &'a [u8],
+    },
+    ToPeer {
+        which: u8,
+        peer: Address,
+        text: &'a [u8],
+        cap: u8,
+        offset: Option<u8>,
+    },
+}
+
+/// An allocation.
+#[derive(Arbitrary, Debug)]
+pub(super) struct Relay {
+    pub(super) size: Size,
+    pub(super) transport: u8,
+    pub(super) server: Address,
+    pub(super) flags: u8,
+    pub(super) credentials: u8,
+    pub(super) kinds: u8,
+    pub(super) times: [u8; 3],
+    pub(super) rules: Vec<(Address, u8)>,
 }
 
 /// A struct_size: mostly right.

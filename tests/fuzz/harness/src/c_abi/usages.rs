@@ -11,7 +11,7 @@ use stun_c_abi::uri::{stun_uri, stun_uri_parse};
 use super::*;
 
 /// A struct of C's, all zeros.
-fn zeroed<T: Copy>() -> T {
+pub(super) fn zeroed<T: Copy>() -> T {
     // SAFETY: only for structs of the header, which are integers, arrays and raw pointers.
     unsafe { MaybeUninit::zeroed().assume_init() }
 }
