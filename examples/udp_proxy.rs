@@ -219,7 +219,7 @@ impl Proxy {
     fn close(&mut self) {
         self.is_closing = true;
         let _ = self.agent.cancel(self.binding, self.clock.now());
-        let _ = self.agent.close_allocation(self.relay, self.clock.now());
+        let _ = self.agent.close_relay(self.relay, self.clock.now());
     }
 }
 

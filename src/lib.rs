@@ -65,7 +65,7 @@
 //! | [`transaction`], [`auth`] | requests that wait for responses; who may sign what |
 //! | [`stun`] | the Binding client and server; many servers at once; finding them |
 //! | [`nat`] | what the NAT before the host does |
-//! | [`turn`] | relayed addresses as virtual sockets |
+//! | [`turn`] | relayed addresses as virtual sockets, one or a pool of them |
 //! | [`agent`] | any number of operations behind one set of calls |
 //!
 //! # Features
@@ -97,6 +97,8 @@
 //!   meanwhile, and if the server is then seen to answer from elsewhere; RFC 5780 s4.4 asks for neither.
 //! - An error that nobody signed does not end a TURN request over UDP (RFC 8489 s9.2.5 ignores it, and waits 39.5 s),
 //!   but shortens the wait for its true response to two seconds: servers send some unsigned.
+//! - ICMP makes a TURN allocation ask whether its server is still there, and a request that is outstanding wait for two
+//!   seconds more; it ends none at once (RFC 8489 s6.2.1), because anybody can send it.
 //! - A TURN allocation is refreshed at half its lifetime (RFC 8656 s8 suggests a minute before its end), and channels
 //!   every 260 s instead of just before their ten minutes: that renews the permission of 300 s as well, so that one
 //!   request does for both.

@@ -205,12 +205,12 @@ fn pool_of_relays() {
     let config = PoolConfig::new(vec![relay(1), relay(2)]);
     let (id, peer) =
         (agent.start_relay_pool(config, Instant::ZERO).unwrap(), support::addr("203.0.113.77:7000"));
-    agent.bind_channel_in_pool(id, peer, Instant::ZERO).unwrap();
+    agent.bind_channel(id, peer, Instant::ZERO).unwrap();
     let mut now = Instant::ZERO;
     grant_relays(&mut agent, now);
     allocations("pool of two relays, data each way twice a second", || {
         let mut buffer = [0; 1300];
-        let sent = agent.send_through_pool_in_place(id, peer, &mut buffer, 36..1236, now).unwrap();
+        let sent = agent.send_to_peer_in_place(id, peer, &mut buffer, 36..1236, now).unwrap();
         let (path, payload) = (sent.path, sent.payload);
         assert!(matches!(agent.handle_input(&Datagram::new(path, payload), now), Outcome::Unwrapped(_)));
         now = now.saturating_add(Duration::from_millis(500));

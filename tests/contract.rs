@@ -453,14 +453,14 @@ mod relays {
             let local = addr(["10.0.0.1:5000", "10.0.0.2:5000"][usize::from(choice / 8 % 2)]);
             let Self(agent, pool, relay) = self;
             match choice % 8 {
-                0 => drop(agent.permit_peer_in_pool(*pool, peer.ip(), now)),
+                0 => drop(agent.permit_peer(*pool, peer.ip(), now)),
                 1 => drop(agent.bind_channel(*relay, peer, now)),
-                2 => drop(agent.bind_channel_in_pool(*pool, peer, now)),
-                3 => drop(agent.revoke_peer_in_pool(*pool, peer.ip(), now)),
-                4 => drop(agent.release_channel_in_pool(*pool, peer, now)),
-                5 | 6 => drop(agent.send_through_pool(*pool, peer, b"data", &mut [0; 100], now).is_ok()),
+                2 => drop(agent.bind_channel(*pool, peer, now)),
+                3 => drop(agent.revoke_peer(*pool, peer.ip(), now)),
+                4 => drop(agent.release_channel(*pool, peer, now)),
+                5 | 6 => drop(agent.send_to_peer(*pool, peer, b"data", &mut [0; 100], now).is_ok()),
                 _ if choice < 240 => agent.network_changed(&[local.ip()], now),
-                _ => drop(agent.close_relay_pool(*pool, now)),
+                _ => drop(agent.close_relay(*pool, now)),
             }
             true
         }

@@ -558,7 +558,7 @@ fn an_agent_houses_a_pool_and_hears_of_its_migration() {
         agent.start_relay_pool(PoolConfig::new(relays(2)), Instant::ZERO).is_err(),
         "the paths are taken"
     );
-    agent.bind_channel_in_pool(id, addr(PEER), Instant::ZERO).unwrap();
+    agent.bind_channel(id, addr(PEER), Instant::ZERO).unwrap();
     let mut sites = [site(0, 0), site(1, 0)];
     let mut told = Vec::new();
     let mut data = Vec::new();
@@ -566,7 +566,7 @@ fn an_agent_houses_a_pool_and_hears_of_its_migration() {
     for round in 0..400 {
         sites[0].is_dead = round > 100;
         let mut buffer = [0; 64];
-        if let Ok(transmit) = agent.send_through_pool(id, addr(PEER), b"tick", &mut buffer, now) {
+        if let Ok(transmit) = agent.send_to_peer(id, addr(PEER), b"tick", &mut buffer, now) {
             let (path, bytes) = (transmit.path, transmit.payload.to_vec());
             exchange(&mut agent, &mut sites, path, &bytes, now, &mut data);
         }
@@ -579,7 +579,7 @@ fn an_agent_houses_a_pool_and_hears_of_its_migration() {
     let migrated = told.iter().filter(|event| matches!(event, PoolEvent::Migrated { from: 0, to: 1, .. }));
     assert_eq!(migrated.count(), 1, "{told:?}");
     assert_eq!(data.last().map(|local: &SocketAddr| local.ip()), Some(relay_ip(1).into()));
-    agent.close_relay_pool(id, now).unwrap();
+    agent.close_relay(id, now).unwrap();
     settle(&mut agent, &mut sites, id, now, &mut told, &mut data);
     assert!(sites[1].server.allocations().is_empty());
 }

@@ -320,6 +320,31 @@ fn an_allocation_in_the_way_that_is_not_ours_leads_to_other_ports() {
     }
 }
 
+/// Case 79: whoever sees a request cannot end a relay with an error that he did not sign.
+#[test]
+fn a_forged_error_before_the_true_answer_changes_nothing() {
+    for code in [300, 400, 401, 403, 437, 438, 441, 486, 500] {
+        let mut world = World::bound(alice(), TurnServerConfig::default());
+        let relayed = world.client.relayed_address();
+        world.forges = Some(code);
+        let more: SocketAddr = "203.0.113.80:1".parse().unwrap();
+        world.client.bind_channel(more, world.now).unwrap();
+        world.client.permit("203.0.113.81".parse().unwrap(), world.now).unwrap();
+        world.pass(seconds(3600));
+        let told = world.told();
+        let is_peace = |event: &AllocationEvent| {
+            matches!(event, AllocationEvent::Permitted { .. } | AllocationEvent::ChannelBound { .. })
+        };
+        assert!(told.len() == 2 && told.iter().all(is_peace), "{code}: {told:?}");
+        assert_eq!(world.client.relayed_address(), relayed, "{code}");
+        assert!(
+            world.client.counters().dropped(DropReason::Unauthenticated) > 10 || matches!(code, 401 | 438)
+        );
+        world.assert_talks();
+        world.assert_lawful();
+    }
+}
+
 /// Case 80.
 #[test]
 fn an_unsigned_400_to_a_signed_request_fails_with_a_hint_and_soon() {
@@ -368,7 +393,7 @@ fn a_grant_that_is_of_no_use_is_given_back() {
         world.told();
         world.server.inject(Some(Method::ALLOCATE), fault.clone(), 10);
         world.client.reconnected(client_path(), 0, world.now).unwrap();
-        world.pass(seconds(1));
+        world.pass(seconds(20));
         let told = world.told();
         assert_eq!(told.last(), Some(&AllocationEvent::Failed { reason }), "{fault:?}");
         assert!(world.server.allocations().is_empty(), "{fault:?}");
@@ -394,6 +419,61 @@ fn whoever_has_reached_the_quota_waits_a_minute_at_least() {
         assert!((45..=61).contains(&asked), "{code}: {asked} in an hour");
         assert!(world.server.allocations().is_empty());
     }
+}
+
+/// Case 84: the server's side. What nobody takes up is gone in half a minute, and with its client what a client holds.
+#[test]
+fn a_flood_of_reservations_leaves_nothing_behind() {
+    let server = TurnServerConfig { ports: 50_000..=50_019, quota: Some(10), ..TurnServerConfig::default() };
+    let config = |number: u16| {
+        let local = SocketAddr::new(client_path().local.ip(), 6000 + number);
+        let path = FiveTuple { local, ..client_path() };
+        AllocationConfig { path, port: RelayPort::EvenReservingNext, ..alice() }
+    };
+    let mut world = World::new(config(0), server);
+    for round in 0..3 {
+        let mut clients = Vec::new();
+        for number in 1..40 {
+            let entropy = libstun::Entropy::from_seed([round + 1; 32]);
+            let next = Allocation::new(config(number), entropy, world.now).unwrap();
+            clients.push(std::mem::replace(&mut world.client, next));
+            world.settle();
+        }
+        assert_eq!(world.server.allocations().len(), 10, "round {round}: the quota");
+        for mut client in clients {
+            std::mem::swap(&mut world.client, &mut client);
+            world.client.close(world.now);
+            world.settle();
+        }
+        world.client = Allocation::new(config(0), libstun::Entropy::from_seed([9; 32]), world.now).unwrap();
+        world.settle();
+        world.client.close(world.now);
+        world.pass(seconds(31));
+        assert!(world.server.allocations().is_empty(), "round {round}");
+        world.client = Allocation::new(config(0), libstun::Entropy::from_seed([8; 32]), world.now).unwrap();
+        world.settle();
+        assert!(world.client.is_allocated(), "round {round}: there are ports");
+    }
+}
+
+/// Lesson 10: a client is its 5-tuple, so that IPv4 and IPv6 to one server are two.
+#[test]
+fn both_families_to_one_server_are_two_clients() {
+    use libstun::{Agent, Entropy};
+    let mut agent = Agent::new(Entropy::from_seed([7; 32]), Instant::ZERO);
+    let v6 = FiveTuple::udp("[2001:db8::2]:5000".parse().unwrap(), "[2001:db8::1]:10000".parse().unwrap());
+    let config = AllocationConfig { path: v6, ..support::relay::relay_config(0) };
+    let ids = [support::relay::relay_config(0), config]
+        .map(|one| agent.start_allocation(one, Instant::ZERO).unwrap());
+    support::relay::grant_all(&mut agent, Instant::ZERO);
+    assert!(ids.iter().all(|id| agent.allocation(*id).unwrap().is_allocated()));
+    agent.close_relay(ids[0], Instant::ZERO).unwrap();
+    support::relay::grant_all(&mut agent, Instant::ZERO);
+    assert!(agent.allocation(ids[1]).unwrap().is_allocated());
+    // The same 5-tuple twice is a mistake.
+    let again = AllocationConfig { path: v6, ..support::relay::relay_config(0) };
+    let refused = agent.start_allocation(again, Instant::ZERO).unwrap_err();
+    assert_eq!(refused, libstun::agent::StartError::PathTaken);
 }
 
 /// Case 85.
@@ -503,6 +583,24 @@ fn a_day_without_data_keeps_everything_alive_with_few_packets() {
     assert!(sent <= 86_400 / 25 + 200, "{sent}");
     let (sent, _) = day("none", None, KeepaliveKind::Indication);
     assert!(sent <= 86_400 / 300 + 86_400 / 260 + 144 + 30, "{sent}");
+}
+
+/// Lesson 10: what is sent anyway keeps the NAT's binding, and one that was sent late enough is not followed by another.
+#[test]
+fn traffic_takes_the_place_of_keepalives() {
+    let mut world = World::bound(alice(), TurnServerConfig::default());
+    (world.sent, world.wakes) = (0, 0);
+    for _ in 0..360 {
+        world.pass(seconds(10));
+        world.say(b"data");
+    }
+    let renewals = world.record().count(Method::REFRESH) + world.record().count(Method::CHANNEL_BIND);
+    assert_eq!(world.sent, renewals - 1, "nothing but renewals in an hour; the first bind was before");
+    assert!(world.wakes <= world.sent, "{} wake-ups", world.wakes);
+    world.pass(seconds(24));
+    let before = world.sent;
+    world.pass(seconds(2));
+    assert_eq!(world.sent, before + 1, "25 s after the last data");
 }
 
 /// Lesson 12: ChannelData of an allocation that is gone.

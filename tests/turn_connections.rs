@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use libstun::agent::OperationId;
 use libstun::turn::{AllocationConfig, AllocationEvent, ConnectError, FailureReason, RelayTransport};
 use libstun::wire::attribute::ConnectionId;
-use libstun::{Agent, Entropy, Event, FiveTuple, Instant, Machine};
+use libstun::{Agent, Entropy, Event, FiveTuple, Instant, Machine, Transport};
 use libstun_sim::turn::{Output, TurnServer, TurnServerConfig};
 use support::relay::{grant_all, relay_config};
 use support::turn_world::{alice, client_path, peer, seconds};
@@ -213,18 +213,21 @@ fn a_stream_gives_the_same_data_wherever_it_is_cut() {
 #[test]
 fn what_is_sent_over_a_stream_is_padded() {
     let now = Instant::ZERO;
-    let mut agent = Agent::new(Entropy::from_seed([7; 32]), now);
-    let path = FiveTuple::tcp(relay_config(0).path.local, relay_config(0).path.remote);
-    let id = agent.start_allocation(AllocationConfig { path, ..relay_config(0) }, now).unwrap();
-    agent.bind_channel(id, peer(), now).unwrap();
-    grant_all(&mut agent, now);
-    let mut buffer = [0xAA; 64];
-    let transmit = agent.send_to_peer(id, peer(), b"hello", &mut buffer, now).unwrap();
-    assert_eq!(transmit.payload, b"\x40\x00\x00\x05hello\0\0\0");
-    let mut buffer = [0xAA; 64];
-    buffer[4..9].copy_from_slice(b"hello");
-    let transmit = agent.send_to_peer_in_place(id, peer(), &mut buffer, 4..9, now).unwrap();
-    assert_eq!(transmit.payload, b"\x40\x00\x00\x05hello\0\0\0");
+    for transport in [Transport::Tcp, Transport::Tls] {
+        let mut agent = Agent::new(Entropy::from_seed([7; 32]), now);
+        let path = FiveTuple { transport, ..relay_config(0).path };
+        let id = agent.start_allocation(AllocationConfig { path, ..relay_config(0) }, now).unwrap();
+        agent.bind_channel(id, peer(), now).unwrap();
+        grant_all(&mut agent, now);
+        let mut buffer = [0xAA; 64];
+        let transmit = agent.send_to_peer(id, peer(), b"hello", &mut buffer, now).unwrap();
+        assert_eq!((transmit.payload, transmit.path), (&b"\x40\x00\x00\x05hello\0\0\0"[..], path));
+        let mut buffer = [0xAA; 64];
+        buffer[4..9].copy_from_slice(b"hello");
+        let transmit = agent.send_to_peer_in_place(id, peer(), &mut buffer, 4..9, now).unwrap();
+        assert_eq!(transmit.payload, b"\x40\x00\x00\x05hello\0\0\0");
+        assert_eq!(agent.poll_timeout(), Some(Instant::from_millis(260_000)), "no keepalive over a stream");
+    }
 }
 
 /// A connection that is lost is asked for anew, and the relay with it.

@@ -11,12 +11,12 @@ use std::net::{IpAddr, SocketAddr};
 use libstun::auth::LongTerm;
 use libstun::stun::RedirectPolicy;
 use libstun::turn::{
-    AllocationConfig, AllocationEvent, CredentialsNeed, FailureReason, RelayFamily, RelayPort,
+    AllocationConfig, AllocationEvent, CredentialsNeed, FailureReason, KeepaliveKind, RelayFamily, RelayPort,
 };
 use libstun::wire::Method;
 use libstun::wire::attribute::AttributeType;
 use libstun::{FiveTuple, Machine, Receipt, SendError};
-use libstun_sim::turn::{Fault, Mobility, TurnServerConfig};
+use libstun_sim::turn::{Fault, Mobility, Output, TurnServerConfig};
 use support::turn_world::{World, alice, client_path, peer, seconds};
 
 const CODES: [u16; 18] =
@@ -156,6 +156,46 @@ fn a_nonce_that_goes_stale_under_many_requests_costs_no_peer() {
         }
         assert!(!world.told().iter().any(is_lost));
         world.assert_lawful();
+    }
+}
+
+#[test]
+fn a_peer_that_is_revoked_while_it_is_asked_for_is_not_asked_for_again() {
+    let mut world = World::allocated(alice(), TurnServerConfig::default());
+    world.server.expire_nonces();
+    world.client.permit(peer().ip(), world.now).unwrap();
+    let request = world.client.poll_transmit().unwrap().payload.to_vec();
+    assert!(world.client.revoke(peer().ip(), world.now));
+    let path = FiveTuple { local: client_path().remote, remote: client_path().local, ..client_path() };
+    world.server.handle_client(path, &request, world.now);
+    world.pass(seconds(60));
+    assert_eq!(world.record().count(Method::CREATE_PERMISSION), 1);
+    world.assert_lawful();
+    world.client.bind_channel(peer(), world.now).unwrap();
+    world.settle();
+    world.assert_talks();
+}
+
+#[test]
+fn keepalives_go_on_while_requests_wait_for_an_answer() {
+    for keepalive_kind in [KeepaliveKind::Indication, KeepaliveKind::Request] {
+        let config = AllocationConfig { keepalive: Some(seconds(3)), keepalive_kind, ..alice() };
+        let mut world = World::allocated(config, TurnServerConfig::default());
+        world.server.expire_nonces();
+        world.client.permit(peer().ip(), world.now).unwrap();
+        let request = world.client.poll_transmit().unwrap().payload.to_vec();
+        let path = FiveTuple { local: client_path().remote, remote: client_path().local, ..client_path() };
+        world.server.handle_client(path, &request, world.now);
+        let Some(Output::ToClient { payload, .. }) = world.server.poll() else { panic!("no challenge") };
+        world.offer(&client_path(), &payload);
+        world.client.bind_channel(peer(), world.now).unwrap();
+        // The proof of the new nonce is lost, and lost again; the channel waits for it.
+        world.is_cut = true;
+        for _ in 0..9 {
+            let before = world.sent;
+            world.pass(seconds(4));
+            assert!(world.sent > before, "{keepalive_kind:?}: nothing was sent in four seconds");
+        }
     }
 }
 
@@ -349,10 +389,11 @@ fn an_allocation_moves_with_the_host_where_the_server_lets_it() {
     }
 }
 
-#[test]
-fn every_state_can_be_closed_and_ends_with_its_last_event() {
-    type Prepare = fn() -> World;
-    let states: [(&str, Prepare); 6] = [
+type Prepare = fn() -> World;
+
+/// A relay in each of its states.
+fn states() -> [(&'static str, Prepare); 6] {
+    [
         ("allocating", || {
             let mut world = World::new(alice(), TurnServerConfig::default());
             world.server.restart();
@@ -389,8 +430,37 @@ fn every_state_can_be_closed_and_ends_with_its_last_event() {
             world.settle();
             world
         }),
-    ];
-    for (name, prepare) in states {
+    ]
+}
+
+#[test]
+fn a_host_that_changes_networks_in_any_state_gets_its_relay() {
+    for (name, prepare) in states() {
+        let mut world = prepare();
+        let wants_answer =
+            matches!(world.events.last(), Some((_, AllocationEvent::Redirected { awaits_answer: true, .. })));
+        let config = world.server.config_mut();
+        (config.quota, config.redirect) = (None, None);
+        world.is_cut = false;
+        world.mapped = Some("198.51.100.200:1234".parse().unwrap());
+        world.client.network_changed(&["10.8.8.8".parse().unwrap()], world.now);
+        if wants_answer {
+            world.client.answer_redirect(true, world.now);
+        }
+        world.client.set_credentials(LongTerm::new("alice", "s3cret").unwrap().into(), None, world.now);
+        world.pass(seconds(120));
+        assert_eq!(world.client.path().local, "10.8.8.8:5000".parse().unwrap(), "{name}");
+        assert!(world.client.is_allocated(), "{name}: {:?}", world.events);
+        world.client.bind_channel(peer(), world.now).unwrap();
+        world.settle();
+        world.assert_talks();
+        world.assert_lawful();
+    }
+}
+
+#[test]
+fn every_state_can_be_closed_and_ends_with_its_last_event() {
+    for (name, prepare) in states() {
         let mut world = prepare();
         world.client.close(world.now);
         world.pass(seconds(60));

@@ -19,7 +19,7 @@ pub struct PowerProfile {
     /// How much earlier than due a refresh may be sent. Zero wakes the host for each. With as much as the interval
     /// or more, every wake-up refreshes.
     pub max_slack: Duration,
-    /// Refreshes every binding that often instead of as its configuration says, also those that start later;
+    /// Refreshes every binding, and keeps the path to every TURN server alive, that often instead of as its configuration says, also those that start later;
     /// `None` leaves it. Longer than the NAT keeps a binding is too long: see [`crate::nat`] for how to find out.
     pub refresh: Option<Duration>,
 }
@@ -64,6 +64,10 @@ impl Agent {
     /// Bindings on an address that is still there go on. Those on an unspecified address ask again at once; those
     /// on an address that is gone move to the first one given of their family, where the host opens a socket, or
     /// end if there is none. Each says so with an event. What was learnt of round trips is forgotten.
+    ///
+    /// Allocations go on from the new address: their server is asked to relay there, where it gave a ticket for that
+    /// (RFC 8016), or for another relay. Pools do so with each of their relays; of two that come to share a path, one
+    /// ends.
     ///
     /// Surveys and NAT probes compare what several requests have found of one network: where an address that they
     /// ask from is gone, or is unspecified, a survey's targets that have not answered have failed, and a probe ends

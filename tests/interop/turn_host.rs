@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use libstun::agent::{OperationId, StreamEvent};
 use libstun::auth::LongTerm;
-use libstun::turn::{
-    AllocationConfig, AllocationEvent, FailureReason, MAX_HEADROOM, MAX_TAILROOM, PeerPolicy,
-};
+use libstun::turn::{AllocationConfig, AllocationEvent, MAX_HEADROOM, MAX_TAILROOM, PeerPolicy};
 use libstun::wire::attribute::ErrorCode;
 use libstun::wire::stream::{StreamDecoder, StreamError};
 use libstun::wire::{Classification, Message, Method, classify};
@@ -43,10 +41,6 @@ pub(crate) struct Host {
     pub(crate) clock: Clock,
     pub(crate) relay: OperationId,
     pub(crate) seen: Seen,
-    config: AllocationConfig,
-    /// How often it may still ask again where coturn 4.6 has given 0.0.0.0:0, as it does now and then when several ask
-    /// at the same time.
-    again: u32,
     links: Vec<Link>,
     events: VecDeque<AllocationEvent>,
     data: VecDeque<Received>,
@@ -108,10 +102,10 @@ impl Host {
         };
         let mut config = config(path);
         change(&mut config);
-        let relay = agent.start_allocation(config.clone(), clock.now()).unwrap();
+        let relay = agent.start_allocation(config, clock.now()).unwrap();
         let (links, events, data) = (vec![link], VecDeque::new(), VecDeque::new());
         let buffer = vec![0; 65_536];
-        Self { agent, clock, relay, seen: Seen::default(), config, again: 2, links, events, data, buffer }
+        Self { agent, clock, relay, seen: Seen::default(), links, events, data, buffer }
     }
 
     pub(crate) fn udp(server: SocketAddr, change: impl FnOnce(&mut AllocationConfig)) -> Self {
@@ -149,14 +143,6 @@ impl Host {
             if let Some(picked) = pick(&event) {
                 return picked;
             }
-            if event == (AllocationEvent::Failed { reason: FailureReason::NoRelayedAddress })
-                && self.again > 0
-            {
-                self.again -= 1;
-                println!("no {what}: 0.0.0.0:0 was given");
-                self.relay = self.agent.start_allocation(self.config.clone(), self.clock.now()).unwrap();
-                continue;
-            }
             let is_end = matches!(event, AllocationEvent::Failed { .. } | AllocationEvent::Closed);
             assert!(!is_end, "no {what}: {:?}", self.seen);
         }
@@ -190,7 +176,7 @@ impl Host {
 
     /// Deletes the relay, which the server must confirm.
     pub(crate) fn close(mut self) {
-        self.agent.close_allocation(self.relay, self.clock.now()).unwrap();
+        self.agent.close_relay(self.relay, self.clock.now()).unwrap();
         let limit = self.in_seconds(10);
         while let Some(event) = self.event(limit) {
             if event == AllocationEvent::Closed {

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use libstun::auth::LongTerm;
 use libstun::turn::{Allocation, AllocationConfig, AllocationEvent};
+use libstun::wire::attribute::ErrorCode;
+use libstun::wire::{Class, Message, MessageBuilder};
 use libstun::{Datagram, Entropy, FiveTuple, Instant, Machine, Outcome, WakeReason};
 use libstun_sim::turn::{Output, Record, TurnServer, TurnServerConfig};
 
@@ -39,6 +41,8 @@ pub struct World {
     pub received: usize,
     /// Whether nothing arrives on either side.
     pub is_cut: bool,
+    /// What somebody on the path answers to every request before the server does, without a signature.
+    pub forges: Option<u16>,
     /// How the server sees the client, if not as it is.
     pub mapped: Option<SocketAddr>,
     /// From whom data came to the client: the peer and the payload.
@@ -61,6 +65,7 @@ impl World {
             sent: 0,
             received: 0,
             is_cut: false,
+            forges: None,
             mapped: None,
             to_client: Vec::new(),
             to_peers: Vec::new(),
@@ -92,6 +97,7 @@ impl World {
     pub fn settle(&mut self) {
         for _ in 0..1000 {
             let mut is_moving = false;
+            let mut forged = Vec::new();
             while let Some(transmit) = self.client.poll_transmit() {
                 is_moving = true;
                 self.sent += 1;
@@ -100,9 +106,14 @@ impl World {
                     remote: self.mapped.unwrap_or(transmit.path.local),
                     ..transmit.path
                 };
+                forged.extend(self.forges.and_then(|code| forgery(transmit.payload, code)));
                 if !self.is_cut {
                     self.server.handle_client(path, transmit.payload, self.now);
                 }
+            }
+            for bytes in forged {
+                let path = *self.client.path();
+                assert!(!self.offer(&path, &bytes));
             }
             while let Some(output) = self.server.poll() {
                 is_moving = true;
@@ -215,4 +226,14 @@ impl World {
     pub fn assert_lawful(&self) {
         assert_eq!(self.record().violations, [""; 0]);
     }
+}
+
+/// An error that nobody signed, to a request that was seen on its way.
+fn forgery(request: &[u8], code: u16) -> Option<Vec<u8>> {
+    let request = Message::parse(request).ok().filter(|request| request.class() == Class::Request)?;
+    let mut buffer = [0; 64];
+    let (method, id) = (request.method(), request.transaction_id());
+    let mut builder = MessageBuilder::new(&mut buffer, Class::ErrorResponse, method, id).unwrap();
+    builder.add(&ErrorCode { code, reason: b"" }).unwrap();
+    Some(builder.finish().to_vec())
 }

@@ -52,7 +52,7 @@ BREAKS = [
     ("a slack makes refreshes late", "src/agent/mod.rs",
      "Some((at, WakeReason::Refresh)) => (Some(at), None),",
      "Some((at, WakeReason::Refresh)) => (Some(at.saturating_add(self.power.max_slack)), None),"),
-    ("a redirection may lead in circles", "src/stun/binding/redirect.rs",
+    ("a redirection may lead in circles", "src/transaction/redirect.rs",
      "if self.has_asked(&server, &asked, now) =>", "if false && self.has_asked(&server, &asked, now) =>"),
     ("a nonce is good from any address", "src/auth/nonce.rs",
      "key.sha256([&head, &address_bytes(terms.source)])", "key.sha256([&head, &address_bytes(net::EVERYWHERE)])"),
@@ -65,6 +65,20 @@ BREAKS = [
     ("the probe believes responses from anywhere", "src/nat/ask.rs",
      "let is_from = |remote: &SocketAddr| net::same_endpoint(remote, arrived);",
      "let is_from = |remote: &SocketAddr| net::same_endpoint(remote, arrived) || true;"),
+    ("an unsigned 437 ends a relay at once", "src/turn/allocation/response.rs",
+     "if self.config.path.transport.is_reliable() {\n            // RFC",
+     "if error_code(message) == Some(437) || self.config.path.transport.is_reliable() {\n            // RFC"),
+    ("a channel's number goes to another peer as soon as it has expired", "src/turn/channel.rs",
+     "pub(crate) const COOLING: Duration = Duration::from_secs(300);",
+     "pub(crate) const COOLING: Duration = Duration::from_secs(0);"),
+    ("a permission is renewed when it has ended", "src/turn/permission.rs",
+     "pub(crate) const RENEWAL: Duration = Duration::from_secs(260);",
+     "pub(crate) const RENEWAL: Duration = Duration::from_secs(310);"),
+    ("what a server reports passes by the policy", "src/turn/allocation/data.rs",
+     "        let Ok(peer) = self.admit(peer) else { return Disposition::Dropped(DropReason::UnpermittedPeer) };\n",
+     ""),
+    ("a failed refresh is asked again for ever", "src/turn/allocation/life.rs",
+     "const MAX_REFRESH_RETRIES: u32 = 4;", "const MAX_REFRESH_RETRIES: u32 = u32::MAX;"),
 ]
 
 # What may notice, cheapest first.
@@ -75,6 +89,7 @@ CHECKS = [
                "--test", "agent_streams"]),
     ("beside the code", ["cargo", "test", "--quiet", "--package", "libstun", "--lib", "--", "auth::nonce", "nat::",
                          "stun::server"]),
+    ("relays", ["cargo", "test", "--quiet", "--test", "turn_cases", "--test", "turn_errors"]),
     ("contract", ["cargo", "test", "--quiet", "--test", "contract"]),
     ("simulator", ["cargo", "run", "--quiet", "-p", "libstun-sim", "--", "--seeds", "400"]),
 ]

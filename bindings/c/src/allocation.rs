@@ -17,7 +17,7 @@ use crate::handle::{self, Guarded, stun_agent};
 use crate::operation::UNKNOWN_OPERATION;
 use crate::peers::{self, stun_peer_rule};
 use crate::pointer::{Growable, Slot, buffer, growable_size, read_growable, reference, write_growable};
-use crate::relay_pool::is_pool;
+
 use crate::status::{Answer, Misuse, STUN_NEVER, instant, stun_status, stun_status_code::*, stun_time};
 use crate::types::{path, stun_addr, stun_packet, transport_code};
 
@@ -258,12 +258,7 @@ pub unsafe extern "C" fn stun_allocation_close(
     // SAFETY: the caller's agent is NULL or live.
     unsafe {
         handle::call(agent, |guarded| {
-            let (id, now) = (OperationId::from_u64(id), instant(now)?);
-            let closed = if is_pool(guarded, id) {
-                guarded.agent.close_relay_pool(id, now)
-            } else {
-                guarded.agent.close_allocation(id, now)
-            };
+            let closed = guarded.agent.close_relay(OperationId::from_u64(id), instant(now)?);
             closed.map(|()| STUN_OK).map_err(|_| UNKNOWN_OPERATION)
         })
     }

@@ -9,7 +9,7 @@ use crate::handle::{self, stun_agent};
 use crate::operation::UNKNOWN_OPERATION;
 use crate::peers::refusal_misuse;
 use crate::pointer::{Slot, reference};
-use crate::relay_pool::is_pool;
+
 use crate::status::{Misuse, instant, stun_status, stun_status_code::*, stun_time};
 use crate::types::{stun_addr, stun_packet};
 
@@ -29,11 +29,7 @@ pub unsafe extern "C" fn stun_allocation_permit(
         handle::call(agent, |guarded| {
             let peer = reference(peer)?.to_required()?.ip();
             let (id, now) = (OperationId::from_u64(id), instant(now)?);
-            let answer = if is_pool(guarded, id) {
-                guarded.agent.permit_peer_in_pool(id, peer, now)
-            } else {
-                guarded.agent.permit_peer(id, peer, now)
-            };
+            let answer = guarded.agent.permit_peer(id, peer, now);
             answer.map(|()| STUN_OK).map_err(|error| misuse(error, peer_misuse))
         })
     }
@@ -52,11 +48,7 @@ pub unsafe extern "C" fn stun_allocation_revoke(
         handle::call(agent, |guarded| {
             let peer = reference(peer)?.to_required()?.ip();
             let (id, now) = (OperationId::from_u64(id), instant(now)?);
-            let was = if is_pool(guarded, id) {
-                guarded.agent.revoke_peer_in_pool(id, peer, now)
-            } else {
-                guarded.agent.revoke_peer(id, peer, now)
-            };
+            let was = guarded.agent.revoke_peer(id, peer, now);
             Ok(if was.map_err(|_| UNKNOWN_OPERATION)? { STUN_OK } else { STUN_EMPTY })
         })
     }
@@ -77,11 +69,7 @@ pub unsafe extern "C" fn stun_allocation_bind_channel(
         handle::call(agent, |guarded| {
             let peer = reference(peer)?.to_required()?;
             let (id, now) = (OperationId::from_u64(id), instant(now)?);
-            let answer = if is_pool(guarded, id) {
-                guarded.agent.bind_channel_in_pool(id, peer, now)
-            } else {
-                guarded.agent.bind_channel(id, peer, now)
-            };
+            let answer = guarded.agent.bind_channel(id, peer, now);
             answer.map(|()| STUN_OK).map_err(|error| misuse(error, peer_misuse))
         })
     }
@@ -100,11 +88,7 @@ pub unsafe extern "C" fn stun_allocation_release_channel(
         handle::call(agent, |guarded| {
             let peer = reference(peer)?.to_required()?;
             let (id, now) = (OperationId::from_u64(id), instant(now)?);
-            let was = if is_pool(guarded, id) {
-                guarded.agent.release_channel_in_pool(id, peer, now)
-            } else {
-                guarded.agent.release_channel(id, peer, now)
-            };
+            let was = guarded.agent.release_channel(id, peer, now);
             Ok(if was.map_err(|_| UNKNOWN_OPERATION)? { STUN_OK } else { STUN_EMPTY })
         })
     }

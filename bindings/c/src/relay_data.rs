@@ -7,7 +7,7 @@ use crate::handle::{self, Guarded, stun_agent};
 use crate::peers::refusal_misuse;
 use crate::pointer::{Slot, buffer, bytes, reference};
 use crate::relay;
-use crate::relay_pool::is_pool;
+
 use crate::status::{Answer, Misuse, instant, stun_status, stun_status_code::*, stun_time};
 use crate::types::{stun_addr, stun_packet};
 
@@ -52,11 +52,7 @@ pub unsafe extern "C" fn stun_allocation_send(
             let (data, buf) = (bytes(data, len)?, buffer(buf, cap)?);
             let id = OperationId::from_u64(id);
             let now = instant(now)?;
-            let framed = if is_pool(guarded, id) {
-                guarded.agent.send_through_pool(id, peer, data, buf, now)
-            } else {
-                guarded.agent.send_to_peer(id, peer, data, buf, now)
-            };
+            let framed = guarded.agent.send_to_peer(id, peer, data, buf, now);
             answer(framed.map_err(|error| relay::misuse(error, |error| send_misuse(error, &out))), &out)
         })
     }
@@ -85,11 +81,7 @@ pub unsafe extern "C" fn stun_allocation_send_in_place(
             let (buf, end) = (buffer(buf, cap)?, offset.checked_add(len).ok_or(OUTSIDE)?);
             let id = OperationId::from_u64(id);
             let now = instant(now)?;
-            let framed = if is_pool(guarded, id) {
-                guarded.agent.send_through_pool_in_place(id, peer, buf, offset..end, now)
-            } else {
-                guarded.agent.send_to_peer_in_place(id, peer, buf, offset..end, now)
-            };
+            let framed = guarded.agent.send_to_peer_in_place(id, peer, buf, offset..end, now);
             answer(framed.map_err(|error| relay::misuse(error, |error| send_misuse(error, &out))), &out)
         })
     }

@@ -271,11 +271,6 @@ pub unsafe extern "C" fn stun_relay_pool_answer_redirect(
     }
 }
 
-/// Whether an id is a pool's, for calls that serve allocations and pools alike.
-pub(crate) fn is_pool(guarded: &Guarded, id: OperationId) -> bool {
-    guarded.agent.relay_pool(id).is_some()
-}
-
 fn pool(guarded: &Guarded, id: u64) -> Result<&RelayPool, Misuse> {
     guarded.agent.relay_pool(OperationId::from_u64(id)).ok_or(UNKNOWN_OPERATION)
 }

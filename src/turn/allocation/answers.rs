@@ -42,34 +42,10 @@ pub(super) enum Answer {
     Done,
 }
 
-/// The answer to an error code of 300 to 699.
-///
-/// | code | Allocate | Refresh | CreatePermission, ChannelBind | Connect, ConnectionBind |
-/// |---|---|---|---|---|
-/// | 300 Try Alternate | asks the other | gone | refused | failed |
-/// | 400 Bad Request | fails | gone | refused | failed |
-/// | 401 Unauthenticated | other credentials | other credentials | verified | verified |
-/// | 403 Forbidden | fails | gone | refused | failed |
-/// | 405 Mobility Forbidden | without it | gone | refused | failed |
-/// | 420 Unknown Attribute | without it, or fails | gone | refused | failed |
-/// | 437 Allocation Mismatch | deletes, then other ports | gone | gone | gone |
-/// | 438 Stale Nonce | with the new nonce | so too | so too | so too |
-/// | 440 Address Family not Supported | fails | gone | refused | failed |
-/// | 441 Wrong Credentials | fails | gone | verified | verified |
-/// | 442 Unsupported Transport Protocol | fails | gone | refused | failed |
-/// | 443 Peer Address Family Mismatch | fails | gone | refused | failed |
-/// | 446, 447 | fails | gone | refused | failed |
-/// | 486 Allocation Quota Reached | a minute later | gone | a minute later | failed |
-/// | 508 Insufficient Capacity | a minute later | gone | a minute later | failed |
-/// | 500 to 599 | later | later, then gone | later | failed |
-/// | any other | fails | gone | refused | failed |
+/// The answer to an error code of 300 to 699: the table of [`crate::turn::allocation`].
 ///
 /// RFC 8656 s7.4, s8.3, s10.3, s12.3 and s19; RFC 6062 s4.3; RFC 8016 s3.1.4; RFC 8489 s6.3.4. 401 and 438 come
-/// here only from servers that were given no credentials: otherwise [`crate::auth`] meets them. To a request to
-/// delete any error is as good as success.
-///
-/// Beside the codes: silence and a failed send are a 500 to Allocate, gone to Refresh, verified to the others.
-/// Errors that nobody signed are no errors, but shorten the wait: see [`super::Allocation::REJECTION_GRACE`].
+/// here only from servers that were given no credentials: otherwise [`crate::auth`] meets them.
 pub(super) const fn answer_to(subject: Subject, code: u16) -> Answer {
     match (subject, code) {
         (Subject::Deletion, _) => Answer::Done,

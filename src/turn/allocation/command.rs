@@ -12,7 +12,7 @@ use crate::net::{self, FiveTuple};
 use crate::time::Instant;
 use crate::transaction::RedirectRefusal;
 use crate::turn::PeerRefusal;
-use crate::turn::permission::Wish;
+use crate::turn::permission::{BatchId, Wish};
 use crate::wire::attribute::ConnectionId;
 
 /// Why a peer cannot be permitted or bound.
@@ -105,8 +105,24 @@ impl Allocation {
     /// Renews the permission of a peer no longer. The server forgets it within five minutes; what the peer sends
     /// meanwhile is dropped here. Says whether there was one.
     pub fn revoke(&mut self, peer: IpAddr, now: Instant) -> bool {
-        self.now.advance(now);
-        self.permissions.remove(net::canonical(SocketAddr::new(peer, 0)).ip())
+        let now = self.now.advance(now);
+        let was_known = self.permissions.remove(net::canonical(SocketAddr::new(peer, 0)).ip());
+        // Challenged, a request that names nobody any more would be asked again for nobody.
+        while let Some(batch) = self.nameless_batch() {
+            self.withdraw(|ask| ask == Ask::Permissions(batch));
+            self.permissions.failed(batch, false);
+        }
+        self.pump(now);
+        was_known
+    }
+
+    fn nameless_batch(&self) -> Option<BatchId> {
+        let nameless = |ask: Ask| match ask {
+            Ask::Permissions(batch) if self.permissions.batch(batch).next().is_none() => Some(batch),
+            _ => None,
+        };
+        let found = self.transactions.find_tag(|tag| nameless(tag.ask).is_some());
+        self.retry.and_then(nameless).or_else(|| found.and_then(|(_, tag)| nameless(tag.ask)))
     }
 
     /// Binds a channel to a peer and keeps it bound, which permits the peer's IP address as well (RFC 8656 s12).
@@ -278,11 +294,11 @@ impl Allocation {
         }
         self.round_trips = Default::default();
         self.failures = 0;
-        self.go_on_elsewhere(is_unspecified, now);
+        self.go_on_elsewhere(is_unspecified);
         self.pump(now);
     }
 
-    fn go_on_elsewhere(&mut self, is_unspecified: bool, now: Instant) {
+    fn go_on_elsewhere(&mut self, is_unspecified: bool) {
         let is_reliable = self.config.path.transport.is_reliable();
         let has_ticket = self.lease.as_ref().is_some_and(|lease| lease.ticket.is_some());
         match self.state {
@@ -297,7 +313,6 @@ impl Allocation {
                 self.start_over(is_reliable);
             }
         }
-        self.now.advance(now);
     }
 
     /// Deletes the allocation at the server (RFC 8656 s8: "it SHOULD explicitly delete"), and ends with

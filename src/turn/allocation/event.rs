@@ -1,9 +1,11 @@
 //! What an allocation tells its host.
 
+use alloc::collections::VecDeque;
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
+use super::Allocation;
 use crate::auth::AuthFailure;
 use crate::net::{FiveTuple, SendError};
 use crate::time::Instant;
@@ -109,6 +111,8 @@ pub enum AllocationEvent {
         local: SocketAddr,
     },
     /// The allocation has moved with the host: relayed address, permissions and channels are as before (RFC 8016).
+    /// Send something to any peer: until then the server relays what peers send to where the host was before
+    /// (RFC 8016 s3.2.2), and only the host knows what a peer can make of it.
     Moved {
         /// The host's address as the server sees it now.
         mapped: Option<SocketAddr>,
@@ -223,6 +227,39 @@ pub enum FailureReason {
     },
     /// The relay that it belongs to is gone.
     AllocationLost,
+}
+
+/// The events that wait for the host. The oldest goes first when it does not poll, and is counted.
+#[derive(Debug)]
+pub(super) struct Events {
+    queue: VecDeque<AllocationEvent>,
+    dropped: u32,
+}
+
+impl Events {
+    pub(super) fn new() -> Self {
+        Self { queue: VecDeque::with_capacity(1), dropped: 0 }
+    }
+
+    pub(super) fn push(&mut self, event: AllocationEvent) {
+        if self.queue.len() >= Allocation::MAX_EVENTS {
+            self.queue.pop_front();
+            self.dropped = self.dropped.saturating_add(1);
+        }
+        self.queue.push_back(event);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<AllocationEvent> {
+        self.queue.pop_front()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub(super) const fn dropped(&self) -> u32 {
+        self.dropped
+    }
 }
 
 impl fmt::Display for AllocationEvent {

@@ -4,100 +4,11 @@ use core::time::Duration;
 
 use super::answers::Answer;
 use super::asking::Ask;
-use super::{
-    Allocation, AllocationConfig, AllocationEvent, CredentialsNeed, FailureReason, KeepaliveKind, State,
-};
+use super::{Allocation, AllocationEvent, CredentialsNeed, FailureReason, KeepaliveKind, State};
 use crate::auth::SignedBy;
-use crate::entropy::Entropy;
 use crate::machine::{Receipt, WakeReason};
-use crate::net::{SendError, Transmit};
+use crate::net::SendError;
 use crate::time::Instant;
-use crate::wire::{Class, MessageBuilder, Method, TransactionId};
-
-/// Keeps the bindings of NATs between host and server.
-///
-/// What is sent anyway is not noted in the timer but looked at when it goes off, so that sending costs nothing.
-#[derive(Debug)]
-pub(super) struct Keepalive {
-    interval: Option<Duration>,
-    at: Option<Instant>,
-    last_sent: Instant,
-    is_queued: bool,
-    message: [u8; KEEPALIVE_LENGTH],
-    length: usize,
-}
-
-impl Keepalive {
-    pub(super) fn new(config: &AllocationConfig) -> Self {
-        let interval = config.keepalive;
-        let (at, last_sent, message) = (None, Instant::ZERO, [0; KEEPALIVE_LENGTH]);
-        Self { interval, at, last_sent, is_queued: false, message, length: 0 }
-    }
-
-    /// There is something to keep, from now on.
-    pub(super) fn start(&mut self, config: &AllocationConfig) {
-        let interval = self.interval.filter(|_| !config.path.transport.is_reliable());
-        self.at = interval.and_then(|interval| self.last_sent.deadline_after(interval));
-    }
-
-    pub(super) fn stop(&mut self) {
-        (self.at, self.is_queued) = (None, false);
-    }
-
-    /// Something was sent to the server.
-    pub(super) fn note_sent(&mut self, now: Instant) {
-        self.last_sent = self.last_sent.max(now);
-    }
-
-    /// Another interval, or that of the configuration.
-    pub(super) fn set_interval(&mut self, interval: Option<Duration>, config: &AllocationConfig) {
-        // Whoever does without keepalives is not to be kept alive more often.
-        self.interval =
-            config.keepalive.map(|own| interval.unwrap_or(own).max(AllocationConfig::MIN_KEEPALIVE));
-        if self.at.is_some() {
-            self.start(config);
-        }
-    }
-
-    /// Looks whether one is due by `horizon`, and times the next one.
-    fn take_due(&mut self, horizon: Instant, now: Instant) -> Option<Duration> {
-        let interval = self.interval?;
-        self.at.filter(|at| *at <= horizon)?;
-        let due = self.last_sent.saturating_add(interval);
-        let is_due = due <= horizon;
-        self.at =
-            if is_due { now.deadline_after(interval) } else { Some(due).filter(|at| *at < Instant::MAX) };
-        is_due.then_some(interval)
-    }
-
-    /// A Binding indication: no answer, no credentials (RFC 8489 s9.2: indications cannot be challenged).
-    fn queue(&mut self, entropy: &mut Entropy, fingerprint: bool, now: Instant) {
-        let id = TransactionId::new(entropy.bytes());
-        let built = MessageBuilder::new(&mut self.message, Class::Indication, Method::BINDING, id);
-        let built = built.and_then(|mut builder| {
-            if fingerprint {
-                builder.add_fingerprint()?;
-            }
-            Ok(builder.finish().len())
-        });
-        self.length = built.unwrap_or(0);
-        self.is_queued = self.length > 0;
-        self.note_sent(now);
-    }
-
-    pub(super) fn queued(&self, config: &AllocationConfig) -> Option<Transmit<'_>> {
-        let payload = self.message.get(..self.length).filter(|_| self.is_queued)?;
-        Some(Transmit { path: config.path, socket_id: config.socket_id, ecn: 0, payload })
-    }
-
-    pub(super) fn take(&mut self, config: &AllocationConfig) -> Option<Transmit<'_>> {
-        if !core::mem::take(&mut self.is_queued) {
-            return None;
-        }
-        let payload = self.message.get(..self.length)?;
-        Some(Transmit { path: config.path, socket_id: config.socket_id, ecn: 0, payload })
-    }
-}
 
 impl Allocation {
     pub(super) fn next_deadline(&self) -> Option<(Instant, WakeReason)> {
@@ -110,7 +21,7 @@ impl Allocation {
                 refresh(lease.and_then(|lease| lease.refresh_at)),
                 refresh(self.permissions.deadline()),
                 refresh(self.channels.deadline()),
-                refresh(self.keepalive.at),
+                refresh(self.keepalive.deadline()),
                 deadline(self.connections.deadline()),
             ]
             .into_iter()
@@ -166,16 +77,17 @@ impl Allocation {
         let Some(interval) = self.keepalive.take_due(horizon, now) else { return };
         // A renewal keeps NATs' bindings as well: the one that comes before the next keepalive comes in its place.
         self.renew_lease_and_peers(horizon.saturating_add(interval), now);
-        if self.wanted.is_some() || self.channels.has_wanted() || self.permissions.has_wanted() {
+        if self.has_request() {
             return;
         }
-        match self.config.keepalive_kind {
-            KeepaliveKind::Request if !self.is_asking(Ask::Keepalive) => self.wanted = Some(Ask::Keepalive),
-            KeepaliveKind::Request => {}
-            KeepaliveKind::Indication => {
-                let Self { keepalive, entropy, config, .. } = self;
-                keepalive.queue(entropy, config.fingerprint, now);
-            }
+        let is_request = self.config.keepalive_kind == KeepaliveKind::Request;
+        if is_request && self.wanted.is_none() && !self.is_asking(Ask::Keepalive) {
+            self.wanted = Some(Ask::Keepalive);
+        }
+        // What waits for an answer to something else keeps no binding.
+        if !self.has_request() {
+            let Self { keepalive, entropy, config, .. } = self;
+            keepalive.queue(entropy, config.fingerprint, now);
         }
     }
 
@@ -290,6 +202,7 @@ impl Allocation {
         );
         if is_stranger && self.lease.as_ref().is_some_and(|lease| lease.ticket.is_some()) {
             self.start_move();
+            self.moves_because = Some(reason);
         } else {
             self.lose(reason, now);
         }
@@ -298,6 +211,7 @@ impl Allocation {
     /// Asks the server to relay to where the host is now.
     pub(super) fn start_move(&mut self) {
         self.abandon();
+        self.moves_because = None;
         self.state = State::Moving { is_connecting: false };
         self.wanted = Some(Ask::Move);
     }
@@ -333,7 +247,7 @@ impl Allocation {
     }
 
     /// Tries again later.
-    fn wait(&mut self, reason: FailureReason, least: Duration, now: Instant) {
+    pub(super) fn wait(&mut self, reason: FailureReason, least: Duration, now: Instant) {
         self.abandon();
         self.failures = self.failures.saturating_add(1);
         let wait = self.config.backoff.wait(self.failures, &mut self.entropy).max(least);
@@ -484,6 +398,3 @@ const FREED_WAIT: Duration = Duration::from_secs(1);
 
 /// "it SHOULD NOT try to create another allocation on the server for 2 minutes" (RFC 8656 s7.4).
 const MISMATCH_WAIT: Duration = Duration::from_secs(120);
-
-/// A header and FINGERPRINT.
-const KEEPALIVE_LENGTH: usize = 20 + 8;

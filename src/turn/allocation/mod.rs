@@ -1,4 +1,36 @@
 //! A client of TURN: asks a server for a relayed transport address, keeps it, and sends and receives through it.
+//!
+//! # What is done about errors
+//!
+//! | code | Allocate | Refresh | CreatePermission, ChannelBind | Connect, ConnectionBind |
+//! |---|---|---|---|---|
+//! | 300 Try Alternate | asks the other | gone | refused | failed |
+//! | 400 Bad Request | fails | gone | refused | failed |
+//! | 401 Unauthenticated | other credentials | other credentials | verified | verified |
+//! | 403 Forbidden | fails | gone | refused | failed |
+//! | 405 Mobility Forbidden | without it | gone | refused | failed |
+//! | 420 Unknown Attribute | without it, or fails | gone | refused | failed |
+//! | 437 Allocation Mismatch | deletes, waits a second if that was confirmed, then other ports | gone, or moves | gone | gone |
+//! | 438 Stale Nonce | with the new nonce | so too | so too | so too |
+//! | 440 Address Family not Supported | fails | gone | refused | failed |
+//! | 441 Wrong Credentials | fails | gone | verified | verified |
+//! | 442 Unsupported Transport Protocol | fails | gone | refused | failed |
+//! | 443 Peer Address Family Mismatch | fails | gone | refused | failed |
+//! | 446, 447 | fails | gone | refused | failed |
+//! | 486 Allocation Quota Reached | a minute later | gone | a minute later | failed |
+//! | 508 Insufficient Capacity | a minute later | gone | a minute later | failed |
+//! | 500 to 599 | later | later, then gone | later | failed |
+//! | any other | fails | gone | refused | failed |
+//!
+//! *Fails*: [`AllocationEvent::Failed`], the end. *Gone*: [`AllocationEvent::Lost`], and another relay is asked for, at once
+//! if the lost one has lived for a minute, else after a [`Backoff`](crate::stun::binding::Backoff). *Refused*:
+//! [`AllocationEvent::PeerRefused`]. *Failed*: [`AllocationEvent::ConnectionFailed`]. *Verified*: the allocation is refreshed,
+//! to see whether it is still there, and the peer is asked for again later. To a request to delete, any error is as good
+//! as success.
+//!
+//! Silence and a send that failed are a 500 to Allocate, gone to Refresh, verified to the others. An error that nobody
+//! signed is none, but shortens the wait: [`Allocation::REJECTION_GRACE`]. So does ICMP, which makes the allocation ask
+//! whether the server is still there.
 
 mod answers;
 mod asking;
@@ -7,13 +39,13 @@ mod config;
 mod connection;
 mod data;
 mod event;
+mod keepalive;
 mod lease;
 mod life;
 mod outcome;
 mod response;
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
@@ -22,9 +54,10 @@ pub use command::{ConnectError, PeerError};
 pub use config::{AllocationConfig, ConfigError, KeepaliveKind, RelayFamily, RelayPort, RelayTransport};
 use connection::Connections;
 pub use data::SendToPeerError;
+use event::Events;
 pub use event::{AllocationEvent, CredentialsNeed, FailureReason};
+use keepalive::Keepalive;
 use lease::Lease;
-use life::Keepalive;
 
 use super::channel::Channels;
 use super::permission::Permissions;
@@ -43,7 +76,7 @@ use crate::wire::{ChannelNumber, TransactionId};
 ///
 /// It renews whatever runs out: the allocation itself, permissions, channels, the nonce and the bindings of NATs on
 /// the way. When the relay is lost it says so and asks for another one, where the same peers are permitted again.
-/// Every error code has one answer: see the table in `answers.rs`.
+/// Every error code has one answer: see [the table](crate::turn::allocation).
 ///
 /// # Example
 /// ```
@@ -101,11 +134,12 @@ pub struct Allocation {
     unsigned: Option<(u16, u32)>,
     /// Why the first challenge that could not be met could not.
     rejection: Option<AuthFailure>,
+    /// What made the host a stranger to the server, which is asked to move the allocation: the reason if it does not.
+    moves_because: Option<FailureReason>,
     /// What ICMP has said of the path while a request was outstanding.
     unreachable: Option<SendError>,
     round_trips: RttEstimator,
-    events: VecDeque<AllocationEvent>,
-    dropped_events: u32,
+    events: Events,
     counters: Counters,
     now: Now,
 }
@@ -225,10 +259,10 @@ impl Allocation {
             has_freed: false,
             unsigned: None,
             rejection: None,
+            moves_because: None,
             unreachable: None,
             round_trips: known.unwrap_or_default(),
-            events: VecDeque::with_capacity(1),
-            dropped_events: 0,
+            events: Events::new(),
             counters: Counters::default(),
             now: Now::new(now),
             config,
@@ -316,15 +350,11 @@ impl Allocation {
     /// Events that were dropped because the host did not poll.
     #[must_use]
     pub const fn dropped_events(&self) -> u32 {
-        self.dropped_events
+        self.events.dropped()
     }
 
     fn push(&mut self, event: AllocationEvent) {
-        if self.events.len() >= Self::MAX_EVENTS {
-            self.events.pop_front();
-            self.dropped_events = self.dropped_events.saturating_add(1);
-        }
-        self.events.push_back(event);
+        self.events.push(event);
     }
 }
 
@@ -407,7 +437,7 @@ impl Machine for Allocation {
     }
 
     fn poll_event(&mut self) -> Option<AllocationEvent> {
-        self.events.pop_front()
+        self.events.pop()
     }
 
     fn poll_timeout(&self) -> Option<Instant> {

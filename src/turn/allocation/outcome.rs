@@ -40,9 +40,9 @@ impl Allocation {
             Ask::Keepalive => self.kept_alive(response),
             Ask::Permissions(batch) => {
                 self.peer_failures = 0;
-                let Self { permissions, events, dropped_events, .. } = self;
+                let Self { permissions, events, .. } = self;
                 permissions.installed(batch, timing.sent_at, |peer| {
-                    push(events, dropped_events, AllocationEvent::Permitted { peer });
+                    events.push(AllocationEvent::Permitted { peer });
                 });
             }
             Ask::Channel(number) => {
@@ -129,11 +129,16 @@ impl Allocation {
                 self.state = State::Allocating;
                 self.want(Ask::Allocate);
             }
+            // coturn grants 0.0.0.0:0 now and then when several clients ask at once: that passes.
+            State::Freeing { then: Some(reason @ FailureReason::NoRelayedAddress) }
+                if self.failures < MAX_UNUSABLE_GRANTS =>
+            {
+                self.wait(reason, Duration::ZERO, now);
+            }
             State::Freeing { then: Some(reason) } => self.end(reason),
             State::Closing => self.finish_close(),
             _ => {}
         }
-        self.now.advance(now);
     }
 
     /// A NAT that has changed the host's address has made it a stranger to the server; but anyone may have answered,
@@ -155,13 +160,13 @@ impl Allocation {
             // A server that will not say has answered all the same.
             (Ask::Keepalive, _) => {}
             (Ask::Allocate, Answer::Alternate) => self.redirected(response, now),
-            (Ask::Allocate, Answer::Without) => self.go_without(response, code, now),
+            (Ask::Allocate, Answer::Without) => self.go_without(response, code),
             _ => self.fail(ask, FailureReason::ErrorResponse { code }, now),
         }
     }
 
     /// Asks again without what the server cannot or may not do.
-    fn go_without(&mut self, response: &Message<'_>, code: u16, now: Instant) {
+    fn go_without(&mut self, response: &Message<'_>, code: u16) {
         let unknown = || response.get::<UnknownAttributes<'_>>().ok().flatten();
         let names = |ty: AttributeType| unknown().is_some_and(|list| list.iter().any(|named| named == ty));
         let before = self.omitted;
@@ -177,7 +182,6 @@ impl Allocation {
             _ => FailureReason::ErrorResponse { code },
         };
         self.end(reason);
-        self.now.advance(now);
     }
 
     /// The server names another (RFC 8489 s10, RFC 8656 s7.4).
@@ -237,7 +241,10 @@ impl Allocation {
         match ask {
             Ask::Allocate => self.fail_allocation(answer, reason, now),
             Ask::Refresh => self.fail_refresh(answer, reason, now),
-            Ask::Move => self.lose(reason, now),
+            Ask::Move => {
+                let reason = self.moves_because.take().unwrap_or(reason);
+                self.lose(reason, now);
+            }
             Ask::Free | Ask::Close => self.deleted(now),
             Ask::Keepalive => self.verify(),
             Ask::Permissions(batch) => self.fail_permissions(batch, answer, reason, now),
@@ -323,6 +330,9 @@ impl Allocation {
     }
 }
 
+/// Grants without a usable address before the end, in a row.
+const MAX_UNUSABLE_GRANTS: u32 = 4;
+
 /// What is done when no answer counts.
 fn unanswered(ask: Ask) -> Answer {
     match answer_to(ask.subject(), 500) {
@@ -332,18 +342,6 @@ fn unanswered(ask: Ask) -> Answer {
         Answer::Done => Answer::Done,
         _ => Answer::Verify,
     }
-}
-
-fn push(
-    events: &mut alloc::collections::VecDeque<AllocationEvent>,
-    dropped: &mut u32,
-    event: AllocationEvent,
-) {
-    if events.len() >= Allocation::MAX_EVENTS {
-        events.pop_front();
-        *dropped = dropped.saturating_add(1);
-    }
-    events.push_back(event);
 }
 
 /// Unknown and required, unlike known but unexpected, which is ignored (RFC 8489 s6.3).

@@ -235,6 +235,21 @@ fn credentials_are_checked_in_the_order_of_the_rfc() {
 }
 
 #[test]
+fn another_realm_is_not_ours() {
+    let mut pair = Pair::allocated(TurnServerConfig::default());
+    let key = Key::long_term_md5(b"alice", b"example.org", b"s3cret");
+    for (realm, code) in [(&b"example.com"[..], 401), (b"example.org", 200)] {
+        let request = build(Class::Request, Method::REFRESH, TransactionId::new([98; 12]), &|builder| {
+            builder.add(&Username(b"alice")).unwrap();
+            builder.add(&Realm(realm)).unwrap();
+            builder.add(&Nonce(&pair.nonce)).unwrap();
+            builder.sign(&key).unwrap();
+        });
+        assert_eq!(pair.send(&request).unwrap().code(), code);
+    }
+}
+
+#[test]
 fn a_nonce_is_stale_after_its_lifetime_and_after_a_restart() {
     let mut pair = Pair::allocated(TurnServerConfig::default());
     pair.wait(599);
@@ -707,6 +722,21 @@ fn a_mobile_client_moves_and_data_follows_its_data() {
     assert_eq!(with(&first, &mut pair).code(), 437);
     pair.server.config_mut().mobility = Mobility::Forbidden;
     assert_eq!(with(&second, &mut pair).code(), 405);
+}
+
+#[test]
+fn nobody_moves_with_the_ticket_of_another_user() {
+    let users = ["alice", "bob"].map(|name| (name.to_owned(), "s3cret".to_owned())).to_vec();
+    let mut pair = Pair::new(TurnServerConfig { users, ..mobile() });
+    let stolen = pair.allocate(&ticket).get::<MobilityTicket<'_>>().0.to_vec();
+    let used: Fill<'_> = &|builder| builder.add(&MobilityTicket(&stolen)).unwrap();
+    let forged: Fill<'_> = &|builder| builder.add(&MobilityTicket(b"forged")).unwrap();
+    (pair.path, pair.user) = (client(2), "bob");
+    assert_eq!(pair.ask(Method::REFRESH, used).code(), 441);
+    assert_eq!(pair.ask(Method::REFRESH, forged).code(), 400);
+    assert_eq!(pair.server.allocations()[0].path, client(1));
+    pair.user = "alice";
+    assert_eq!(pair.ask(Method::REFRESH, used).code(), 200);
 }
 
 #[test]
