@@ -190,6 +190,34 @@ static void peers_are_permitted_and_revoked_by_the_same_calls(void)
     stun_agent_free(agent);
 }
 
+/* Each relay has its own policy. */
+static void a_peer_that_the_next_relay_refuses_is_named(void)
+{
+    stun_agent *agent = new_agent(10, 0);
+    turn_server servers[RELAYS];
+    stun_addr peer = peer_addr();
+    stun_peer_rule rule;
+    pool_plan plan;
+    stun_event event;
+    stun_time now = 0;
+    uint64_t id;
+    memset(servers, 0, sizeof servers);
+    memset(&rule, 0, sizeof rule);
+    rule.first = peer; /* allows is 0 */
+    plan_pool(&plan, 2);
+    plan.relays[1].peer_rules = &rule;
+    plan.relays[1].peer_rule_count = 1;
+    id = start_pool(agent, &plan);
+    CHECK_EQ(serve_pool(servers, agent, 0, 0), 2);
+    CHECK_EQ(stun_allocation_permit(agent, id, &peer, 0), STUN_OK);
+    servers[0].refused = REFRESH, servers[0].code = 437;
+    CHECK(pass_until(servers, agent, 0, STUN_EV_MIGRATED, &now, 600 * SECOND, &event));
+    CHECK_EQ(next_event(agent, &event), STUN_EV_PEER_UNSERVED);
+    CHECK(event.id == id && event.relay == 1 && event.detail == STUN_UNSERVED_POLICY && event.text_len > 0);
+    CHECK(event.peer.port == 0 && memcmp(event.peer.ip, peer.ip, 4) == 0);
+    stun_agent_free(agent);
+}
+
 static void warm_standbys_know_the_peers(void)
 {
     stun_agent *agent = new_agent(5, 0);
@@ -306,6 +334,7 @@ int main(void)
     a_server_that_dies_is_left_and_data_goes_on();
     a_relay_that_is_taken_away_is_replaced_at_once();
     peers_are_permitted_and_revoked_by_the_same_calls();
+    a_peer_that_the_next_relay_refuses_is_named();
     warm_standbys_know_the_peers();
     closing_deletes_all_of_them();
     a_pool_fails_when_the_last_relay_has();
