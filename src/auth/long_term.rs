@@ -128,7 +128,7 @@ impl LongTerm {
 
     /// Checks a response, in the order of RFC 8489 s9.2.5. Only an authentic one changes what works.
     pub(crate) fn check(&mut self, response: &Message<'_>, by: SignedBy) -> ResponseCheck {
-        let is_authentic = self.session(by).is_some_and(|session| session.has_signed(response));
+        let is_authentic = self.is_authentic(response, by);
         let code = error_code(response);
         if let Some(code @ (UNAUTHENTICATED | STALE_NONCE)) = code {
             return self.challenged(response, by, code == STALE_NONCE, is_authentic);
@@ -150,6 +150,11 @@ impl LongTerm {
             SignedBy::Nobody => ResponseCheck::Accept,
             SignedBy::Working | SignedBy::Candidate => ResponseCheck::Discard,
         }
+    }
+
+    /// Whether a response is signed with what its request was.
+    pub(crate) fn is_authentic(&self, response: &Message<'_>, by: SignedBy) -> bool {
+        self.session(by).is_some_and(|session| session.has_signed(response))
     }
 
     /// Learns from a 401 or 438, if it may be met.

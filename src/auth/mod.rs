@@ -89,6 +89,14 @@ impl Credentials {
         }
     }
 
+    /// Whether a response was signed with what its request was, without learning from it.
+    pub(crate) fn is_authentic(&self, response: &Message<'_>, by: SignedBy) -> bool {
+        match self {
+            Self::ShortTerm(credential) => credential.check_response(response).is_some(),
+            Self::LongTerm(credential) => credential.is_authentic(response, by),
+        }
+    }
+
     /// Checks a response to a request that was signed so. Only an authentic one changes what works.
     pub(crate) fn check_response(&mut self, response: &Message<'_>, by: SignedBy) -> ResponseCheck {
         match self {

@@ -42,7 +42,7 @@ pub(super) enum Ask {
 pub(super) struct Tag {
     pub(super) ask: Ask,
     pub(super) by: SignedBy,
-    /// What signed requests then: what has since been replaced is not challenged again.
+    /// What signed requests then: a challenge to what has since been replaced teaches nothing.
     pub(super) epoch: u32,
 }
 
@@ -74,6 +74,11 @@ impl Ask {
             Self::Permissions(_) | Self::Channel(_) => Subject::Peer,
             Self::Connect(_) | Self::ConnectionBind(_) => Subject::Connection,
         }
+    }
+
+    /// Whether asking twice is not the same as asking once (RFC 6062 s4.3): then only a challenge has it asked again.
+    const fn acts_once(self) -> bool {
+        matches!(self, Self::Connect(_) | Self::ConnectionBind(_))
     }
 
     /// Whether it belongs to the life of the allocation, of which one request at a time is made.
@@ -150,9 +155,13 @@ impl Allocation {
     pub(super) fn change_epoch(&mut self, now: Instant) {
         self.epoch = self.epoch.wrapping_add(1);
         let epoch = self.epoch;
-        while let Some((id, tag)) = self.transactions.find_tag(|tag| tag.epoch != epoch) {
+        let is_old = |tag: &Tag| tag.epoch != epoch && !tag.ask.acts_once();
+        while let Some((id, tag)) = self.transactions.find_tag(is_old) {
             self.transactions.cancel(id);
             self.put_back(tag.ask, now);
+        }
+        if let Some(ask) = self.retry.take() {
+            self.put_back(ask, now);
         }
     }
 

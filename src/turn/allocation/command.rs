@@ -103,7 +103,7 @@ impl Allocation {
     }
 
     /// Renews the permission of a peer no longer. The server forgets it within five minutes; what the peer sends
-    /// meanwhile is dropped here. Says whether there was one.
+    /// meanwhile is dropped here, unless a channel is bound to it, which permits it as well. Says whether there was one.
     pub fn revoke(&mut self, peer: IpAddr, now: Instant) -> bool {
         let now = self.now.advance(now);
         let was_known = self.permissions.remove(net::canonical(SocketAddr::new(peer, 0)).ip());
@@ -156,7 +156,9 @@ impl Allocation {
         if let Some(number) = self.channels.number(&peer) {
             self.withdraw(|ask| ask == Ask::Channel(number));
         }
-        self.channels.release(peer, now)
+        let was_known = self.channels.release(peer, now);
+        self.pump(now);
+        was_known
     }
 
     /// Asks the server to connect to a peer (RFC 6062 s4.3). [`OpenConnection`](AllocationEvent::OpenConnection) or
@@ -214,14 +216,16 @@ impl Allocation {
         let now = self.now.advance(now);
         self.config.credentials_expire = expire;
         self.has_asked_credentials = false;
-        if self.lease.is_some() {
+        if self.lease.is_some() || matches!(self.state, State::Freeing { .. } | State::Closing) {
             self.next_credentials = Some(credentials);
             return;
         }
         self.next_credentials = None;
         self.config.credentials = Some(credentials);
-        if matches!(self.state, State::Unauthorized | State::Allocating) {
-            self.start_over(false);
+        match self.state {
+            State::Unauthorized { is_disconnected } => self.start_over(is_disconnected),
+            State::Allocating => self.start_over(false),
+            _ => {}
         }
         self.pump(now);
     }
@@ -249,7 +253,8 @@ impl Allocation {
                 self.lose_lease(FailureReason::NetworkChanged);
                 self.start_over(false);
             }
-            (None, State::Unauthorized | State::Redirected(_)) => {}
+            (None, State::Unauthorized { .. }) => self.state = State::Unauthorized { is_disconnected: false },
+            (None, State::Redirected(_)) => {}
             (None, _) => self.start_over(false),
         }
         self.pump(now);
@@ -287,6 +292,9 @@ impl Allocation {
         let is_unspecified = net::canonical(previous).ip().is_unspecified();
         if !is_unspecified {
             let Some(ip) = addresses.iter().find(|ip| ip.is_ipv4() == previous.is_ipv4()) else {
+                if self.state == State::Closing {
+                    return self.finish_close();
+                }
                 return self.end(FailureReason::NetworkChanged);
             };
             self.config.path.local = SocketAddr::new(*ip, previous.port());
@@ -302,7 +310,8 @@ impl Allocation {
         let is_reliable = self.config.path.transport.is_reliable();
         let has_ticket = self.lease.as_ref().is_some_and(|lease| lease.ticket.is_some());
         match self.state {
-            State::Unauthorized | State::Redirected(_) | State::Disconnected | State::Ended => {}
+            State::Redirected(_) | State::Disconnected | State::Ended => {}
+            State::Unauthorized { .. } => self.state = State::Unauthorized { is_disconnected: is_reliable },
             State::Closing => self.finish_close(),
             State::Allocated if is_unspecified && !is_reliable => self.verify(),
             State::Allocated | State::Moving { .. } if has_ticket && is_reliable => self.move_to_connection(),
@@ -321,7 +330,11 @@ impl Allocation {
     pub fn close(&mut self, now: Instant) {
         let now = self.now.advance(now);
         // An Allocate that is outstanding may have been granted already.
-        let is_asking = self.state == State::Allocating && !self.transactions.is_empty();
+        let is_asking = match self.state {
+            State::Allocating => !self.transactions.is_empty(),
+            State::Freeing { .. } => true,
+            _ => false,
+        };
         match self.state {
             State::Ended | State::Closing => return,
             State::Moving { is_connecting: true } => self.finish_close(), // nothing leads to the server

@@ -102,6 +102,12 @@ impl Connections {
         self.list.pop()
     }
 
+    /// Takes a connection off the list about which the server is asked, or is to be.
+    pub(super) fn pop_asked(&mut self) -> Option<Connection> {
+        let place = self.list.iter().position(|one| !matches!(one.state, State::Offered { .. }))?;
+        Some(self.list.remove(place))
+    }
+
     /// Takes a connection off the list that the host has not opened in time.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<Connection> {
         let is_due = |one: &Connection| matches!(one.state, State::Offered { until: Some(at) } if at <= now);

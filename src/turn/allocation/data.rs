@@ -168,6 +168,10 @@ impl Allocation {
         match indication {
             Indication::Data { payload, .. } => self.unwrap(datagram, peer, payload),
             Indication::Icmp { icmp, .. } => {
+                // Unsigned, and no news that may push out other news.
+                if self.events.len() >= Self::MAX_EVENTS / 2 {
+                    return Disposition::Dropped(DropReason::QueueFull);
+                }
                 self.push(AllocationEvent::PeerUnreachable { peer, icmp });
                 Disposition::Done
             }

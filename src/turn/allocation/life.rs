@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::answers::Answer;
 use super::asking::Ask;
-use super::{Allocation, AllocationEvent, CredentialsNeed, FailureReason, KeepaliveKind, State};
+use super::{Allocation, AllocationEvent, CredentialsNeed, FailureReason, KeepaliveKind, RelayPort, State};
 use crate::auth::SignedBy;
 use crate::machine::{Receipt, WakeReason};
 use crate::net::SendError;
@@ -131,6 +131,13 @@ impl Allocation {
     /// An Allocate has failed.
     pub(super) fn fail_allocation(&mut self, answer: Answer, reason: FailureReason, now: Instant) {
         match answer {
+            // What the token stood for is gone (RFC 8656 s7.4): whoever wants another port asks without it.
+            Answer::Retry(_)
+                if matches!(self.config.port, RelayPort::Reserved(_))
+                    && reason == (FailureReason::ErrorResponse { code: 508 }) =>
+            {
+                self.end(reason);
+            }
             Answer::Retry(least) => self.wait(reason, least, now),
             Answer::OtherPort => self.try_other_port(reason, now),
             Answer::Credentials => self.change_credentials(now),
@@ -166,7 +173,7 @@ impl Allocation {
             self.want(if has_lease { Ask::Refresh } else { Ask::Allocate });
         } else {
             self.abandon();
-            self.state = State::Unauthorized;
+            self.state = State::Unauthorized { is_disconnected: false };
             self.want_credentials(CredentialsNeed::Rejected);
         }
     }
@@ -211,6 +218,7 @@ impl Allocation {
     /// Asks the server to relay to where the host is now.
     pub(super) fn start_move(&mut self) {
         self.abandon();
+        self.drop_asked_connections();
         self.moves_because = None;
         self.state = State::Moving { is_connecting: false };
         self.wanted = Some(Ask::Move);
@@ -219,8 +227,11 @@ impl Allocation {
     /// The relay is gone: asks for another one, at once if this one has lived for a while.
     pub(super) fn lose(&mut self, reason: FailureReason, now: Instant) {
         let granted_at = self.lease.as_ref().map(|lease| lease.granted_at);
+        let is_connecting = self.state == State::Moving { is_connecting: true };
         self.lose_lease(reason);
-        if granted_at.is_some_and(|at| now.saturating_since(at) >= STABLE) {
+        if is_connecting {
+            self.want_connection();
+        } else if granted_at.is_some_and(|at| now.saturating_since(at) >= STABLE) {
             self.failures = 0;
             self.start_over(self.config.path.transport.is_reliable() && ends_connection(reason));
         } else {
@@ -237,6 +248,14 @@ impl Allocation {
         self.permissions.reset();
         self.channels.reset();
         self.drop_connections();
+    }
+
+    /// What the server was asked from where the host no longer is has no answer.
+    fn drop_asked_connections(&mut self) {
+        while let Some(one) = self.connections.pop_asked() {
+            let (peer, reason) = (one.peer, FailureReason::NetworkChanged);
+            self.push(AllocationEvent::ConnectionFailed { peer, reason });
+        }
     }
 
     fn drop_connections(&mut self) {
@@ -326,7 +345,13 @@ impl Allocation {
             if tag.by == SignedBy::Candidate {
                 self.forget_candidate();
             }
-            if !self.is_asking(tag.ask) {
+            if self.is_asking(tag.ask) {
+                continue;
+            }
+            if tag.ask == Ask::Refresh && !self.config.path.transport.is_reliable() {
+                // The network may be changing under the host, and the server knows nothing of it.
+                self.fail_refresh(Answer::Retry(Duration::ZERO), reason, now);
+            } else {
                 self.fail(tag.ask, reason, now);
             }
         }
@@ -345,7 +370,8 @@ impl Allocation {
     /// The connection to the server is gone, and the relay with it unless it can move to another one.
     fn lose_connection(&mut self, reason: FailureReason, now: Instant) {
         match self.state {
-            State::Ended | State::Unauthorized | State::Redirected(_) | State::Disconnected => {}
+            State::Ended | State::Redirected(_) | State::Disconnected => {}
+            State::Unauthorized { .. } => self.state = State::Unauthorized { is_disconnected: true },
             State::Closing => self.finish_close(),
             State::Moving { is_connecting: true } => {}
             // A server that ends each connection over which it is asked to move would be asked for ever.
@@ -360,12 +386,13 @@ impl Allocation {
     /// Asks the host for a connection over which to move the allocation.
     pub(super) fn move_to_connection(&mut self) {
         self.abandon();
+        self.drop_asked_connections();
         self.state = State::Moving { is_connecting: true };
         self.push(AllocationEvent::Reconnect { path: self.config.path });
     }
 
     fn credentials_deadline(&self) -> Option<Instant> {
-        let is_over = matches!(self.state, State::Ended | State::Closing | State::Unauthorized);
+        let is_over = matches!(self.state, State::Ended | State::Closing | State::Unauthorized { .. });
         let expire = self.config.credentials_expire.filter(|_| !is_over && !self.has_asked_credentials)?;
         Some(Instant::from_nanos(
             expire.as_nanos().saturating_sub(crate::time::nanos(Self::CREDENTIALS_MARGIN)),

@@ -120,7 +120,7 @@ pub struct Allocation {
     has_asked_credentials: bool,
     trail: Trail,
     domain: Option<Box<str>>,
-    /// Failed attempts since the last success, or since a relay that lived long enough.
+    /// Failed attempts since a relay that lived long enough, or a changed network.
     failures: u32,
     /// Refreshes in a row that the server could not answer.
     refresh_failures: u32,
@@ -128,6 +128,8 @@ pub struct Allocation {
     peer_failures: u32,
     /// How often Allocate was answered 437 since the last success.
     mismatches: u32,
+    /// Grants without a usable address, in a row.
+    unusable_grants: u32,
     /// Whether the server has just deleted what was in the way.
     has_freed: bool,
     /// The code of the last response that was discarded because nobody signed it, and how many there were.
@@ -181,7 +183,7 @@ enum State {
     /// Nothing is outstanding; the next Allocate is due then, over a new connection if the old one is lost.
     Waiting { until: Option<Instant>, is_disconnected: bool },
     /// The host is to give other credentials.
-    Unauthorized,
+    Unauthorized { is_disconnected: bool },
     /// The host is to say whether that server may be asked.
     Redirected(SocketAddr),
     /// The host is to open a socket or a connection.
@@ -192,7 +194,7 @@ enum State {
 
 impl Allocation {
     /// Events kept for a host that does not poll; the oldest goes first, and is counted.
-    pub const MAX_EVENTS: usize = 64;
+    pub const MAX_EVENTS: usize = Self::MAX_CONNECTIONS + 32;
 
     /// The shortest time-to-expiry that is accepted: RFC 8656 knows none, and a server that gives less would be
     /// asked all the time.
@@ -256,6 +258,7 @@ impl Allocation {
             refresh_failures: 0,
             peer_failures: 0,
             mismatches: 0,
+            unusable_grants: 0,
             has_freed: false,
             unsigned: None,
             rejection: None,

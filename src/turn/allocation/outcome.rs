@@ -6,7 +6,7 @@ use super::answers::{Answer, answer_to};
 use super::asking::Ask;
 use super::lease::{self, Lease};
 use super::response::{Timing, error_code};
-use super::{Allocation, AllocationEvent, CredentialsNeed, FailureReason, State};
+use super::{Allocation, AllocationEvent, CredentialsNeed, FailureReason, RelayPort, State};
 use crate::auth::AuthFailure;
 use crate::net;
 use crate::time::Instant;
@@ -84,7 +84,10 @@ impl Allocation {
                 return self.want(Ask::Free);
             }
         };
-        (self.mismatches, self.has_freed) = (0, false);
+        (self.mismatches, self.has_freed, self.unusable_grants) = (0, false, 0);
+        if let RelayPort::Reserved(_) = self.config.port {
+            self.config.port = RelayPort::Any; // a token counts once (RFC 8656 s7.2)
+        }
         self.state = State::Allocated;
         self.push(AllocationEvent::Allocated {
             relayed: lease.relayed,
@@ -131,8 +134,9 @@ impl Allocation {
             }
             // coturn grants 0.0.0.0:0 now and then when several clients ask at once: that passes.
             State::Freeing { then: Some(reason @ FailureReason::NoRelayedAddress) }
-                if self.failures < MAX_UNUSABLE_GRANTS =>
+                if self.unusable_grants < MAX_UNUSABLE_GRANTS =>
             {
+                self.unusable_grants = self.unusable_grants.saturating_add(1);
                 self.wait(reason, Duration::ZERO, now);
             }
             State::Freeing { then: Some(reason) } => self.end(reason),

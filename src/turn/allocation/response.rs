@@ -55,6 +55,9 @@ impl Allocation {
         if message.check_fingerprint() == Integrity::Invalid {
             return Disposition::Dropped(DropReason::BadFingerprint);
         }
+        if let Some(ends) = self.is_overtaken(message, tag) {
+            return self.wait_for_proof(message, tag, ends, now);
+        }
         let check = match &mut self.config.credentials {
             // Binding is asked without credentials: what its response says is seen to by a Refresh.
             Some(credentials) if tag.ask != Ask::Keepalive => credentials.check_response(message, tag.by),
@@ -82,6 +85,38 @@ impl Allocation {
         disposition
     }
 
+    /// Whether a challenge comes too late to teach anything: another request is about to prove what one like it has
+    /// taught, or has proved it. Says whether the challenged request is over: if not, it was not the server who said so.
+    fn is_overtaken(&self, message: &Message<'_>, tag: Tag) -> Option<bool> {
+        let credentials = self.config.credentials.as_ref()?;
+        if tag.by != SignedBy::Working || tag.ask == Ask::Keepalive || !is_challenge(message) {
+            return None;
+        }
+        let is_other = |ask: Ask| ask != tag.ask;
+        let is_proving = self.retry.is_some_and(is_other)
+            || self.transactions.find_tag(|it| it.by == SignedBy::Candidate && is_other(it.ask)).is_some();
+        let ends = self.config.path.transport.is_reliable() || credentials.is_authentic(message, tag.by);
+        (is_proving || tag.epoch != self.epoch).then_some(ends)
+    }
+
+    /// One request proves for all; the others are asked again when it has.
+    fn wait_for_proof(
+        &mut self,
+        message: &Message<'_>,
+        tag: Tag,
+        ends: bool,
+        now: Instant,
+    ) -> Disposition<'static> {
+        if !ends {
+            self.note_unsigned(message, tag.ask);
+            return Disposition::Dropped(DropReason::Unauthenticated);
+        }
+        self.take(message.transaction_id(), now);
+        self.put_back(tag.ask, now);
+        self.pump(now);
+        Disposition::Done
+    }
+
     /// A response that counts.
     fn accept(&mut self, message: &Message<'_>, tag: Tag, now: Instant) {
         let Some(timing) = self.take(message.transaction_id(), now) else { return };
@@ -104,16 +139,13 @@ impl Allocation {
         } else {
             self.note_unsigned(challenge, tag.ask);
         }
-        let is_taken = self.retry.is_some_and(|ask| ask != tag.ask)
-            || self.transactions.find_tag(|other| other.by == SignedBy::Candidate).is_some();
-        if is_taken {
-            // One request proves for all; the others follow.
-            if ends {
-                self.put_back(tag.ask, now);
+        if ends {
+            // A retry that an unsigned challenge has caused is of no more use.
+            while let Some((id, _)) = self.transactions.find_tag(|other| other.ask == tag.ask) {
+                self.transactions.cancel(id);
             }
-        } else {
-            self.retry = Some(tag.ask);
         }
+        self.retry = Some(tag.ask);
     }
 
     /// The credentials are of no use. Where nobody signed that, the true response may be under way.
