@@ -251,3 +251,59 @@ fn a_lost_connection_is_asked_for_and_the_relay_comes_back() {
     assert!(matches!(world.events.pop_front(), Some(AllocationEvent::Allocated { .. })));
     assert!(matches!(world.events.pop_front(), Some(AllocationEvent::ChannelBound { .. })));
 }
+
+/// Over a stream an unsigned 438 is the server's: each of two Connects that meet it is asked again.
+#[test]
+fn a_stale_nonce_costs_no_connect() {
+    for signs in [false, true] {
+        let mut world = Streams::new(to_peers());
+        world.server.config_mut().signs_stale_nonces = signs;
+        world.agent.permit_peer(world.relay, peer().ip(), world.now).unwrap();
+        world.settle();
+        world.events.clear();
+        world.server.expire_nonces();
+        for port in 1..=6 {
+            world.agent.connect_peer(world.relay, SocketAddr::new(peer().ip(), port), world.now).unwrap();
+        }
+        world.settle();
+        let offered = |event: &AllocationEvent| matches!(event, AllocationEvent::OpenConnection { .. });
+        assert!(world.events.len() == 6 && world.events.iter().all(offered), "{:?}", world.events);
+        assert_eq!(world.server.record().violations, [""; 0]);
+    }
+}
+
+/// What the server was asked from where the host no longer is has no answer, and is told.
+#[test]
+fn a_connect_that_is_outstanding_over_a_move_fails() {
+    let mut world = Streams::new(to_peers());
+    world.server.config_mut().mobility = libstun_sim::turn::Mobility::Allowed;
+    let (_, id) = world.open.remove(0);
+    world.agent.close_stream(id, world.now).unwrap();
+    world.settle();
+    let id = world.agent.open_stream(second(), 1, world.now).unwrap();
+    world.open.push((second(), id));
+    world.agent.relay_reconnected(world.relay, second(), 1, world.now).unwrap();
+    world.settle(); // now with a ticket
+    world.agent.permit_peer(world.relay, peer().ip(), world.now).unwrap();
+    world.settle();
+    world.events.clear();
+    world.server.inject(Some(libstun::wire::Method::CONNECT), libstun_sim::turn::Fault::LoseRequest, 1);
+    world.agent.connect_peer(world.relay, peer(), world.now).unwrap();
+    world.settle();
+    let (_, id) = world.open.remove(0);
+    world.agent.close_stream(id, world.now).unwrap();
+    world.settle();
+    let reason = FailureReason::NetworkChanged;
+    assert_eq!(world.events.pop_front(), Some(AllocationEvent::ConnectionFailed { peer: peer(), reason }));
+    let third = FiveTuple { local: "10.0.0.2:5002".parse().unwrap(), ..control() };
+    let id = world.agent.open_stream(third, 2, world.now).unwrap();
+    world.open.push((third, id));
+    world.agent.relay_reconnected(world.relay, third, 2, world.now).unwrap();
+    world.settle();
+    assert!(
+        world.events.iter().any(|event| matches!(event, AllocationEvent::Moved { .. })),
+        "{:?}",
+        world.events
+    );
+    world.agent.connect_peer(world.relay, peer(), world.now).unwrap();
+}

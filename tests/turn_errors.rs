@@ -480,3 +480,103 @@ fn every_state_can_be_closed_and_ends_with_its_last_event() {
         );
     }
 }
+
+/// A signed 438 to each of many, a Refresh among them: none is one challenge too many.
+#[test]
+fn a_refresh_among_many_challenged_requests_is_refreshed() {
+    for signs_stale_nonces in [false, true] {
+        let server = TurnServerConfig { signs_stale_nonces, ..TurnServerConfig::default() };
+        let mut world = World::bound(alice(), server);
+        world.pass(seconds(270));
+        world.server.expire_nonces();
+        for host in 0..5 {
+            world.client.permit(IpAddr::from([203, 0, 9, host]), world.now).unwrap();
+        }
+        // ICMP makes it refresh: all of them are on the way before the first answer.
+        let receipt = Receipt { path: client_path(), transaction_id: None };
+        world.client.handle_send_error(&receipt, SendError::Refused, world.now);
+        world.pass(seconds(5));
+        assert!(!world.told().iter().any(is_lost), "signed: {signs_stale_nonces}");
+        for host in 0..5 {
+            assert!(world.client.is_permitted(IpAddr::from([203, 0, 9, host])));
+        }
+        world.assert_talks();
+        world.assert_lawful();
+    }
+}
+
+/// What waits for another request's proof goes out when that is withdrawn, and not with the next wake-up.
+#[test]
+fn a_released_channel_does_not_hold_up_what_waited_behind_it() {
+    let mut world = World::allocated(alice(), TurnServerConfig::default());
+    world.server.expire_nonces();
+    world.client.bind_channel(peer(), world.now).unwrap();
+    world.is_cut = false;
+    let request = world.client.poll_transmit().unwrap().payload.to_vec();
+    let path = FiveTuple { local: client_path().remote, remote: client_path().local, ..client_path() };
+    world.server.handle_client(path, &request, world.now);
+    let Some(libstun_sim::turn::Output::ToClient { payload, .. }) = world.server.poll() else { panic!() };
+    world.offer(&client_path(), &payload);
+    world.is_cut = true;
+    world.settle(); // the retry is lost
+    world.client.permit(IpAddr::from([203, 0, 9, 9]), world.now).unwrap();
+    assert_eq!(world.client.poll_transmit(), None, "it waits for the proof");
+    world.client.release_channel(peer(), world.now);
+    let sent = world.client.poll_transmit().map(|transmit| transmit.payload.to_vec()).unwrap();
+    let sent = libstun::wire::Message::parse(&sent).unwrap();
+    assert_eq!(sent.method(), Method::CREATE_PERMISSION);
+}
+
+/// The host's network is about to change: the relay and its ticket outlive a Refresh that could not be sent.
+#[test]
+fn a_refresh_that_could_not_be_sent_is_tried_again() {
+    let server = TurnServerConfig { mobility: Mobility::Allowed, ..TurnServerConfig::default() };
+    let mut world = World::bound(alice(), server);
+    let relayed = world.client.relayed_address();
+    world.is_cut = true;
+    while world.client.poll_timeout().is_some() {
+        world.now = world.client.poll_timeout().unwrap().max(world.now);
+        world.client.handle_timeout(world.now);
+        let mut failed = None;
+        while let Some(transmit) = world.client.poll_transmit() {
+            let message = libstun::wire::Message::parse(transmit.payload).unwrap();
+            if message.method() == Method::REFRESH {
+                failed = Some(transmit.receipt());
+            }
+        }
+        if let Some(receipt) = failed {
+            world.client.handle_send_error(&receipt, SendError::NoRoute, world.now);
+            break;
+        }
+    }
+    let told: Vec<_> = std::iter::from_fn(|| world.client.poll_event()).collect();
+    assert!(matches!(told[..], [AllocationEvent::Retrying { .. }]), "{told:?}");
+    world.is_cut = false;
+    world.client.network_changed(&["10.9.9.9".parse().unwrap()], world.now);
+    world.settle();
+    assert!(world.told().iter().any(|event| matches!(event, AllocationEvent::Moved { .. })));
+    assert_eq!(world.client.relayed_address(), relayed);
+}
+
+/// A token stands for a port once: whoever lost that relay gets another, and whoever comes too late is told.
+#[test]
+fn a_token_is_asked_for_once() {
+    let config = || AllocationConfig { port: RelayPort::Reserved([7; 8]), ..alice() };
+    let mut world = World::new(config(), TurnServerConfig::default());
+    let failed = AllocationEvent::Failed { reason: FailureReason::ErrorResponse { code: 508 } };
+    assert_eq!(world.told(), [failed]);
+    let mut world = World::new(
+        AllocationConfig { port: RelayPort::EvenReservingNext, ..alice() },
+        TurnServerConfig::default(),
+    );
+    let AllocationEvent::Allocated { reservation: Some(token), .. } = world.told()[0] else { panic!() };
+    let path = FiveTuple { local: "10.0.0.2:5001".parse().unwrap(), ..client_path() };
+    let config = AllocationConfig { path, port: RelayPort::Reserved(token), ..alice() };
+    world.client =
+        libstun::turn::Allocation::new(config, libstun::Entropy::from_seed([4; 32]), world.now).unwrap();
+    world.settle();
+    world.pass(seconds(100));
+    world.server.restart();
+    world.pass(seconds(600));
+    assert!(world.client.is_allocated(), "another port is better than none: {:?}", world.told());
+}
