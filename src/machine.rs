@@ -104,6 +104,10 @@ pub(crate) trait Usage: Machine {
         core::iter::empty()
     }
 
+    /// Another operation relays on that path, to which this one has come: a server knows one allocation for each 5-tuple
+    /// (RFC 8656 s3.2), and would be asked by each to delete the other's.
+    fn path_taken(&mut self, _path: &FiveTuple, _now: Instant) {}
+
     /// Whether it asks on that path: only then can an error there concern it.
     fn asks_on(&self, path: &FiveTuple) -> bool;
 

@@ -476,6 +476,40 @@ fn both_families_to_one_server_are_two_clients() {
     assert_eq!(refused, libstun::agent::StartError::PathTaken);
 }
 
+/// Two allocations that a redirection brings to one 5-tuple do not delete each other's: the one that comes is asked for
+/// from another port.
+#[test]
+fn a_redirection_onto_a_path_that_is_taken_asks_for_another_port() {
+    use libstun::wire::attribute::{AlternateServer, ErrorCode};
+    use libstun::{Agent, Datagram, Entropy, Event};
+    use support::relay::{grant_all, relay_config, relay_path};
+    let mut agent = Agent::new(Entropy::from_seed([7; 32]), Instant::ZERO);
+    let first = agent.start_allocation(relay_config(0), Instant::ZERO).unwrap();
+    grant_all(&mut agent, Instant::ZERO);
+    let second = agent.start_allocation(relay_config(1), Instant::ZERO).unwrap();
+    let id = support::id_of(agent.poll_transmit().unwrap().payload);
+    let mut buffer = [0; 128];
+    let mut builder = MessageBuilder::new(&mut buffer, Class::ErrorResponse, Method::ALLOCATE, id).unwrap();
+    builder.add(&ErrorCode { code: 300, reason: b"" }).unwrap();
+    builder.add(&AlternateServer(relay_path(0).remote)).unwrap();
+    let _ = agent.handle_input(&Datagram::new(relay_path(1), builder.finish()), Instant::ZERO);
+    let told: Vec<_> = std::iter::from_fn(|| agent.poll_event()).map(|told| (told.id, told.event)).collect();
+    let Some((id, Event::Allocation(AllocationEvent::Reconnect { path }))) = told.last() else {
+        panic!("{told:?}")
+    };
+    assert_eq!((*id, *path), (second, relay_path(0)));
+    assert_eq!(agent.poll_transmit(), None, "nothing is asked on a path that is another's");
+    let local = SocketAddr::new(path.local.ip(), 5001);
+    agent.relay_reconnected(second, FiveTuple { local, ..*path }, 1, Instant::ZERO).unwrap();
+    grant_all(&mut agent, Instant::ZERO);
+    assert!([first, second].iter().all(|id| agent.allocation(*id).unwrap().is_allocated()));
+    // So it is when the host itself names a path that is taken.
+    agent.relay_reconnected(second, relay_path(0), 0, Instant::ZERO).unwrap();
+    let told: Vec<_> = std::iter::from_fn(|| agent.poll_event()).map(|told| told.event).collect();
+    assert!(matches!(told.last(), Some(Event::Allocation(AllocationEvent::Reconnect { .. }))), "{told:?}");
+    assert!(agent.allocation(first).unwrap().is_allocated());
+}
+
 /// Case 85.
 #[test]
 fn a_socket_that_cannot_send_is_tried_ever_later() {

@@ -256,7 +256,11 @@ impl Agent {
     fn note(&mut self, slot: u32) {
         let now = self.now.get();
         let Some(operation) = self.operations.get_mut(slot as usize) else { return };
-        operation.route_relays(&mut self.routes);
+        // A redirection or another network has brought two to one path: the one that comes goes elsewhere.
+        if let Some(path) = operation.route_relays(&mut self.routes) {
+            operation.path_taken(&path, now);
+            operation.route_relays(&mut self.routes);
+        }
         let freed = operation.route(&mut self.routes, &mut self.pacer, now);
         // A machine asks a bounded number of servers; were it never satisfied, it must not hang the host.
         for _ in 0..MAX_GRANTS {

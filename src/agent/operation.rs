@@ -185,21 +185,32 @@ macro_rules! usages {
                 freed
             }
 
-            /// Tells the routes on which paths it relays now.
-            pub(super) fn route_relays(&mut self, routes: &mut Routes) {
+            /// Tells the routes on which paths it relays now. Gives one on which another operation relays already.
+            pub(super) fn route_relays(&mut self, routes: &mut Routes) -> Option<FiveTuple> {
+                let mut taken = None;
                 match &self.machine {
                     $(Housed::$name(machine) => {
                         if machine.relay_paths().eq(self.relays.iter().copied()) {
-                            return;
+                            return None;
                         }
                         for path in self.relays.drain(..) {
                             routes.remove_relay(self.id.slot(), path);
                         }
                         for path in machine.relay_paths() {
+                            if routes.relays_on(&path) {
+                                taken = Some(path);
+                            }
                             self.relays.push(path);
                             routes.add_relay(self.id.slot(), path);
                         }
                     })*
+                }
+                taken
+            }
+
+            pub(super) fn path_taken(&mut self, path: &FiveTuple, now: Instant) {
+                match &mut self.machine {
+                    $(Housed::$name(machine) => Usage::path_taken(&mut **machine, path, now),)*
                 }
             }
 

@@ -294,6 +294,20 @@ impl Allocation {
         self.push(AllocationEvent::Reconnect { path: self.config.path });
     }
 
+    /// Another operation of the host's is on this path: the host is asked for another port.
+    pub(super) fn leave_path(&mut self) {
+        match self.state {
+            State::Ended | State::Disconnected => {}
+            State::Closing => self.finish_close(),
+            State::Freeing { then: Some(reason) } => self.end(reason),
+            _ if self.lease.as_ref().is_some_and(|lease| lease.ticket.is_some()) => self.move_to_connection(),
+            _ => {
+                self.lose_lease(FailureReason::NetworkChanged);
+                self.want_connection();
+            }
+        }
+    }
+
     /// Ends whatever is outstanding or wanted, without a response.
     pub(super) fn abandon(&mut self) {
         (self.wanted, self.retry) = (None, None);

@@ -397,7 +397,16 @@ impl Usage for Allocation {
     }
 
     fn relay_paths(&self) -> impl Iterator<Item = FiveTuple> {
-        (self.state != State::Ended).then_some(self.config.path).into_iter()
+        let is_nowhere =
+            matches!(self.state, State::Ended | State::Disconnected | State::Moving { is_connecting: true });
+        (!is_nowhere).then_some(self.config.path).into_iter()
+    }
+
+    fn path_taken(&mut self, path: &FiveTuple, now: Instant) {
+        self.now.advance(now);
+        if *path == self.config.path {
+            self.leave_path();
+        }
     }
 
     fn wish(&self) -> Option<SocketAddr> {

@@ -362,6 +362,13 @@ impl Usage for RelayPool {
         self.members.iter().filter_map(Member::path)
     }
 
+    fn path_taken(&mut self, path: &FiveTuple, now: Instant) {
+        let now = self.now.advance(now);
+        for index in 0..self.members.len() {
+            self.with(index, now, |relay| relay.path_taken(path, now));
+        }
+    }
+
     fn asks_on(&self, path: &FiveTuple) -> bool {
         self.allocations().any(|relay| relay.asks_on(path))
     }
