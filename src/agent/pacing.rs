@@ -17,7 +17,8 @@ use crate::time::{Instant, TimerTable};
 ///
 /// RFC 8489 s6.2 lets a client have ten at a server. Up to ten go at once; whatever has to wait for them
 /// goes no faster than one in Ta (RFC 8445 s14.2), so that a server which answers late is not met by a
-/// burst. The retry of a challenge takes the place of the request that it retries, and waits for nobody. Everything costs O(1), the next release O(log n) in the number of servers that are waited for.
+/// burst. The retry of a challenge takes the place of the request that it retries, and waits for nobody. Everything
+/// costs O(1), the next release O(log n) in the number of servers that are waited for.
 ///
 /// ```text
 ///   wish --admit--> [ fewer than ten, nobody waits ] --> granted

@@ -19,7 +19,8 @@ pub struct PowerProfile {
     /// How much earlier than due a refresh may be sent. Zero wakes the host for each. With as much as the interval
     /// or more, every wake-up refreshes.
     pub max_slack: Duration,
-    /// Refreshes every binding, and keeps the path to every TURN server alive, that often instead of as its configuration says, also those that start later;
+    /// Refreshes every binding, and keeps the path to every TURN server alive, that often instead of as its
+    /// configuration says, also those that start later;
     /// `None` leaves it. Longer than the NAT keeps a binding is too long: see [`crate::nat`] for how to find out.
     pub refresh: Option<Duration>,
 }

@@ -91,7 +91,8 @@ impl core::fmt::Display for StreamEvent {
 
 impl Agent {
     /// A connection is open: give what is read from it to [`Agent::handle_stream`], and write each transmit on
-    /// `path` to it whole, one after the other. A host that cuts frames itself ([`crate::wire::stream`]) needs
+    /// `path` to it whole, one after the other. Of two connections to one server, name the local addresses: by them the
+    /// agent tells which has ended. A host that cuts frames itself ([`crate::wire::stream`]) needs
     /// none of this.
     ///
     /// Ti, how long a request waits on it (RFC 8489 s6.2.2), is in each operation's
