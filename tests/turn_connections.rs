@@ -307,3 +307,46 @@ fn a_connect_that_is_outstanding_over_a_move_fails() {
     );
     world.agent.connect_peer(world.relay, peer(), world.now).unwrap();
 }
+
+/// A connection that ends while the host looks for credentials is asked for anew when it has them.
+#[test]
+fn credentials_after_a_lost_connection_ask_for_another_one() {
+    use libstun::auth::LongTerm;
+    let wrong = AllocationConfig::new(control(), LongTerm::new("alice", "wrong").unwrap());
+    let mut world = Streams::new(wrong);
+    assert!(matches!(world.events.pop_front(), Some(AllocationEvent::CredentialsNeeded { .. })));
+    let (_, id) = world.open.remove(0);
+    world.agent.close_stream(id, world.now).unwrap();
+    world.settle();
+    assert_eq!(world.events.pop_front(), None);
+    let right = LongTerm::new("alice", "s3cret").unwrap();
+    world.agent.set_credentials(world.relay, right.into(), None, world.now).unwrap();
+    world.settle();
+    assert_eq!(world.events.pop_front(), Some(AllocationEvent::Reconnect { path: control() }));
+    let id = world.agent.open_stream(second(), 1, world.now).unwrap();
+    world.open.push((second(), id));
+    world.agent.relay_reconnected(world.relay, second(), 1, world.now).unwrap();
+    world.settle();
+    assert!(matches!(world.events.pop_front(), Some(AllocationEvent::Allocated { .. })));
+}
+
+/// One step can tell of every connection in the making and of what has become of the relay.
+#[test]
+fn the_loss_of_a_relay_with_many_connections_is_told_in_full() {
+    let mut world = Streams::new(to_peers());
+    world.agent.permit_peer(world.relay, peer().ip(), world.now).unwrap();
+    world.settle();
+    let relayed = world.agent.allocation(world.relay).unwrap().relayed_address().unwrap();
+    for port in 1..=64 {
+        world.server.handle_peer_connection(relayed, SocketAddr::new(peer().ip(), port), world.now);
+    }
+    world.settle();
+    world.events.clear();
+    let (_, id) = world.open.remove(0);
+    world.agent.close_stream(id, world.now).unwrap();
+    world.settle();
+    assert!(matches!(world.events[0], AllocationEvent::Lost { .. }), "{:?}", world.events[0]);
+    let failed = |event: &&AllocationEvent| matches!(event, AllocationEvent::ConnectionFailed { .. });
+    assert_eq!(world.events.iter().filter(failed).count(), 64);
+    assert_eq!(world.agent.allocation(world.relay).unwrap().dropped_events(), 0);
+}

@@ -580,3 +580,42 @@ fn a_token_is_asked_for_once() {
     world.pass(seconds(600));
     assert!(world.client.is_allocated(), "another port is better than none: {:?}", world.told());
 }
+
+/// A grant that is being given back is given back by whoever closes meanwhile.
+#[test]
+fn closing_gives_back_what_was_being_given_back() {
+    let mut world = World::new(alice(), TurnServerConfig::default());
+    world.server.restart();
+    world.server.inject(Some(Method::ALLOCATE), Fault::Lifetime(seconds(0)), 1);
+    world.client.reconnected(client_path(), 0, world.now).unwrap();
+    world.server.inject(Some(Method::REFRESH), Fault::LoseRequest, 1);
+    world.settle();
+    assert_eq!(world.server.allocations().len(), 1, "the first deletion was lost");
+    world.told();
+    world.client.close(world.now);
+    world.pass(seconds(1));
+    assert_eq!(world.told(), [AllocationEvent::Closed]);
+    assert!(world.server.allocations().is_empty());
+}
+
+/// Whoever is closed is closed, whatever becomes of the network.
+#[test]
+fn a_network_that_goes_while_a_relay_is_closed_closes_it() {
+    let mut world = World::bound(alice(), TurnServerConfig::default());
+    world.is_cut = true;
+    world.client.close(world.now);
+    world.client.network_changed(&["2001:db8::1".parse().unwrap()], world.now);
+    world.settle();
+    assert_eq!(world.told(), [AllocationEvent::Closed]);
+}
+
+/// Other credentials are no answer to what is being deleted with the old ones.
+#[test]
+fn credentials_that_come_while_a_relay_is_closed_change_nothing() {
+    let mut world = World::bound(alice(), TurnServerConfig::default());
+    world.client.close(world.now);
+    world.client.set_credentials(LongTerm::new("bob", "other").unwrap().into(), None, world.now);
+    world.settle();
+    assert_eq!(world.told(), [AllocationEvent::Closed]);
+    assert!(world.server.allocations().is_empty());
+}
