@@ -28,9 +28,10 @@
 //! to see whether it is still there, and the peer is asked for again later. To a request to delete, any error is as good
 //! as success.
 //!
-//! Silence and a send that failed are a 500 to Allocate, gone to Refresh, verified to the others. An error that nobody
-//! signed is none, but shortens the wait: [`Allocation::REJECTION_GRACE`]. So does ICMP, which makes the allocation ask
-//! whether the server is still there.
+//! Silence is a 500 to Allocate, gone to Refresh, verified to the others. So is a send that failed, but that a Refresh
+//! over UDP is tried again like after a 500: the network may be changing under the host. An error that nobody signed is
+//! none, but shortens the wait: [`Allocation::REJECTION_GRACE`]. So does ICMP, which makes the allocation ask whether the
+//! server is still there.
 
 mod answers;
 mod asking;
