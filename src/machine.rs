@@ -117,6 +117,13 @@ pub(crate) trait Usage: Machine {
         None
     }
 
+    /// Whether what it wishes to send is the signed retry of a request that was challenged and still waits, because nobody
+    /// signed the challenge: the two are one to the server. Were the retry to wait for a place, a server at which all ten
+    /// places are taken by challenged requests would hear of none again until they are given up.
+    fn wishes_retry(&self) -> bool {
+        false
+    }
+
     /// Lets it send the request that it wishes to.
     fn grant(&mut self, _now: Instant) {}
 

@@ -392,3 +392,44 @@ fn the_signed_retry_of_a_challenge_does_not_wait_behind_those_that_have_not_aske
     agent.cancel(ids[0], at(20)).unwrap();
     assert_eq!(transmits(&mut agent).iter().map(|(_, bytes)| bytes.len()).collect::<Vec<_>>(), [28]);
 }
+
+/// An unsigned 438 leaves its request outstanding (RFC 8489 s9.2.5 is obeyed by nobody who may be lied to): were its retry to
+/// wait for a place, ten such requests would hold all places until they are given up.
+#[test]
+fn ten_requests_whose_nonce_is_stale_do_not_keep_their_own_retries_waiting() {
+    let mut agent = agent();
+    let key = libstun::wire::Key::from_bytes(&support::long_term_key());
+    let config = BindingConfig { credentials: Some(support::long_term()), ..BindingConfig::new(asked()) };
+    (0..10).for_each(|_| _ = agent.start_binding(config.clone(), Instant::ZERO).unwrap());
+    let answer = |agent: &mut Agent, now: Instant, how: &dyn Fn(&[u8]) -> Vec<u8>| {
+        let asked = transmits(agent);
+        for (path, bytes) in &asked {
+            assert!(offer(agent, *path, &how(bytes), now));
+        }
+        asked.len()
+    };
+    let challenge = |code, nonce: &'static [u8]| {
+        move |bytes: &[u8]| support::challenge(id_of(bytes), code, support::REALM, nonce)
+    };
+    let success = |bytes: &[u8]| {
+        support::message(
+            libstun::wire::Class::SuccessResponse,
+            libstun::wire::Method::BINDING,
+            id_of(bytes),
+            |message| {
+                let mapped = support::addr(support::MAPPED);
+                message.add(&libstun::wire::attribute::XorMappedAddress(mapped)).unwrap();
+                message.sign_sha256(&key).unwrap();
+            },
+        )
+    };
+    assert_eq!(answer(&mut agent, at(10), &challenge(401, b"obMatJos2gAAA-first")), 10);
+    assert_eq!(answer(&mut agent, at(20), &success), 10);
+    events(&mut agent);
+    let due = agent.poll_timeout().unwrap();
+    agent.handle_timeout(due.saturating_add(Duration::from_millis(100)));
+    let now = due.saturating_add(Duration::from_millis(110));
+    assert_eq!(answer(&mut agent, now, &challenge(438, b"obMatJos2gAAA-second")), 10);
+    assert_eq!(answer(&mut agent, now, &success), 10, "all retries, at once");
+    assert!(transmits(&mut agent).is_empty());
+}

@@ -268,7 +268,8 @@ impl Agent {
                 self.pacer.forget(slot, now);
                 break;
             };
-            if !self.pacer.takes_over(freed, &server) && !self.pacer.admit(slot, server, now) {
+            let has_place = operation.wishes_retry() || self.pacer.takes_over(freed, &server);
+            if !has_place && !self.pacer.admit(slot, server, now) {
                 break;
             }
             operation.grant(now);

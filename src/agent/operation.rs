@@ -220,6 +220,12 @@ macro_rules! usages {
                 }
             }
 
+            pub(super) fn wishes_retry(&self) -> bool {
+                match &self.machine {
+                    $(Housed::$name(machine) => machine.wishes_retry(),)*
+                }
+            }
+
             pub(super) fn grant(&mut self, now: Instant) {
                 match &mut self.machine {
                     $(Housed::$name(machine) => machine.grant(now),)*

@@ -279,6 +279,10 @@ impl Usage for Binding {
         self.wish.map(|_| self.config.path.remote)
     }
 
+    fn wishes_retry(&self) -> bool {
+        self.wish == Some(Wish::SignedRetry) && !self.transactions.is_empty()
+    }
+
     fn grant(&mut self, now: Instant) {
         let now = self.now.advance(now);
         if let Some(wish) = self.wish.take() {

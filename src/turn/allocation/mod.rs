@@ -414,6 +414,10 @@ impl Usage for Allocation {
         (self.is_gated && self.has_request()).then_some(self.config.path.remote)
     }
 
+    fn wishes_retry(&self) -> bool {
+        self.retry.is_some_and(|retry| self.transactions.find_tag(|tag| tag.ask == retry).is_some())
+    }
+
     fn grant(&mut self, now: Instant) {
         let now = self.now.advance(now);
         self.send_next(now);

@@ -377,6 +377,10 @@ impl Usage for RelayPool {
         self.relay(self.wishing()?)?.wish()
     }
 
+    fn wishes_retry(&self) -> bool {
+        self.wishing().and_then(|index| self.relay(index)).is_some_and(Usage::wishes_retry)
+    }
+
     fn grant(&mut self, now: Instant) {
         let now = self.now.advance(now);
         let Some(index) = self.wishing() else { return };
