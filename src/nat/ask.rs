@@ -395,7 +395,7 @@ impl Test {
 
 /// What an authentic response says (RFC 8489 s6.3.3, s6.3.4); the code of an error, 0 for what is no use.
 fn verdict(response: &Message<'_>, server: &SocketAddr) -> Result<Success, u16> {
-    if response.covered().any(|raw| is_unknown(raw.ty)) {
+    if response.covered().any(|raw| raw.ty.is_unknown_and_required()) {
         return Err(0);
     }
     if response.class() == Class::ErrorResponse {
@@ -422,10 +422,6 @@ fn is_other(other: &SocketAddr, server: &SocketAddr) -> bool {
         && other.ip() != server.ip()
         && other.port() != server.port()
         && other.ip().is_loopback() == server.ip().is_loopback()
-}
-
-fn is_unknown(ty: AttributeType) -> bool {
-    ty.is_comprehension_required() && ty.name().is_none()
 }
 
 /// An attempt is sent once, and withdrawn when it has had its time: the trial keeps it, not the table.

@@ -201,7 +201,7 @@ pub(crate) fn data_indication<'a>(message: &Message<'a>) -> Result<Indication<'a
     if message.check_fingerprint() == Integrity::Invalid {
         return Err(DropReason::BadFingerprint);
     }
-    if message.covered().any(|raw| raw.ty.is_comprehension_required() && raw.ty.name().is_none()) {
+    if message.covered().any(|raw| raw.ty.is_unknown_and_required()) {
         return Err(DropReason::MalformedAttribute);
     }
     let broken = |_| DropReason::MalformedAttribute;

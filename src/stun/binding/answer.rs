@@ -10,7 +10,7 @@ use crate::machine::{Disposition, DropReason, WakeReason};
 use crate::net::{self, Datagram};
 use crate::time::Instant;
 use crate::transaction::{self, NoMatch};
-use crate::wire::attribute::{AttributeType, ErrorCode, MappedAddress, UnknownAttributes, XorMappedAddress};
+use crate::wire::attribute::{ErrorCode, MappedAddress, UnknownAttributes, XorMappedAddress};
 use crate::wire::{Class, Integrity, Message, Method, TransactionId};
 
 impl Binding {
@@ -113,7 +113,7 @@ impl Binding {
 
     /// What a response that counts says (RFC 8489 s6.3.3, s6.3.4).
     fn verdict(&self, response: &Message<'_>) -> Result<SocketAddr, FailureReason> {
-        if let Some(unknown) = response.covered().find(|raw| is_unknown(raw.ty)) {
+        if let Some(unknown) = response.covered().find(|raw| raw.ty.is_unknown_and_required()) {
             return Err(FailureReason::UnknownAttribute { attribute: unknown.ty });
         }
         if response.class() == Class::ErrorResponse {
@@ -201,11 +201,6 @@ fn error(response: &Message<'_>) -> FailureReason {
 /// The NAT's timer runs from the last request; an answer that took longer than the interval starts it anew.
 fn next_refresh(last_sent: Instant, interval: Duration, now: Instant) -> Option<Instant> {
     last_sent.deadline_after(interval).filter(|at| *at > now).or_else(|| now.deadline_after(interval))
-}
-
-/// Unknown and required, unlike known but unexpected, which is ignored (RFC 8489 s6.3).
-fn is_unknown(ty: AttributeType) -> bool {
-    ty.is_comprehension_required() && ty.name().is_none()
 }
 
 const TRY_ALTERNATE: u16 = 300;

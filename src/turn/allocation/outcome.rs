@@ -20,7 +20,7 @@ use crate::wire::{Class, Message};
 impl Allocation {
     /// Ends a request with the response that counts.
     pub(super) fn conclude(&mut self, response: &Message<'_>, ask: Ask, timing: Timing, now: Instant) {
-        if let Some(unknown) = response.covered().find(|raw| is_unknown(raw.ty)) {
+        if let Some(unknown) = response.covered().find(|raw| raw.ty.is_unknown_and_required()) {
             return self.fail(ask, FailureReason::UnknownAttribute { attribute: unknown.ty }, now);
         }
         match response.class() {
@@ -346,9 +346,4 @@ fn unanswered(ask: Ask) -> Answer {
         Answer::Done => Answer::Done,
         _ => Answer::Verify,
     }
-}
-
-/// Unknown and required, unlike known but unexpected, which is ignored (RFC 8489 s6.3).
-fn is_unknown(ty: AttributeType) -> bool {
-    ty.is_comprehension_required() && ty.name().is_none()
 }

@@ -32,6 +32,11 @@ impl AttributeType {
         self.0 < 0x8000
     }
 
+    /// Unknown and required, unlike known but unexpected, which is ignored (RFC 8489 s6.3).
+    pub(crate) fn is_unknown_and_required(self) -> bool {
+        self.is_comprehension_required() && self.name().is_none()
+    }
+
     /// Whether it protects what stands before it, so that only [`crate::wire::MessageBuilder`] can make one.
     pub(crate) const fn is_seal(self) -> bool {
         matches!(self, Self::MESSAGE_INTEGRITY | Self::MESSAGE_INTEGRITY_SHA256 | Self::FINGERPRINT)
