@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::operation::Housed;
 use super::{Agent, OperationId, UnknownOperation};
 use crate::net::FiveTuple;
 use crate::stun::Binding;
@@ -40,7 +41,7 @@ impl Agent {
         interval: Option<Duration>,
         now: Instant,
     ) -> Result<(), UnknownOperation> {
-        self.command(id, now, |binding, now| binding.set_refresh(interval, now))
+        self.on_binding(id, now, |binding, now| binding.set_refresh(interval, now))
     }
 
     /// The connection that [`Reconnect`](crate::stun::BindingEvent::Reconnect) asked for is open: see
@@ -54,7 +55,7 @@ impl Agent {
         path: FiveTuple,
         now: Instant,
     ) -> Result<(), ReconnectError> {
-        self.command(id, now, |binding, now| binding.reconnected(path, now))
+        self.on_binding(id, now, |binding, now| binding.reconnected(path, now))
             .map_err(|_| ReconnectError::UnknownOperation)?
             .map_err(ReconnectError::Config)
     }
@@ -73,20 +74,15 @@ impl Agent {
         if self.allocation(id).is_some() {
             return self.relay(id, now, |relay, now| relay.answer_redirect(accept, now));
         }
-        self.command(id, now, |binding, now| binding.answer_redirect(accept, now))
+        self.on_binding(id, now, |binding, now| binding.answer_redirect(accept, now))
     }
 
-    fn command<R>(
+    fn on_binding<R>(
         &mut self,
         id: OperationId,
         now: Instant,
         run: impl FnOnce(&mut Binding, Instant) -> R,
     ) -> Result<R, UnknownOperation> {
-        let now = self.begin(now);
-        let operation = self.operation_mut(id).ok_or(UnknownOperation)?;
-        let result = run(operation.machine.as_binding_mut().ok_or(UnknownOperation)?, now);
-        self.note(id.slot());
-        self.finish();
-        Ok(result)
+        self.command(id, now, Housed::as_binding_mut, run)
     }
 }

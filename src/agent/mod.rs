@@ -222,6 +222,22 @@ impl Agent {
             .filter(|operation| operation.id == id && !operation.is_in_ended)
     }
 
+    /// Gives a command to the machine that `find` takes out of an operation, and sees to what follows.
+    fn command<M, R>(
+        &mut self,
+        id: OperationId,
+        now: Instant,
+        find: impl FnOnce(&mut Housed) -> Option<&mut M>,
+        run: impl FnOnce(&mut M, Instant) -> R,
+    ) -> Result<R, UnknownOperation> {
+        let now = self.begin(now);
+        let operation = self.operation_mut(id).ok_or(UnknownOperation)?;
+        let result = run(find(&mut operation.machine).ok_or(UnknownOperation)?, now);
+        self.note(id.slot());
+        self.finish();
+        Ok(result)
+    }
+
     fn house(&mut self, machine: Housed) -> OperationId {
         self.generation = self.generation.wrapping_add(1);
         let entry = self.operations.vacant_entry();

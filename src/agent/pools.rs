@@ -91,16 +91,6 @@ impl Agent {
         now: Instant,
         run: impl FnOnce(&mut RelayPool, Instant) -> R,
     ) -> Result<R, UnknownOperation> {
-        let now = self.begin(now);
-        let result = run(self.pool_mut(id)?, now);
-        self.note(id.slot());
-        self.finish();
-        Ok(result)
-    }
-
-    fn pool_mut(&mut self, id: OperationId) -> Result<&mut RelayPool, UnknownOperation> {
-        self.operation_mut(id)
-            .and_then(|operation| operation.machine.as_relay_pool_mut())
-            .ok_or(UnknownOperation)
+        self.command(id, now, Housed::as_relay_pool_mut, run)
     }
 }

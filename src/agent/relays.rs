@@ -307,16 +307,6 @@ impl Agent {
         now: Instant,
         run: impl FnOnce(&mut Allocation, Instant) -> R,
     ) -> Result<R, UnknownOperation> {
-        let now = self.begin(now);
-        let result = run(self.relay_mut(id)?, now);
-        self.note(id.slot());
-        self.finish();
-        Ok(result)
-    }
-
-    fn relay_mut(&mut self, id: OperationId) -> Result<&mut Allocation, UnknownOperation> {
-        self.operation_mut(id)
-            .and_then(|operation| operation.machine.as_allocation_mut())
-            .ok_or(UnknownOperation)
+        self.command(id, now, Housed::as_allocation_mut, run)
     }
 }
