@@ -1,6 +1,16 @@
 //! The Python bindings of libstun: the module `libstun._native`.
+//!
+//! Objects are frozen and may be used by any number of threads. What an agent does happens under its lock and runs no
+//! Python code; arguments are read before it is taken, and results made after it is given back.
 
-use pyo3::pymodule;
+mod address;
+mod convert;
+mod errors;
+mod path;
+mod words;
 
-#[pymodule(gil_used = false)]
-mod _native {}
+#[pyo3::pymodule(gil_used = false)]
+mod _native {
+    #[pymodule_export]
+    use crate::path::{Path, PeerData, Transmit};
+}
