@@ -222,7 +222,7 @@ class ErrorCode:
     def reason(self) -> str: ...
 
 AttributeValue: TypeAlias = (
-    None | bool | int | str | bytes | Address | ErrorCode | tuple[int, ...] | tuple[tuple[int, bytes], ...]
+    bool | int | str | bytes | Address | ErrorCode | tuple[int, ...] | tuple[tuple[int, bytes], ...] | None
 )
 
 @final
