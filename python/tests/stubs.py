@@ -62,12 +62,12 @@ def parameters(node: Function) -> list[Parameter]:
     """The parameters of a function of a stub, without `self` and `cls`."""
     arguments = node.args
     ordered = [*arguments.posonlyargs, *arguments.args]
-    absent: list[ast.expr | None] = [None] * (len(ordered) - len(arguments.defaults))
+    absent = [None] * (len(ordered) - len(arguments.defaults))
     found = [
         Parameter(
             each.arg, "POSITIONAL_ONLY" if each in arguments.posonlyargs else "POSITIONAL_OR_KEYWORD", text(value)
         )
-        for each, value in zip(ordered, absent + arguments.defaults, strict=True)
+        for each, value in zip(ordered, [*absent, *arguments.defaults], strict=True)
     ]
     found += [
         Parameter(each.arg, "KEYWORD_ONLY", text(value))

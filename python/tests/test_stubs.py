@@ -8,8 +8,9 @@ import inspect
 from pathlib import Path
 from types import ClassMethodDescriptorType, ModuleType
 
-import libstun
 import pytest
+
+import libstun
 from libstun import _native, config, events, info
 from stubs import Parameter, built_in_rust, is_decorated, methods, parameters, read_stub
 
