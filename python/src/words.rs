@@ -121,3 +121,8 @@ pub(crate) fn module<'py>(
 }
 
 static ENUMS: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+
+/// `libstun.SendError.of(error)`: which numbers of errors there are depends on the system that Python runs on.
+pub(crate) fn send_error_of<'py>(error: pyo3::Borrowed<'_, 'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    module(error.py(), &ENUMS, "libstun.enums")?.getattr("SendError")?.call_method1("of", (error,))
+}
