@@ -4,6 +4,7 @@
 //! Python code; arguments are read before it is taken, and results made after it is given back.
 
 mod address;
+mod codec;
 mod convert;
 mod errors;
 mod path;
@@ -11,6 +12,11 @@ mod words;
 
 #[pyo3::pymodule(gil_used = false)]
 mod _native {
+    #[pymodule_export]
+    use crate::codec::{
+        Attribute, ChannelData, ErrorCode, Key, Message, MessageBuilder, Uri, attribute_name, attribute_type,
+        classify, frame_length, method_name,
+    };
     #[pymodule_export]
     use crate::path::{Path, PeerData, Transmit};
 }
