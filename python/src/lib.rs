@@ -5,6 +5,7 @@
 
 mod address;
 mod agent;
+mod codec;
 mod config;
 mod convert;
 mod defaults;
@@ -20,6 +21,11 @@ mod _native {
 
     #[pymodule_export]
     use crate::agent::{_forked, Agent};
+    #[pymodule_export]
+    use crate::codec::{
+        Attribute, ChannelData, ErrorCode, Key, Message, MessageBuilder, Uri, attribute_name, attribute_type,
+        classify, frame_length, method_name,
+    };
     #[pymodule_export]
     use crate::path::{Path, PeerData, Transmit};
 

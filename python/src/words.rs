@@ -3,6 +3,7 @@
 use libstun::auth::AuthFailure;
 use libstun::stun::binding::RedirectRefusal;
 use libstun::transaction::RedirectPolicy;
+use libstun::wire::uri::Scheme;
 use libstun::wire::{Class, Classification, Integrity, IntegrityAlgorithm};
 use libstun::{DropReason, SendError, Transport, WakeReason};
 use pyo3::prelude::*;
@@ -96,6 +97,9 @@ pub(crate) const PROTOCOLS: &Words<Classification> = &[
     ("wireguard", Classification::WireGuard),
     ("unknown", Classification::Unknown),
 ];
+
+pub(crate) const SCHEMES: &Words<Scheme> =
+    &[("stun", Scheme::Stun), ("stuns", Scheme::Stuns), ("turn", Scheme::Turn), ("turns", Scheme::Turns)];
 
 /// `absent`, `valid` or `invalid`.
 pub(crate) const fn check_word(integrity: Integrity) -> &'static str {
