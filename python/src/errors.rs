@@ -46,7 +46,12 @@ pub(crate) fn internal(what: impl Display) -> PyErr {
 
 /// No operation of that id.
 pub(crate) fn unknown_operation() -> PyErr {
-    classes::UnknownOperationError::new_err(UnknownOperation.to_string())
+    unknown(UnknownOperation)
+}
+
+/// No such thing, or not any more.
+pub(crate) fn unknown(what: impl Display) -> PyErr {
+    classes::UnknownOperationError::new_err(what.to_string())
 }
 
 /// An operation was not started.

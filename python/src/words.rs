@@ -3,6 +3,7 @@
 use libstun::auth::AuthFailure;
 use libstun::stun::binding::RedirectRefusal;
 use libstun::transaction::RedirectPolicy;
+use libstun::wire::uri::Scheme;
 use libstun::wire::{Class, Classification, Integrity, IntegrityAlgorithm};
 use libstun::{DropReason, SendError, Transport, WakeReason};
 use pyo3::prelude::*;
@@ -97,6 +98,9 @@ pub(crate) const PROTOCOLS: &Words<Classification> = &[
     ("unknown", Classification::Unknown),
 ];
 
+pub(crate) const SCHEMES: &Words<Scheme> =
+    &[("stun", Scheme::Stun), ("stuns", Scheme::Stuns), ("turn", Scheme::Turn), ("turns", Scheme::Turns)];
+
 /// `absent`, `valid` or `invalid`.
 pub(crate) const fn check_word(integrity: Integrity) -> &'static str {
     match integrity {
@@ -121,3 +125,8 @@ pub(crate) fn module<'py>(
 }
 
 static ENUMS: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+
+/// `libstun.SendError.of(error)`: which numbers of errors there are depends on the system that Python runs on.
+pub(crate) fn send_error_of<'py>(error: pyo3::Borrowed<'_, 'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    module(error.py(), &ENUMS, "libstun.enums")?.getattr("SendError")?.call_method1("of", (error,))
+}

@@ -14,7 +14,7 @@ class StateError(StunError):
 
 
 class UnknownOperationError(StunError, LookupError):
-    """No operation of that id: never started, ended, or cancelled."""
+    """No operation of that id, no such relay of it or connection: never started, ended, or cancelled."""
 
 
 class LimitError(StunError):

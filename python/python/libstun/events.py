@@ -276,11 +276,14 @@ class AuthenticationFailures(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NatEvidence:
-    """One observation: what was asked, of whom, and what came of it, as in the report."""
+    """One observation: what was asked, in a word, and of whom. `text` says what came of it, as in the report."""
 
     test: str
     asked: Address
-    seen: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
