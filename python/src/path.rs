@@ -30,7 +30,10 @@ pub(crate) struct Path {
 #[pymethods]
 impl Path {
     #[new]
-    #[pyo3(signature = (remote, *, local = None, transport = None, socket_id = Number(0), ecn = Number(0)))]
+    #[pyo3(
+        signature = (remote, *, local = None, transport = None, socket_id = Number(0), ecn = Number(0)),
+        text_signature = "(remote, *, local=None, transport=None, socket_id=0, ecn=0)"
+    )]
     fn new(
         remote: Address,
         local: Option<Address>,

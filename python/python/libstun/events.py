@@ -433,7 +433,7 @@ class CredentialsNeeded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved(Event):
-    """An allocation has moved with the host to another network; relayed address, permissions, channels are as before."""
+    """An allocation has moved with the host to another network; relayed address, permissions and channels are kept."""
 
     mapped: Address | None
 
