@@ -57,7 +57,7 @@ _EXTRA = '\nFor colours, and to read captures: pip install "libstun[cli]"'
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Does what the arguments say (`None`: those of the process), and returns the exit code. Never raises for bad input.
+    """Does what the arguments say (`None`: those of the process), and returns the exit code.
 
     >>> main(["decode", "--help"])  # doctest: +ELLIPSIS
     usage: libstun decode ...

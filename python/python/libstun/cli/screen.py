@@ -1,7 +1,7 @@
 """What commands print on: a terminal with colours if there is one and `rich` is installed, else plain text.
 
-The text is the same either way. A piece of it is a string, or a pair of a string and a style of `STYLES`; whatever is not
-printable in it (it may come from the network) is shown as an escape.
+The text is the same either way. A piece of it is a string, or a pair of a string and a style of `STYLES`; whatever is
+not printable in it (it may come from the network) is shown as an escape.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ STYLES = {
     "good": "bold green",
     "bad": "bold red",
     "warning": "yellow",
+    "data": "default",
     "dim": "bright_black",
     "request": "bold blue",
     "response": "bold green",
@@ -134,7 +135,7 @@ class Screen:
                 self._print(spans)
 
     def data(self, value: object, *, pretty: bool = False) -> None:
-        """Prints JSON on one line, or indented. Bytes become hexadecimal; dataclasses objects; nothing else is changed."""
+        """Prints JSON on one line, or indented. Bytes become hexadecimal, dataclasses objects."""
         if self.is_json:
             text = json_module.dumps(value, ensure_ascii=False, default=_to_json, indent=2 if pretty else None)
             sys.stdout.write(text + "\n")
