@@ -34,7 +34,7 @@ _SYN = 0x02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packet:
-    """A datagram, or a frame of a stream, that is STUN or ChannelData, or means to be. Or a note that one is missing."""
+    """A datagram, or a frame of a stream, that is STUN or ChannelData, or means to be; or a note in place of one."""
 
     number: int
     """The capture's number of it, or of the segment that completed it."""

@@ -15,6 +15,27 @@ SHOWN_BYTES = 48
 
 _PROTOCOLS = {6: "TCP", 17: "UDP"}
 _ALGORITHMS = {1: "MD5", 2: "SHA-256"}
+_REASONS = {
+    300: "Try Alternate",
+    400: "Bad Request",
+    401: "Unauthenticated",
+    403: "Forbidden",
+    405: "Mobility Forbidden",
+    420: "Unknown Attribute",
+    437: "Allocation Mismatch",
+    438: "Stale Nonce",
+    440: "Address Family not Supported",
+    441: "Wrong Credentials",
+    442: "Unsupported Transport Protocol",
+    443: "Peer Address Family Mismatch",
+    446: "Connection Already Exists",
+    447: "Connection Timeout or Failure",
+    486: "Allocation Quota Reached",
+    487: "Role Conflict",
+    500: "Server Error",
+    508: "Insufficient Capacity",
+}
+"""The registry's words, for servers that give none; they stand in parentheses then."""
 _IN_HEX = {"CHANNEL-NUMBER": 4, "FINGERPRINT": 8, "ICE-CONTROLLED": 16, "ICE-CONTROLLING": 16, "CONNECTION-ID": 8}
 _FAMILIES = ("REQUESTED-ADDRESS-FAMILY", "ADDITIONAL-ADDRESS-FAMILY")
 
@@ -38,7 +59,7 @@ def value_text(attribute: Attribute) -> str:
         case bytes():
             return short_hex(value)
         case ErrorCode():
-            return f"{value.code} {value.reason}".rstrip()
+            return _error_text(value)
         case (str(), *_):
             return address_text(value)
         case _:
@@ -73,6 +94,12 @@ def short_hex(value: bytes) -> str:
     return f"{value[:SHOWN_BYTES].hex()}... ({len(value)} bytes)"
 
 
+def _error_text(error: ErrorCode) -> str:
+    if error.reason or error.code not in _REASONS:
+        return f"{error.code} {error.reason}".rstrip()
+    return f"{error.code} ({_REASONS[error.code]})"
+
+
 def _number_text(name: str, value: int) -> str:
     if name in _IN_HEX:
         return f"0x{value:0{_IN_HEX[name]}x}"
@@ -94,5 +121,5 @@ def _tuple_text(name: str, value: tuple[Any, ...]) -> str:
     if name == "ICMP":
         return f"type {value[0]}, code {value[1]}"
     if len(value) == 2 and isinstance(value[1], ErrorCode):
-        return f"IPv{value[0]}: {value[1].code} {value[1].reason}".rstrip()
+        return f"IPv{value[0]}: {_error_text(value[1])}"
     return ", ".join(str(part) for part in value)
