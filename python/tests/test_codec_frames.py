@@ -55,6 +55,7 @@ def test_a_uri_is_read_and_written_in_its_canonical_form() -> None:
     assert hash(named) == hash(Uri.parse("STUN:example.org"))
     assert named != Uri.parse("stun:example.org:3478")
     assert Uri.parse("turn:a?transport=SCTP").transport == "SCTP"
+    assert repr(Uri.parse("turn:o'a")) == 'Uri("turn:o\'a")'
     for text, reason in (("http://a", "the scheme is not"), ("stun://a", "no //"), ("stun:a:0", "1 to 65535")):
         with pytest.raises(ParseError, match=reason):
             Uri.parse(text)

@@ -30,6 +30,9 @@ from libstun import (
     method_name,
 )
 
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
+
 transaction_ids = st.binary(min_size=12, max_size=12)
 ports = st.integers(0, 0xFFFF)
 addresses = st.tuples(st.ip_addresses().map(str), ports)
@@ -76,7 +79,7 @@ def test_an_error_is_read_back_without_nuls_at_its_end(reason: str, code: int) -
     assert (message.error.code, message.error.reason) == (code, reason.rstrip("\0"))
 
 
-# Whatever it is, nothing but the documented errors ----------------------------------------------------------------------
+# Whatever it is, nothing but the documented errors --------------------------------------------------------------------
 
 
 @given(st.binary(max_size=200))
