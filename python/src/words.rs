@@ -1,6 +1,6 @@
 //! The words of `libstun.enums`, in both directions.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use libstun::auth::AuthFailure;
 use libstun::stun::binding::RedirectRefusal;
@@ -124,7 +124,7 @@ pub(crate) fn member<'py>(py: Python<'py>, class: &str, word: &str) -> PyResult<
 }
 
 /// Every enum's members by their words.
-type Members = HashMap<String, HashMap<String, Py<PyAny>>>;
+type Members = BTreeMap<String, BTreeMap<String, Py<PyAny>>>;
 
 fn all_members(py: Python<'_>) -> PyResult<Members> {
     let enums = module(py, &ENUMS, "libstun.enums")?;
