@@ -139,6 +139,7 @@ def test_attributes_say_where_they_stand_and_whether_they_count() -> None:
     ]
     assert message.find(attribute_type("FINGERPRINT")) is None
     assert message.find(0x7FFE) == message.attributes[0]
+    assert message.attributes[0] != message.attributes[1]
     assert len({message.find(0x7FFE), message.attributes[0], message.attributes[1]}) == 2
 
 

@@ -113,6 +113,12 @@ def test_a_program_of_a_readme_finds_the_address(where: str, capsys: pytest.Capt
     assert re.search(r"\('127\.0\.0\.1', \d+\)$", capsys.readouterr().out.strip())
 
 
+@pytest.mark.parametrize("server", [NAMED_SERVER, NUMBERED_SERVER])
+@pytest.mark.parametrize("readme", ["README.md", "python/README.md"])
+def test_a_readme_shows_asyncio_and_the_form_without_sockets(readme: str, server: str) -> None:
+    assert [where for where in SNIPPETS if where.startswith(f"{readme}:") and server in SNIPPETS[where]]
+
+
 def test_examples_are_documented_programs() -> None:
     for path in (PROJECT / "examples/python").glob("*.py"):
         assert ast.get_docstring(ast.parse(path.read_text())), path.name
