@@ -23,7 +23,7 @@ from ..config import (
     SurveyConfig,
     SurveyTarget,
 )
-from ..enums import NatProperty, ObservedMapping, RelayFamily, Transport
+from ..enums import NatProperty, RelayFamily, Transport
 from ..events import DiscoveredServer, Mapped, NatReport
 from .binding import Binding, Lasting
 from .discovery import Resolver
@@ -166,7 +166,7 @@ class AsyncAgent:
             for answer in result.answers:
                 print(answer.server, answer.address)
 
-        Here a `timeout` is no error: those who have not answered by then have failed.
+        Here a `timeout` is no error: the result says who has not answered by then.
         """
         names = list(servers)
         found = await asyncio.gather(*(self._reach.addresses(name) for name in names), return_exceptions=True)
@@ -180,11 +180,11 @@ class AsyncAgent:
             else:
                 targets += [SurveyTarget(address) for address in first_of_each_family(addresses)]
         if not targets:
-            return SurveyResult(answers=(), failures=(), unresolved=unresolved, mapping=ObservedMapping.UNKNOWN)
+            return SurveyResult(unresolved=unresolved)
         config = SurveyConfig(targets, enough=enough, credentials=credentials)
         if timeout is not None:
             config = replace(config, deadline_ns=round(timeout * 1e9))
-        return await collect(self.start(config), unresolved)
+        return await collect(self.start(config), targets, unresolved)
 
     async def discover(
         self,

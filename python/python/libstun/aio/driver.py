@@ -96,6 +96,7 @@ class Driver:
 
     def families(self) -> set[int]:
         """The families of addresses that can be reached."""
+        self.now()  # a closed agent has none, and says so
         return {found.family for found in self.sockets()}
 
     def pick(self, remote: Address | AddressLike, local: str | AddressLike | None = None) -> UdpSocket:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from .._native import Uri
@@ -25,7 +25,7 @@ from ..events import Answered, DiscoveredServer, ServersFound, Surveyed, Unanswe
 from .discovery import Discovery, Resolver
 from .driver import Driver
 from .errors import OperationFailed
-from .names import ServerLike, is_ipv6, lookup, parse_server
+from .names import ServerLike, is_ipv6, lookup, parse_server, plain
 from .operation import Operation
 from .stream import Connection, Dialer
 
@@ -42,13 +42,15 @@ MAX_ADDRESSES = 16
 class SurveyResult:
     """What several servers have said."""
 
-    answers: tuple[Answered, ...]
+    answers: tuple[Answered, ...] = ()
     """Who has answered, and with what, in the order of the answers."""
-    failures: tuple[Unanswered, ...]
+    failures: tuple[Unanswered, ...] = ()
     """Who has not, and why."""
-    unresolved: dict[str, OSError]
+    unanswered: tuple[Address, ...] = ()
+    """Who was not asked or not waited for, because enough had answered or the time was over."""
+    unresolved: dict[str, OSError] = field(default_factory=dict)
     """Servers whose names have no address, by what they were called."""
-    mapping: ObservedMapping
+    mapping: ObservedMapping = ObservedMapping.UNKNOWN
     """What the answers tell of the NAT."""
 
 
@@ -114,7 +116,7 @@ class Reach:
         )
         operation = Operation(self._driver, self._driver.core.start_survey(race, self._driver.now()))
         self._driver.flush()
-        result = await collect(operation)
+        result = await collect(operation, targets)
         if result.answers:
             return result.answers[0]
         raise OperationFailed(result.failures[-1].failure)
@@ -177,7 +179,9 @@ class Reach:
         return Dialer(self._driver, transport, context=tls, server_hostname=parse_server(server).host)
 
 
-async def collect(operation: Operation, unresolved: dict[str, OSError] | None = None) -> SurveyResult:
+async def collect(
+    operation: Operation, targets: Sequence[SurveyTarget], unresolved: dict[str, OSError] | None = None
+) -> SurveyResult:
     """Everything that a survey has to say, when it is over."""
     answers: list[Answered] = []
     failures: list[Unanswered] = []
@@ -193,4 +197,11 @@ async def collect(operation: Operation, unresolved: dict[str, OSError] | None = 
                     mapping = event.mapping
     if operation.last is None:
         raise StateError("the agent was closed")
-    return SurveyResult(answers=tuple(answers), failures=tuple(failures), unresolved=unresolved or {}, mapping=mapping)
+    told = {event.target for event in answers} | {event.target for event in failures}
+    return SurveyResult(
+        answers=tuple(answers),
+        failures=tuple(failures),
+        unanswered=tuple(plain(target.server) for place, target in enumerate(targets) if place not in told),
+        unresolved=unresolved or {},
+        mapping=mapping,
+    )

@@ -21,6 +21,7 @@ from ..events import (
     Failure,
     Lost,
     PeerRefused,
+    Reconnect,
     Retrying,
 )
 from ..info import AllocationInfo
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 __all__ = ["Relay"]
+
+ALLOCATION_MISMATCH = 437
+"""The error code of a server that has an allocation for those two addresses already (RFC 8656 s19)."""
 
 MAX_PACKETS = 1024
 """Packets of peers that are kept for a reader. What comes beyond is lost, as in the buffer of a socket."""
@@ -204,6 +208,7 @@ class _Allocation(Lasting):
         super().__init__(driver, id, dialer, link)
         self._relay = relay
         self._rejection: Failure | None = None
+        self._has_changed_port = False
 
     async def allocated(self) -> None:
         """Waits for the relayed address. Raises OperationFailed if the first attempt to get it fails."""
@@ -221,6 +226,13 @@ class _Allocation(Lasting):
 
         await self.until(check)
 
+    async def change_port(self) -> None:
+        """Asks from another socket."""
+        info = self._relay.info
+        if info is not None:
+            wish = Reconnect(id=self.id, server=info.server, local=info.local, transport=info.transport)
+            await self._reconnect(wish)
+
     def forget_rejection(self) -> None:
         """There are other credentials."""
         self._rejection = None
@@ -235,8 +247,11 @@ class _Allocation(Lasting):
         match event:
             case CredentialsNeeded(reason=CredentialsNeed.REJECTED):
                 self._rejection = _rejected(event)
-            case Failed() | Retrying():
-                self._failure = event
+            case Retrying(failure=Failure(code=ALLOCATION_MISMATCH)) if not self._has_changed_port:
+                # The server still knows an allocation of before on this port: a relay that was closed a moment ago, or
+                # one of a program that has crashed. Another port is as good as this one.
+                self._has_changed_port, self._failure = True, None
+                self._driver.spawn(self.change_port())
             case Allocated():
                 self._failure = self._rejection = None
 

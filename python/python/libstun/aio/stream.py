@@ -7,6 +7,7 @@ import contextlib
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from .._native import Path
 from ..config import Address
@@ -67,8 +68,7 @@ class Connection(asyncio.Protocol):
         """The agent is closed, and closes it."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is not derived from it
         self.local = plain(transport.get_extra_info("sockname"))
         self.remote = plain(transport.get_extra_info("peername"))
 

@@ -98,6 +98,7 @@ class UdpSocket:
         self._sock = sock
         self._receiver = receiver
         self._release: Callable[[], None] = lambda: None
+        self._watch: Callable[[], None] = lambda: None
         self._gone: asyncio.Future[None] | None = None
         self._queues_errors = False
 
@@ -107,10 +108,15 @@ class UdpSocket:
         sock.setblocking(False)
         self = cls(sock, socket_id, receiver)
         loop = asyncio.get_running_loop()
+
         # A reader of our own wherever the loop has readers. uvloop's datagram transport crashes the interpreter when
         # there is something in the socket's error queue, and asyncio's gives an error without its destination.
-        try:
+        def watch() -> None:
+            loop.remove_reader(sock.fileno())
             loop.add_reader(sock.fileno(), self._readable)
+
+        try:
+            watch()
         except NotImplementedError:
             protocol = SharedProtocol()
             protocol.tap = self
@@ -119,6 +125,7 @@ class UdpSocket:
             self._release = transport.abort
             return self
         self._queues_errors = icmp.enable(sock)
+        self._watch = watch
 
         def release() -> None:
             loop.remove_reader(sock.fileno())
@@ -197,14 +204,19 @@ class UdpSocket:
                 data, remote = self._sock.recvfrom(MAX_DATAGRAM)
             except (BlockingIOError, InterruptedError):
                 if turn == 0:
-                    self._drain()  # readable only for what is in the error queue
+                    self._recover()  # readable only for what is in the error queue
                 return
             except OSError:
-                self._drain()
+                self._recover()
                 continue
             self._receiver.receive(self, data, plain(remote))
             if self._sock.fileno() < 0:
                 return  # closed by what it led to
+
+    def _recover(self) -> None:
+        self._drain()
+        if self._sock.fileno() >= 0:
+            self._watch()  # libuv, which is uvloop's, stops watching a socket that has had an error
 
     def _drain(self) -> tuple[int, bool]:
         """Empties the error queue. How many errors there were, and whether any was another protocol's."""
