@@ -150,7 +150,8 @@ def describe(data: bytes, keys: Keys | None = None, conversation: Hashable = Non
     verdicts = keys.check(message, conversation)
     for attribute in message:
         view = _attribute(attribute, attribute.offset, attribute.is_covered, keys, depth)
-        view.verdict = _verdict(view, message, verdicts)
+        if facts.find(view.title) is None:  # a second one of the same name is ignored by everybody (RFC 8489 s14)
+            view.verdict = _verdict(view, message, verdicts)
         facts.attributes.append(view)
     return facts
 
@@ -166,12 +167,7 @@ def _with_header(facts: PacketFacts, message: Message) -> PacketFacts:
 def _verdict(attribute: AttributeFacts, message: Message, verdicts: dict[Integrity, Verdict | None]) -> Verdict | None:
     if attribute.name == "FINGERPRINT":
         return Verdict(message.fingerprint, "")
-    first = message.find(attribute.type)
-    for kind, name in _INTEGRITY.items():
-        # A second attribute of the same name is ignored by everybody (RFC 8489 s14).
-        if attribute.name == name and first is not None and first.offset == attribute.offset:
-            return verdicts.get(kind)
-    return None
+    return next((verdicts.get(kind) for kind, name in _INTEGRITY.items() if attribute.name == name), None)
 
 
 def _attribute(attribute: Attribute, offset: int, is_covered: bool | None, keys: Keys, depth: int) -> AttributeFacts:
