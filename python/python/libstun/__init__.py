@@ -16,7 +16,9 @@ An `Agent` is driven by five calls, with the host's socket and the host's monoto
 
 from __future__ import annotations
 
-from . import events
+import os
+
+from . import _native, events
 from ._native import (
     Agent,
     Attribute,
@@ -168,3 +170,7 @@ __all__ = [
     "frame_length",
     "method_name",
 ]
+
+# A copy of an agent in a forked child would repeat the secrets of its parent's: it refuses every call.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_native._forked)

@@ -203,7 +203,7 @@ class SurveyConfig:
     deadline_ns: int | None = _native.DEFAULT_SURVEY_DEADLINE_NS
     """How long the whole may take; `None` leaves each the time of its request."""
     attempt_delay_ns: int = 0
-    """How long to wait before the next one is asked; a failure does not wait. 0 asks all at once; else at least 10 ms."""
+    """How long to wait before the next is asked; a failure does not wait. 0 asks all at once; else at least 10 ms."""
     credentials: Credentials | None = None
     fingerprint: bool = True
     accepts_mapped_address: bool = False
@@ -301,7 +301,7 @@ class NatConfig:
 
 @dataclass(frozen=True, slots=True)
 class PeerRule:
-    """A range of addresses of one family that may, or may not, be reached. Of several that match the last one decides."""
+    """A range of addresses of one family that may, or may not, be reached. Of several that match the last decides."""
 
     first: Host
     last: Host

@@ -276,11 +276,14 @@ class AuthenticationFailures(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NatEvidence:
-    """One observation: what was asked, of whom, and what came of it, as in the report."""
+    """One observation: what was asked, in a word, and of whom. `text` says what came of it, as in the report."""
 
     test: str
     asked: Address
-    seen: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -430,7 +433,7 @@ class CredentialsNeeded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved(Event):
-    """An allocation has moved with the host to another network; relayed address, permissions, channels are as before."""
+    """An allocation has moved with the host to another network; relayed address, permissions and channels are kept."""
 
     mapped: Address | None
 
