@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import dpkt
+import dpkt  # type: ignore[import-untyped]
 
 VECTORS = Path(__file__).resolve().parents[2] / "tests" / "vectors"
 CLIENT = ("10.0.0.1", 5000)

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_support import ANSWER, REQUEST, VECTORS, vector, vectors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import libstun
+from cli_support import ANSWER, REQUEST, VECTORS, vector, vectors
 from libstun import Integrity, Key, MessageBuilder, MessageClass
 from libstun.cli import main
 from libstun.cli.describe import describe
@@ -39,6 +39,18 @@ def decode_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[in
 
 def attributes(facts: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {one["name"]: one for one in facts["attributes"]}
+
+
+def parse_error(data: bytes) -> str | None:
+    """What is wrong with the packet, as the library says it."""
+    try:
+        if data[0] >> 4 == 4:
+            libstun.ChannelData.parse(data)
+        else:
+            libstun.Message.parse(data)
+    except libstun.ParseError as error:
+        return str(error)
+    return None
 
 
 def indication(method: int, payload: bytes) -> bytes:
@@ -78,7 +90,7 @@ def test_vectors_of_rfc_5769_decode_as_the_rfc_says(one: dict[str, Any], capsys:
     if password:
         assert found["MESSAGE-INTEGRITY"]["check"] == expected["MESSAGE-INTEGRITY"]
     if "FINGERPRINT" in expected:
-        assert found["FINGERPRINT"]["check"] == expected["FINGERPRINT"]
+        assert found.get("FINGERPRINT", {"check": "absent"})["check"] == expected["FINGERPRINT"]
 
 
 def test_a_long_term_credential_is_found_by_the_names_in_the_message(capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,9 +167,12 @@ def test_a_file_may_be_binary_or_hexadecimal(
 
 def test_the_standard_input_is_read_where_the_word_is_a_dash() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "libstun", "decode", "--json", "-"], input=ANSWER, capture_output=True, timeout=120
+        [sys.executable, "-m", "libstun", "decode", "--json", "-"],
+        input=ANSWER,
+        capture_output=True,
+        timeout=120,
+        check=True,
     )
-    assert done.returncode == 0
     assert json.loads(done.stdout)["class"] == "success-response"
 
 
@@ -211,7 +226,7 @@ def test_an_unknown_attribute_is_shown_by_number_and_in_hexadecimal(capsys: pyte
     message = bytes(MessageBuilder(MessageClass.REQUEST, 1, bytes(12)).add(0x7FFE, b"\x01\xff\x02"))
     code, out = decode(capsys, message.hex())
     assert code == 0
-    assert "└─ 0x7ffe       01ff02  at 20, 3 bytes, required" in out
+    assert "└─ 0x7ffe       01ff02  at 20, 3 bytes, required\n" in out
 
 
 def test_an_unknown_method_is_shown_by_number(capsys: pytest.CaptureFixture[str]) -> None:
@@ -253,7 +268,7 @@ def test_a_message_of_rfc_3489_is_shown_and_called_what_it_is(capsys: pytest.Cap
     assert attributes(facts)["CHANGE-REQUEST"]["value"] == {"change_ip": True, "change_port": True}
 
 
-def test_a_second_signature_of_the_same_kind_is_not_checked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_signature_of_the_same_kind_is_not_checked() -> None:
     once = bytearray.fromhex(vector("rfc5769-2.2-ipv4-response")["hex"])
     signature = once[48:72]
     twice = once[:72] + signature
@@ -280,7 +295,9 @@ def test_values_have_their_units_and_words(capsys: pytest.CaptureFixture[str]) -
     ):
         builder.add(libstun.attribute_type(name), value)
     _, out = decode(capsys, bytes(builder).hex())
-    shown = {line[3:].split("  ")[0]: line[3:].split("  ", 1)[1].strip().split("  ")[0] for line in out.splitlines()[1:]}
+    shown = {
+        line[3:].split("  ")[0]: line[3:].split("  ", 1)[1].strip().split("  ")[0] for line in out.splitlines()[1:]
+    }
     assert shown["ERROR-CODE"].startswith("438 ")
     assert shown["LIFETIME"] == "600 s"
     assert shown["REQUESTED-TRANSPORT"] == "UDP"
@@ -296,7 +313,7 @@ def test_values_have_their_units_and_words(capsys: pytest.CaptureFixture[str]) -
 def test_text_from_the_network_cannot_move_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     message = MessageBuilder(MessageClass.REQUEST, 1, bytes(12)).add(0x8022, "\x1b[2J\x9b1m\u202etxt\n├─ fake")
     _, out = decode(capsys, bytes(message).hex())
-    assert "\x1b" not in out and "\x9b" not in out and "\u202e" not in out
+    assert not set(out) & {"\x1b", "\x9b", "\u202e"}
     assert len(out.splitlines()) == 3
 
 
@@ -312,16 +329,9 @@ def test_adversarial_messages_are_shown_without_a_traceback(
     out, err = capsys.readouterr()
     assert code in (0, 1)
     assert err.count("\n") <= 1
+    assert bool(out) == bool(one["hex"])
     if out:
-        facts = json.loads(out)
-        try:
-            libstun.Message.parse(bytes.fromhex(one["hex"]))
-        except libstun.ParseError as error:
-            if libstun.classify(bytes.fromhex(one["hex"])) != "channel-data":
-                assert code == 1
-                assert facts["error"] == str(error) or bytes.fromhex(one["hex"])[0] >> 4 == 4
-        else:
-            assert "error" not in facts
+        assert json.loads(out).get("error") == parse_error(bytes.fromhex(one["hex"]))
 
 
 @settings(max_examples=400, deadline=None)
@@ -351,7 +361,7 @@ def test_any_change_to_a_message_is_shown_without_a_traceback(data: st.DataObjec
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.text(max_size=60))
+@given(st.text(max_size=60).filter(lambda text: text != "-"))
 def test_any_text_is_a_file_hexadecimal_or_an_error_of_one_line(text: str) -> None:
     output, errors = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -12,44 +13,39 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli_support import ANSWER, CLIENT, REQUEST, SERVER, ethernet, pcap, udp
 
 import libstun
+from cli_support import ANSWER, CLIENT, REQUEST, SERVER, ethernet, pcap, udp
 from libstun.cli import COMMANDS, Screen, main
 from libstun.cli.screen import Node, cells, printable
 
 ENVIRONMENT = {**os.environ, "PYTHONIOENCODING": "utf-8"}
 
 
-def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(  # type: ignore[call-overload,no-any-return]
-        [sys.executable, "-m", "libstun", *arguments], **{"capture_output": True, "timeout": 120, "env": ENVIRONMENT} | options
-    )
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """Runs the command as a process of its own."""
+    command = [sys.executable, "-m", "libstun", *arguments]
+    return subprocess.run(command, capture_output=True, timeout=120, env={**ENVIRONMENT, **environment}, check=False)
 
 
 def on_terminal(*arguments: str, **environment: str) -> str:
     """What the command prints on a terminal."""
+    return read_terminal([sys.executable, "-m", "libstun", *arguments], **environment)
+
+
+def read_terminal(command: list[str], **environment: str) -> str:
+    """What a program prints on a terminal."""
     reader, writer = pty.openpty()
     variables = {key: value for key, value in ENVIRONMENT.items() if key != "NO_COLOR"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "libstun", *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=writer,
-        stderr=writer,
-        env={**variables, "TERM": "xterm-256color", "COLUMNS": "80", **environment},
-    )
-    os.close(writer)
-    output = b""
-    while True:
-        try:
-            part = os.read(reader, 65536)
-        except OSError:  # the other end is closed
-            break
-        if not part:
-            break
-        output += part
-    os.close(reader)
-    assert process.wait(120) == 0
+    variables |= {"TERM": "xterm-256color", "COLUMNS": "80", **environment}
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, env=variables) as process:
+        os.close(writer)
+        output = b""
+        with contextlib.suppress(OSError):  # when the other end is closed
+            while part := os.read(reader, 65536):
+                output += part
+        os.close(reader)
+        assert process.wait(120) == 0
     return output.decode()
 
 
@@ -76,7 +72,7 @@ def test_help_of_a_command_has_examples_and_the_common_options(
 def test_help_imports_no_command_and_nothing_heavy() -> None:
     script = (
         "import sys; from libstun.cli import main; main(['--help']);"
-        "print(sorted(set(sys.modules) & {'rich', 'asyncio', 'libstun.aio', 'libstun.cli.decode', 'libstun.cli.trace'}))"
+        "print(sorted(set(sys.modules) & {'rich', 'asyncio', 'libstun.aio', 'libstun.cli.decode'}))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.endswith("\n[]\n")
@@ -143,7 +139,8 @@ def test_a_broken_pipe_ends_quietly(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         env=ENVIRONMENT,
     )
-    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
     assert process.stdout.readline().startswith(b"#1 ")
     process.stdout.close()
     assert process.stderr.read() == b""
@@ -174,7 +171,7 @@ def test_no_color_and_never_mean_no_colours() -> None:
 
 
 def test_always_colours_pipes_too() -> None:
-    done = run("decode", "--color", "always", REQUEST.hex(), env={**ENVIRONMENT, "NO_COLOR": "1"})
+    done = run("decode", "--color", "always", REQUEST.hex(), NO_COLOR="1")
     assert b"\x1b[" in done.stdout
 
 
@@ -190,20 +187,20 @@ def test_without_rich_everything_works_in_plain_text() -> None:
         "util.find_spec = lambda name, *rest: None if name == 'rich' else real(name, *rest);"
         "from libstun.cli import main; code = main(sys.argv[1:]); sys.exit(code)"
     )
+    command = [sys.executable, "-c", script]
     arguments = ["decode", "--color", "always", ANSWER.hex()]
-    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, timeout=120, env=ENVIRONMENT)
-    assert done.returncode == 0
+    done = subprocess.run([*command, *arguments], capture_output=True, timeout=120, env=ENVIRONMENT, check=True)
     assert done.stdout == run("decode", ANSWER.hex()).stdout
     assert done.stderr == b'libstun: colours need "rich": pip install "libstun[cli]"\n'
-    shown = subprocess.run([sys.executable, "-c", script, "--help"], capture_output=True, timeout=120, env=ENVIRONMENT)
+    shown = subprocess.run([*command, "--help"], capture_output=True, timeout=120, env=ENVIRONMENT, check=True)
     assert shown.stdout.count(b'pip install "libstun[cli]"') == 1
 
 
 def test_an_encoding_without_lines_gets_ascii() -> None:
-    done = run("decode", ANSWER.hex(), env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    done = run("decode", ANSWER.hex(), PYTHONIOENCODING="ascii")
     assert done.returncode == 0
     assert b"`- XOR-MAPPED-ADDRESS" in done.stdout
-    drawn = run("trace", "--simulate", "loss", env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    drawn = run("trace", "--simulate", "loss", PYTHONIOENCODING="ascii")
     assert drawn.returncode == 0
     assert drawn.stdout.isascii()
 
@@ -256,18 +253,9 @@ def test_work_that_takes_long_shows_a_status_on_a_terminal() -> None:
         "screen.line('done')"
     )
     for color in ({}, {"NO_COLOR": "1"}):
-        reader, writer = pty.openpty()
-        environment = {**ENVIRONMENT, "TERM": "xterm-256color", **color}
-        with subprocess.Popen([sys.executable, "-c", script], stdout=writer, stderr=writer, env=environment) as process:
-            os.close(writer)
-            output = b""
-            with pytest.raises(OSError):  # noqa: PT011 - the other end is closed
-                while part := os.read(reader, 4096):
-                    output += part
-            os.close(reader)
-            assert process.wait(120) == 0
-        assert b"asking" in output
-        assert b"done" in output
+        output = read_terminal([sys.executable, "-c", script], **color)
+        assert "asking" in output
+        assert "done" in output
 
 
 def test_what_is_not_printable_becomes_an_escape() -> None:

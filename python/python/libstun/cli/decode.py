@@ -70,7 +70,7 @@ def message_tree(facts: PacketFacts, *before: Span) -> Node:
     root = Node([*before, *_title(facts), (f"  {len(facts.raw)} bytes", "dim")])
     if facts.error is not None:
         root.add(("malformed: ", "bad"), (facts.error, "bad"))
-    width = max((cells(attribute.title) for attribute in facts.attributes), default=len("transaction"))
+    width = max(len("transaction"), *(cells(attribute.title) for attribute in facts.attributes), 0)
     if facts.transaction_id:
         root.add(("transaction".ljust(width), "name"), "  ", facts.transaction_id.hex())
     for attribute in facts.attributes:

@@ -31,7 +31,7 @@ class AttributeFacts:
     raw: bytes
     is_required: bool
     is_covered: bool | None
-    """By an integrity attribute; `None` if the message is too damaged to tell."""
+    """By an integrity attribute; `None` if there is none, or the message is too damaged to tell."""
     text: str = ""
     value: Any = None
     error: str | None = None
@@ -149,7 +149,8 @@ def describe(data: bytes, keys: Keys | None = None, conversation: Hashable = Non
     facts = _with_header(PacketFacts(protocol=Protocol.STUN, raw=data), message)
     verdicts = keys.check(message, conversation)
     for attribute in message:
-        view = _attribute(attribute, attribute.offset, attribute.is_covered, keys, depth)
+        is_covered = attribute.is_covered if verdicts else None
+        view = _attribute(attribute, attribute.offset, is_covered, keys, depth)
         if facts.find(view.title) is None:  # a second one of the same name is ignored by everybody (RFC 8489 s14)
             view.verdict = _verdict(view, message, verdicts)
         facts.attributes.append(view)

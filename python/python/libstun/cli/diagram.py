@@ -71,7 +71,8 @@ class Step:
         """The step with the keys of the JSON output."""
         facts: dict[str, Any] = {"kind": self.kind, "time_ns": self.time_ns}
         if self.kind == "message":
-            assert self.source is not None and self.destination is not None
+            assert self.source is not None
+            assert self.destination is not None
             facts |= {
                 "source": participants[self.source].address,
                 "destination": participants[self.destination].address,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from html import escape
 from itertools import pairwise
 
@@ -75,8 +76,10 @@ def draw_svg(diagram: Diagram) -> str:
     ]
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
-            ' role="img" aria-labelledby="title">',
+            (
+                f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}"'
+                f' height="{height}" role="img" aria-labelledby="title">'
+            ),
             f'<title id="title">{_clean(diagram.title)}</title>',
             f"<style>\n{_STYLE}\n</style>",
             f'<rect class="page" width="{width}" height="{height}"/>',
@@ -156,7 +159,10 @@ def _section(step: Step, y: float, right: float) -> tuple[list[str], float]:
 
 
 def _message(step: Step, places: list[float], y: float) -> tuple[list[str], float]:
-    assert step.source is not None and step.destination is not None
+    assert step.source is not None
+    assert step.destination is not None
+    if step.source == step.destination:
+        return _note(replace(step, label=f"{step.title} (to itself)"), places, y)
     start, end = places[step.source], places[step.destination]
     line = y + 25
     kind = "lost" if step.is_lost else step.style

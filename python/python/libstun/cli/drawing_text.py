@@ -137,7 +137,8 @@ def _need(step: Step, count: int) -> tuple[int, int, int]:
 
 
 def _message(step: Step, places: list[int], signs: dict[str, str]) -> Iterator[_Row]:
-    assert step.source is not None and step.destination is not None
+    assert step.source is not None
+    assert step.destination is not None
     start, end = places[step.source], places[step.destination]
     row = _Row(places, signs["line"])
     if start == end:

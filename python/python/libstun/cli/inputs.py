@@ -51,7 +51,7 @@ def from_hex(text: bytes) -> bytes | None:
 def open_source(words: Sequence[str]) -> Iterator[Source]:
     """The input that the words of a command line name: `-`, a file, or hexadecimal text in one or more words."""
     if list(words) == ["-"]:
-        # The file belongs to the process.
+        # Left open: it belongs to the process.
         yield _source("the standard input", cast(BufferedReader, sys.stdin.buffer), None)
         return
     path = Path(words[0])

@@ -177,33 +177,32 @@ class _Reader:
 
 def _read_stream(stream: _Stream, payload: bytes) -> Iterator[tuple[bytes, str | None]]:
     """The frames that the bytes complete."""
-    if stream.is_stun is False:
-        if not _resembles_stun(payload):
-            return
-        stream.is_stun = True  # the capture began, or went on, in the middle of something
-    stream.buffer += payload
+    if stream.is_stun is False and _resembles_stun(payload):
+        stream.is_stun = None  # the capture began, or went on, in the middle of something
+    if stream.is_stun is not False:
+        stream.buffer += payload
     if stream.is_stun is None:
-        start = bytes(stream.buffer[:8])
-        if len(start) == 8:
-            stream.is_stun = _resembles_stun(start)
-        elif not start.startswith((b"\0", b"\1")):
-            stream.is_stun = False
-        if not stream.is_stun:
-            if stream.is_stun is False:
-                stream.buffer.clear()
-            return
-    while stream.buffer:
+        stream.is_stun = _is_stun(bytes(stream.buffer[:8]))
+    while stream.is_stun and stream.buffer:
         try:
             length = frame_length(bytes(stream.buffer[:20]))
         except ParseError as error:
             yield b"", f"the stream is no STUN from here on: {error}"
             stream.is_stun = False
-            stream.buffer.clear()
-            return
+            break
         if length is None or len(stream.buffer) < length:
             return
         yield bytes(stream.buffer[:length]), None
         del stream.buffer[:length]
+    if stream.is_stun is False:
+        stream.buffer.clear()
+
+
+def _is_stun(start: bytes) -> bool | None:
+    """Whether a stream that starts so is STUN; `None` if more is needed to know."""
+    if len(start) >= 8:
+        return _resembles_stun(start)
+    return None if start[0] < 0x40 else False
 
 
 def _packet(frame: Frame, transport: str, ends: tuple[Endpoint, Endpoint], data: bytes, note: str | None) -> Packet:

@@ -318,9 +318,9 @@ def _wrap(spans: Sequence[Span], width: int | None, hang: int) -> Iterator[list[
         if used + cells(word.rstrip()) > limit and used > 0:
             yield line
             line, used, limit = [], 0, max(20, width - hang)
-        word = word.lstrip() if not line else word
-        line.append((word, style) if style else word)
-        used += cells(word)
+        shown = word if line else word.lstrip()
+        line.append((shown, style) if style else shown)
+        used += cells(shown)
     yield line
 
 
