@@ -170,6 +170,7 @@ def test_channel_data_is_found_where_stun_was_and_nowhere_else(show: Any) -> Non
     shown = show(pcap(packets, link_type=101))
     assert [line["number"] for line in shown.lines] == [2, 3, 4]
     assert (shown.lines[2]["channel"], shown.lines[2]["payload"]["protocol"]) == (0x4001, "rtp")
+    assert shown.said == ["libstun: 1 packets between addresses that exchange STUN are neither STUN nor ChannelData"]
 
 
 @pytest.mark.parametrize(

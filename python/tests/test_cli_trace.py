@@ -167,6 +167,14 @@ def test_a_capture_names_who_asks_and_who_answers(tmp_path: Path, capsys: pytest
     assert any("0.500 s" in line and "◀" in line for line in lines)
 
 
+def test_packets_closer_than_a_millisecond_have_times_in_microseconds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "fast.pcap"
+    file.write_bytes(pcap([udp(CLIENT, SERVER, REQUEST), udp(SERVER, CLIENT, ANSWER)], link_type=101, step=0.000223))
+    assert "0.000223 s" in trace(capsys, str(file))
+
+
 def test_what_is_missing_in_a_capture_is_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     steps = trace_json(capsys, capture(tmp_path))
     notes = [step for step in steps if step["kind"] == "note"]
@@ -299,24 +307,24 @@ def test_any_exchange_can_be_drawn(steps: list[tuple[int, int, bytes, bool, str]
 
 
 LOSS = """\
-               client                                                  server
-            10.0.0.1:5000                                          192.0.2.1:3478
-                  │                                                       │
-   0.000 s        │─────────────────── Binding request ──────────────────▶│
-                  │                                                       │
-   0.020 s        │        lost ✕─────── Binding success response ────────│
-                  │           XOR-MAPPED-ADDRESS 10.0.0.1:5000            │
-                  │                                                       │
-   0.500 s        │╌╌╌╌╌╌╌╌╌╌╌╌╌ Binding request, sent again ╌╌╌╌╌╌╌╌╌╌╌╌▶│
-                  │                                                       │
-   0.520 s        │        lost ✕╌ Binding success response, sent again ╌╌│
-                  │           XOR-MAPPED-ADDRESS 10.0.0.1:5000            │
-                  │                                                       │
-   1.500 s        │╌╌╌╌╌╌╌╌╌╌╌ Binding request, sent again (2) ╌╌╌╌╌╌╌╌╌╌▶│
-                  │                                                       │
-   1.520 s        │◀╌╌╌╌╌ Binding success response, sent again (2) ╌╌╌╌╌╌╌│
-                  │           XOR-MAPPED-ADDRESS 10.0.0.1:5000            │
-                  │                                                       │
-   1.540 s        ● mapped address 10.0.0.1:5000                          │
-                  │                                                       │
+                 client                                                  server
+              10.0.0.1:5000                                          192.0.2.1:3478
+                    │                                                       │
+     0.000 s        │─────────────────── Binding request ──────────────────▶│
+                    │                                                       │
+     0.020 s        │        lost ✕─────── Binding success response ────────│
+                    │           XOR-MAPPED-ADDRESS 10.0.0.1:5000            │
+                    │                                                       │
+     0.500 s        │╌╌╌╌╌╌╌╌╌╌╌╌╌ Binding request, sent again ╌╌╌╌╌╌╌╌╌╌╌╌▶│
+                    │                                                       │
+     0.520 s        │        lost ✕╌ Binding success response, sent again ╌╌│
+                    │           XOR-MAPPED-ADDRESS 10.0.0.1:5000            │
+                    │                                                       │
+     1.500 s        │╌╌╌╌╌╌╌╌╌╌╌ Binding request, sent again (2) ╌╌╌╌╌╌╌╌╌╌▶│
+                    │                                                       │
+     1.520 s        │◀╌╌╌╌╌ Binding success response, sent again (2) ╌╌╌╌╌╌╌│
+                    │           XOR-MAPPED-ADDRESS 10.0.0.1:5000            │
+                    │                                                       │
+     1.540 s        ● mapped address 10.0.0.1:5000                          │
+                    │                                                       │
 """

@@ -96,7 +96,7 @@ class _Reader:
     def __init__(self) -> None:
         self._streams: dict[tuple[Endpoint, Endpoint], _Stream] = {}
         self._stun_between: set[frozenset[Endpoint]] = set()
-        self._fragments = 0
+        self._fragments = self._others = 0
         self._foreign_links: dict[int, int] = {}
 
     def read(self, frame: Frame) -> Iterator[Packet]:
@@ -111,6 +111,8 @@ class _Reader:
             if self._is_ours(segment.payload, frozenset(ends)):
                 note = "the capture has cut this packet off" if segment.is_cut else None
                 yield _packet(frame, "udp", ends, b"" if note else segment.payload, note)
+            elif frozenset(ends) in self._stun_between:
+                self._others += 1
         else:
             for data, note in self._stream(ends, segment):
                 yield _packet(frame, "tcp", ends, data, note)
@@ -118,6 +120,8 @@ class _Reader:
     def skipped(self) -> Iterator[str]:
         if self._fragments:
             yield f"{self._fragments} fragments of IP packets were skipped: they are not put together"
+        if self._others:
+            yield f"{self._others} packets between addresses that exchange STUN are neither STUN nor ChannelData"
         for link_type, count in sorted(self._foreign_links.items()):
             yield f"{count} packets of link type {link_type} were skipped: it is not known"
         for (source, destination), stream in self._streams.items():
