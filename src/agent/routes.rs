@@ -120,6 +120,7 @@ impl Routes {
             .or_else(|| if is_unknown(local) { self.only_request() } else { None })
     }
 
+    #[expect(clippy::disallowed_methods, reason = "one entry has one order")]
     fn only_request(&self) -> Option<u32> {
         let mut all = self.requests.iter();
         let (_, slot) = all.next()?;

@@ -53,7 +53,7 @@ examples:
   libstun trace --simulate loss
 
 "libstun COMMAND --help" says more about a command."""
-_EXTRA = '\nFor colours, and to read captures: pip install "libstun[cli]"'
+_EXTRA = '\nFor colours: pip install "libstun[cli]"'
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -102,7 +102,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    epilog = _EPILOG if _has_extra() else _EPILOG + _EXTRA
+    epilog = _EPILOG if find_spec("rich") is not None else _EPILOG + _EXTRA
     parser = _Parser(prog="libstun", description=_DESCRIPTION, epilog=epilog)
     parser.add_argument("--version", action="version", version=f"libstun {__version__}")
     _add_output_options(parser, color="auto", json=False)
@@ -127,10 +127,6 @@ def _add_output_options(parser: argparse.ArgumentParser, *, color: str, json: bo
     group.add_argument(
         "--color", choices=COLORS, default=color, help="colours: auto is on terminals, unless NO_COLOR is set"
     )
-
-
-def _has_extra() -> bool:
-    return find_spec("rich") is not None and find_spec("dpkt") is not None
 
 
 def _complain(error: Exception, code: int) -> int:

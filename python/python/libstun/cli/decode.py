@@ -70,11 +70,11 @@ def message_tree(facts: PacketFacts, *before: Span) -> Node:
     root = Node([*before, *_title(facts), (f"  {len(facts.raw)} bytes", "dim")])
     if facts.error is not None:
         root.add(("malformed: ", "bad"), (facts.error, "bad"))
+    width = max(len("transaction"), *(cells(attribute.title) for attribute in facts.attributes), 0)
     if facts.transaction_id:
-        root.add(("transaction", "name"), "  ", facts.transaction_id.hex())
-    width = max((cells(attribute.title) for attribute in facts.attributes), default=0)
+        root.add(("transaction".ljust(width), "name"), "  ", facts.transaction_id.hex())
     for attribute in facts.attributes:
-        node = root.add(*_attribute(attribute, width))
+        node = root.add(*_attribute(attribute, width), hang=width + 2)
         if attribute.payload is not None:
             node.children.append(_payload(attribute.payload))
     if facts.stopped is not None:

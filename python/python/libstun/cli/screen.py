@@ -67,10 +67,12 @@ class Node:
 
     spans: Sequence[Span]
     children: list[Node] = dataclasses.field(default_factory=list)
+    hang: int = 2
+    """How far what does not fit on the line is indented below it."""
 
-    def add(self, *spans: Span) -> Node:
+    def add(self, *spans: Span, hang: int = 2) -> Node:
         """Adds a line below this one, and returns it."""
-        child = Node(spans)
+        child = Node(spans, hang=hang)
         self.children.append(child)
         return child
 
@@ -293,9 +295,10 @@ def _tree_lines(
     node: Node, width: int | None, guides: tuple[str, str, str, str], first: str = "", rest: str = ""
 ) -> Iterator[list[Span]]:
     branch, last, through, blank = guides
-    below = through if node.children else blank
-    for number, part in enumerate(_wrap(node.spans, None if width is None else width - cells(first))):
-        yield [(first, "dim"), *part] if number == 0 else [(rest + below, "dim"), *part]
+    below = rest + (through if node.children else blank).rstrip()
+    below += " " * (cells(first) + node.hang - cells(below))
+    for number, part in enumerate(_wrap(node.spans, None if width is None else width - cells(first), node.hang)):
+        yield [(first if number == 0 else below, "dim"), *part]
     for child in node.children:
         is_last = child is node.children[-1]
         yield from _tree_lines(
@@ -303,20 +306,21 @@ def _tree_lines(
         )
 
 
-def _wrap(spans: Sequence[Span], width: int | None) -> Iterator[list[Span]]:
+def _wrap(spans: Sequence[Span], width: int | None, hang: int) -> Iterator[list[Span]]:
     """Splits spans into lines at spaces where there are some, and anywhere where a word is too long."""
     if width is None or cells(_text(spans)) <= width:
         yield list(spans)
         return
     line: list[Span] = []
     used = 0
-    limit = max(20, width - 3)  # what goes on is indented below
-    for word, style in _words(spans, limit):
+    limit = width
+    for word, style in _words(spans, max(20, width - hang)):
         if used + cells(word.rstrip()) > limit and used > 0:
             yield line
-            line, used = [], 0
-        line.append((word, style) if style else word)
-        used += cells(word)
+            line, used, limit = [], 0, max(20, width - hang)
+        shown = word if line else word.lstrip()
+        line.append((shown, style) if style else shown)
+        used += cells(shown)
     yield line
 
 

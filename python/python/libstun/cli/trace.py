@@ -67,7 +67,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         raise CommandError(f"{diagram.title}: nothing to draw")
     if args.svg is not None:
         _write_svg(diagram, args.svg)
-    else:
+    elif not args.json:
         for line in draw_text(diagram, width=screen.width, unicode=screen.has_unicode):
             screen.line(*line)
     for step in diagram.steps:
