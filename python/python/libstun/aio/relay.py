@@ -9,7 +9,8 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from .._native import PeerData
-from ..config import Address, AddressLike, Credentials, Host
+from ..aliases import Address, AddressLike, Host
+from ..config import Credentials
 from ..enums import AuthenticationFailure, CredentialsNeed, FailureReason
 from ..errors import StateError, UnknownOperationError
 from ..events import (
