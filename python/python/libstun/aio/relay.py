@@ -248,7 +248,7 @@ class _Allocation(Lasting):
         match event:
             case CredentialsNeeded(reason=CredentialsNeed.REJECTED):
                 self._rejection = _rejected(event)
-            case Retrying(failure=Failure(code=ALLOCATION_MISMATCH)) if not self._has_changed_port:
+            case Retrying(failure=failure) if failure.code == ALLOCATION_MISMATCH and not self._has_changed_port:
                 # The server still knows an allocation of before on this port: a relay that was closed a moment ago, or
                 # one of a program that has crashed. Another port is as good as this one.
                 self._has_changed_port, self._failure = True, None
