@@ -65,7 +65,7 @@ elif [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         chroot "$root" apt-get install -y -qq --no-install-recommends python3.15 python3.15-venv >/dev/null
     fi
     rm -rf "$root/work" && mkdir "$root/work"
-    git ls-files -z python Cargo.toml pyproject.toml LICENSE-APACHE LICENSE-MIT tests/vectors examples/python | xargs -0 cp --parents -t "$root/work"
+    git ls-files -z | xargs -0 cp --parents -t "$root/work"
     cp -r "$work/wheels" "$root/work/wheels"
     mount -t proc proc "$root/proc"
     mount --bind /dev "$root/dev"
