@@ -89,7 +89,7 @@ def message_tree(facts: PacketFacts, *before: Span) -> Node:
 def _show_capture(source: Source, wanted: str | None, keys: Keys, screen: Screen) -> int:
     start: int | None = None
     count = 0
-    for packet in packets_of(source, screen, wanted):
+    for packet in packets_of(source, screen, wanted, are_shown=True):
         start = packet.time_ns if start is None else start
         place = _place(packet, packet.time_ns - start)
         if packet.note is not None:
