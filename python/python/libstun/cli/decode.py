@@ -10,7 +10,7 @@ from .describe import AttributeFacts, PacketFacts, describe
 from .inputs import Source, open_source, packets_of
 from .keys import Keys
 from .packets import Packet, address_text
-from .screen import Node, Screen, Span, cells
+from .screen import Node, Screen, Span, UsageError, cells
 from .values import short_hex
 
 __all__ = ["add", "message_tree", "run"]
@@ -59,6 +59,8 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     with open_source(args.input) as source:
         if source.is_capture:
             return _show_capture(source, args.filter, keys, screen)
+        if args.filter is not None:
+            raise UsageError(f"--filter is for captures, and {source.name} is none")
         facts = describe(source.content, keys)
     screen.tree(message_tree(facts))
     screen.data(facts.as_json(), pretty=screen.is_terminal)

@@ -50,6 +50,8 @@ def from_hex(text: bytes) -> bytes | None:
 @contextmanager
 def open_source(words: Sequence[str]) -> Iterator[Source]:
     """The input that the words of a command line name: `-`, a file, or hexadecimal text in one or more words."""
+    if list(words) == ["-"] and sys.stdin is None:
+        raise CommandError("there is no standard input")
     if list(words) == ["-"]:
         # Left open: it belongs to the process.
         yield _source("the standard input", cast(BufferedReader, sys.stdin.buffer), None)
