@@ -23,11 +23,14 @@ examples:
   libstun decode --filter 192.0.2.1:3478 --json call.pcap | jq .class
   tcpdump -w - udp port 3478 | libstun decode -
 
-Signatures are checked with --password: as a short-term credential and, where the user and the realm are known from
-the options or the messages, as a long-term one. With --json a message is one object, and a capture one object per
-line. In a capture ChannelData is looked for between addresses that have exchanged STUN before.
+Signatures are checked with --password: as a short-term credential and, where
+the user and the realm are known from the options or the messages, as a
+long-term one. With --json a message is one object, and a capture one object per
+line. In a capture ChannelData is looked for between addresses that have
+exchanged STUN before.
 
-Exit code: 0; 1 if a message is malformed or a check has failed, or if a capture has no STUN."""
+Exit code: 0; 1 if a message is malformed or a check has failed, or if a capture
+has no STUN."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

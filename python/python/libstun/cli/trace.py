@@ -28,8 +28,9 @@ examples:
 scenarios:
 {scenarios}
 
-They run in memory between real agents, in virtual time and from fixed seeds: the picture is always the same. With
---json the steps are printed, one object per line, with their times in nanoseconds.
+They run in memory between real agents, in virtual time and from fixed seeds:
+the picture is always the same. With --json the steps are printed, one object
+per line, with their times in nanoseconds.
 
 Exit code: 0; 1 if there is nothing to draw."""
 
