@@ -152,7 +152,7 @@ def test_a_broken_pipe_ends_quietly(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [["decode", ANSWER.hex()], ["decode", "--json", ANSWER.hex()]])
 def test_a_full_disk_is_an_error_of_one_line(arguments: list[str]) -> None:
-    with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
+    with open("/dev/full", "wb") as full:
         command = [sys.executable, "-m", "libstun", *arguments]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=120, check=False)
     assert done.returncode == 1
@@ -228,6 +228,14 @@ def test_an_encoding_without_lines_gets_ascii() -> None:
     drawn = run("trace", "--simulate", "loss", PYTHONIOENCODING="ascii")
     assert drawn.returncode == 0
     assert drawn.stdout.isascii()
+
+
+def test_json_is_json_in_any_encoding() -> None:
+    message = libstun.MessageBuilder(libstun.MessageClass.REQUEST, 1, bytes(12))
+    message.add(libstun.attribute_type("SOFTWARE"), "é マ")
+    for encoding in ("ascii", "latin-1", "utf-8"):
+        done = run("decode", "--json", bytes(message).hex(), PYTHONIOENCODING=encoding)
+        assert json.loads(done.stdout)["attributes"][0]["value"] == "é マ"
 
 
 def test_long_lines_wrap_below_their_start_on_terminals() -> None:

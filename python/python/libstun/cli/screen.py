@@ -141,8 +141,11 @@ class Screen:
     def data(self, value: object, *, pretty: bool = False) -> None:
         """Prints JSON on one line, or indented. Bytes become hexadecimal, dataclasses objects."""
         if self.is_json:
-            text = json_module.dumps(value, ensure_ascii=False, default=_to_json, indent=2 if pretty else None)
-            sys.stdout.write(text + "\n")
+            indent = 2 if pretty else None
+            text = json_module.dumps(value, ensure_ascii=not self.has_unicode, default=_to_json, indent=indent)
+            # JSON lets through what a terminal obeys, such as the one-letter CSI.
+            safe = (char if char.isprintable() or char == "\n" else json_module.dumps(char)[1:-1] for char in text)
+            sys.stdout.write((text if text.isprintable() else "".join(safe)) + "\n")
             sys.stdout.flush()
 
     def warn(self, text: str) -> None:
