@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
-from aio_support import both_loops, closed_port, needs_ipv6, needs_linux, run, silent_socket
 
 import libstun
+from aio_support import both_loops, closed_port, needs_ipv6, needs_linux, run, silent_socket
 from libstun import FailureReason, LongTerm, ObservedMapping, SendError, ServerConfig, aio, events
 
 
@@ -151,7 +151,7 @@ def test_leaving_the_agent_ends_whatever_runs_on_it(loop: str) -> None:
                 await asyncio.sleep(0)
             outcomes = await asyncio.gather(*tasks, return_exceptions=True)
             assert isinstance(outcomes[0], libstun.StateError)
-            assert [event async for event in stream] is not None, "the iteration ends"
+            assert [event async for event in stream] != None, "the iteration ends"
             with pytest.raises(libstun.StateError):
                 await agent.binding(silent)
             with pytest.raises(libstun.StateError):

@@ -8,8 +8,8 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 import pytest
-from aio_support import run
 
+from aio_support import run
 from libstun import Uri
 from libstun.aio.names import Endpoint, first_of_each_family, lookup, parse_local, parse_server, plain
 

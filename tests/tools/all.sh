@@ -48,6 +48,7 @@ step interop tests/interop/run.sh
 step interop-client tests/interop/client.sh
 step interop-server tests/interop/server.sh
 step interop-relay tests/interop/relay.sh
+step python tests/tools/python.sh
 step msrv tests/tools/msrv.sh
 step readme tests/tools/readme.sh
 

@@ -1,14 +1,16 @@
 #!/bin/sh
 # Installs what the tests need beyond Rust: root on Debian or Ubuntu does it, everybody else is told how.
 set -eu
-packages="cmake clang coturn g++ gcc make pkg-config python3 stun-client tshark valgrind binutils"
+packages="cmake clang coturn g++ gcc make pkg-config python3 python3-dev python3-venv stun-client tshark valgrind binutils"
 # The sanitizers' runtime of clang goes by version, so ask for the default clang's.
-commands="cmake clang turnserver g++ gcc pkg-config python3 stun tshark valgrind nm"
+commands="cmake clang turnserver g++ gcc pkg-config python3 python3-config stun tshark valgrind nm"
 
 missing=""
 for command in $commands; do
     command -v "$command" >/dev/null 2>&1 || missing="$missing $command"
 done
+# Debian's Python comes without what makes virtual environments.
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 [ -z "$missing" ] && exit 0
 
 if command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then

@@ -16,7 +16,9 @@ An `Agent` is driven by five calls, with the host's socket and the host's monoto
 
 from __future__ import annotations
 
-from . import events
+import os
+
+from . import _native, events
 from ._native import (
     Agent,
     Attribute,
@@ -36,14 +38,14 @@ from ._native import (
     frame_length,
     method_name,
 )
+from .aliases import Address, AddressLike, AttributeValue, Host, PathLike
 from .config import (
-    Address,
-    AddressLike,
+    ATTEMPT_DELAY_NS,
+    IDLE_SLACK_NS,
     AllocationConfig,
     BindingConfig,
     Credentials,
     DiscoveryConfig,
-    Host,
     LongTerm,
     NaptrRecord,
     NatConfig,
@@ -67,10 +69,6 @@ from .enums import (
     KeepaliveKind,
     MessageClass,
     MigrationReason,
-    NatConfidence,
-    NatProperty,
-    NatReason,
-    NatValue,
     ObservedMapping,
     PeerPolicy,
     Protocol,
@@ -87,16 +85,20 @@ from .enums import (
     WakeReason,
 )
 from .errors import InternalError, LimitError, ParseError, StateError, StunError, UnknownOperationError
-from .events import Event, Failure, NatFinding, NatReport
+from .events import Event, Failure
 from .info import AllocationInfo, RelayPoolInfo
+from .nat import NatConfidence, NatEvidence, NatFinding, NatProperty, NatReason, NatReport, NatValue
 
 __all__ = [
+    "ATTEMPT_DELAY_NS",
+    "IDLE_SLACK_NS",
     "Address",
     "AddressLike",
     "Agent",
     "AllocationConfig",
     "AllocationInfo",
     "Attribute",
+    "AttributeValue",
     "AuthenticationFailure",
     "BindingConfig",
     "ChannelData",
@@ -124,6 +126,7 @@ __all__ = [
     "NaptrRecord",
     "NatConfidence",
     "NatConfig",
+    "NatEvidence",
     "NatFinding",
     "NatProperty",
     "NatReason",
@@ -132,6 +135,7 @@ __all__ = [
     "ObservedMapping",
     "ParseError",
     "Path",
+    "PathLike",
     "PeerData",
     "PeerPolicy",
     "PeerRule",
@@ -168,3 +172,7 @@ __all__ = [
     "frame_length",
     "method_name",
 ]
+
+# A copy of an agent in a forked child would repeat the secrets of its parent's: it refuses every call.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_native._forked)

@@ -6,7 +6,7 @@ __all__ = ["InternalError", "LimitError", "ParseError", "StateError", "StunError
 
 
 class StunError(Exception):
-    """The base of the library's own errors. After any but `InternalError` nothing has changed, and the object is usable."""
+    """The base of the library's own errors. After all but `InternalError` the object is as it was, and usable."""
 
 
 class StateError(StunError):
@@ -14,7 +14,7 @@ class StateError(StunError):
 
 
 class UnknownOperationError(StunError, LookupError):
-    """No operation of that id: never started, ended, or cancelled."""
+    """No operation of that id, no such relay of it or connection: never started, ended, or cancelled."""
 
 
 class LimitError(StunError):
@@ -26,4 +26,4 @@ class ParseError(StunError, ValueError):
 
 
 class InternalError(StunError):
-    """A bug in libstun was caught. The agent that raised it is of no use any more; report it."""
+    """A bug in libstun was caught; report it. An agent that raised it is of no use any more."""

@@ -9,22 +9,21 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from .._native import Agent, Uri
+from ..aliases import Address, AddressLike, Host
 from ..config import (
-    Address,
-    AddressLike,
     AllocationConfig,
     BindingConfig,
     Credentials,
     DiscoveryConfig,
-    Host,
     NatConfig,
     RelayPoolConfig,
     ServerConfig,
     SurveyConfig,
     SurveyTarget,
 )
-from ..enums import NatProperty, RelayFamily, Transport
-from ..events import DiscoveredServer, Mapped, NatReport
+from ..enums import RelayFamily, Transport
+from ..events import DiscoveredServer, Mapped
+from ..nat import NatProperty, NatReport
 from .binding import Binding, Lasting
 from .discovery import Resolver
 from .driver import Driver

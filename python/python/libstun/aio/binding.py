@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from .._native import Path
-from ..config import Address
+from ..aliases import Address
 from ..enums import Transport
 from ..errors import StateError, UnknownOperationError
 from ..events import AddressChanged, Event, Failed, Mapped, Reconnect, Redirected, Refreshed, Retrying

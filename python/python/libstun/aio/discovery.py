@@ -6,7 +6,8 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias, cast
 
-from ..config import Host, NaptrRecord, SrvRecord
+from ..aliases import Host
+from ..config import NaptrRecord, SrvRecord
 from ..enums import DnsFailure, RecordKind
 from ..errors import UnknownOperationError
 from ..events import Event, Resolve

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from .._native import Agent, Path, PeerData, Transmit
-from ..config import Address, AddressLike
+from ..aliases import Address, AddressLike
 from ..enums import SendError, Transport
 from ..errors import StateError
 from ..events import Event

@@ -12,7 +12,7 @@ from itertools import zip_longest
 from typing import Any, TypeAlias, cast
 
 from .._native import Uri
-from ..config import Address, AddressLike, Host
+from ..aliases import Address, AddressLike, Host
 from ..enums import Scheme
 
 __all__ = [

@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from ..config import Address, NatConfig
+from ..aliases import Address
+from ..config import NatConfig
 from ..errors import StateError
-from ..events import Event, NatFinished, NatReport
+from ..events import Event, NatFinished
+from ..nat import NatReport
 from .driver import Driver
 from .names import plain
 from .operation import Operation

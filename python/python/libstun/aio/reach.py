@@ -9,16 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from .._native import Uri
-from ..config import (
-    Address,
-    AddressLike,
-    AllocationConfig,
-    BindingConfig,
-    Credentials,
-    DiscoveryConfig,
-    SurveyConfig,
-    SurveyTarget,
-)
+from ..aliases import Address, AddressLike
+from ..config import AllocationConfig, BindingConfig, Credentials, DiscoveryConfig, SurveyConfig, SurveyTarget
 from ..enums import ObservedMapping, Transport
 from ..errors import StateError
 from ..events import Answered, DiscoveredServer, ServersFound, Surveyed, Unanswered

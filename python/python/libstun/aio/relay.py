@@ -9,7 +9,8 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from .._native import PeerData
-from ..config import Address, AddressLike, Credentials, Host
+from ..aliases import Address, AddressLike, Host
+from ..config import Credentials
 from ..enums import AuthenticationFailure, CredentialsNeed, FailureReason
 from ..errors import StateError, UnknownOperationError
 from ..events import (
@@ -247,7 +248,7 @@ class _Allocation(Lasting):
         match event:
             case CredentialsNeeded(reason=CredentialsNeed.REJECTED):
                 self._rejection = _rejected(event)
-            case Retrying(failure=Failure(code=ALLOCATION_MISMATCH)) if not self._has_changed_port:
+            case Retrying(failure=failure) if failure.code == ALLOCATION_MISMATCH and not self._has_changed_port:
                 # The server still knows an allocation of before on this port: a relay that was closed a moment ago, or
                 # one of a program that has crashed. Another port is as good as this one.
                 self._has_changed_port, self._failure = True, None

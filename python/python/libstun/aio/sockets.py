@@ -9,7 +9,8 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from typing import TypeAlias, cast
 
-from ..config import AddressLike, ServerConfig
+from ..aliases import AddressLike
+from ..config import ServerConfig
 from .driver import Driver
 from .names import is_ipv6, literal, parse_local, plain
 from .udp import UdpSocket

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from .._native import Path
-from ..config import Address
+from ..aliases import Address
 from ..enums import Transport
 from ..errors import UnknownOperationError
 from ..events import Close, Event

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ..config import Address
+from ..aliases import Address
 from ..enums import Transport
 from . import icmp
 from .names import plain
