@@ -7,7 +7,7 @@ import logging
 import time
 
 import pytest
-from aio_support import both_loops, run, silent_socket
+from aio_support import both_loops, needs_ipv6, run, silent_socket
 
 import libstun
 from libstun import aio, events
@@ -78,12 +78,13 @@ def test_time_that_passes_in_suspend_is_noticed(loop: str, monkeypatch: pytest.M
     run(main, loop)
 
 
+@needs_ipv6
 def test_what_cannot_be_sent_fails_at_once() -> None:
     async def main() -> None:
-        async with aio.open_agent("127.0.0.1:0") as agent:
+        async with aio.open_agent("[::1]:0") as agent:
             # From loopback there is no way to anywhere else.
             with pytest.raises(aio.OperationFailed) as caught:
-                await agent.binding("192.0.2.1:3478", timeout=20)
+                await agent.binding("[2001:db8::1]:3478", timeout=20)
             assert caught.value.failure.reason == libstun.FailureReason.SEND_FAILED
             assert len(agent.core) == 0
 

@@ -7,7 +7,7 @@ import socket
 from typing import Any
 
 import pytest
-from aio_support import both_loops, closed_port, needs_linux, run, silent_socket
+from aio_support import both_loops, closed_port, needs_linux, received, run, silent_socket
 
 from libstun import aio
 
@@ -63,8 +63,7 @@ def test_an_application_and_an_agent_share_a_socket(loop: str) -> None:
                     peer.bind(("127.0.0.1", 0))
                     peer.setblocking(False)
                     transport.sendto(b"hello", peer.getsockname())
-                    data, source = await asyncio.get_running_loop().sock_recvfrom(peer, 100)
-                    assert (data, source) == (b"hello", own)
+                    assert await received(peer) == (b"hello", own)
                     peer.sendto(b"and back", own)
                     assert await application.arrived.get() == (b"and back", peer.getsockname())
                 assert application.arrived.empty(), "the agent's answers are not the application's"
@@ -165,5 +164,3 @@ def test_an_address_in_use_leaves_no_socket_behind() -> None:
                 pass
 
     run(main)
-
-

@@ -148,6 +148,7 @@ class AsyncAgent:
         finally:
             if binding is not None:
                 binding.cancel()
+                await binding.released()
 
     # Several servers
 
@@ -401,6 +402,7 @@ class AsyncAgent:
         else:
             way = await self._reach.way_to(server, transport, None, tls, credentials)
             config = AllocationConfig(way.server, credentials=credentials, family=family)
+        way = await self._reach.to_itself(way)
         config = replace(config, local=way.local, transport=way.transport, socket_id=way.socket_id)
         relay = Relay(self._driver, self.core.start_allocation(config, self._driver.now()), way.dialer, way.link)
         self._driver.flush()
