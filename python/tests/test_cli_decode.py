@@ -292,6 +292,10 @@ def test_values_have_their_units_and_words(capsys: pytest.CaptureFixture[str]) -
         ("PASSWORD-ALGORITHMS", bytes([0, 2, 0, 0, 0, 1, 0, 0])),
         ("CHANGE-REQUEST", bytes([0, 0, 0, 6])),
         ("REQUESTED-ADDRESS-FAMILY", bytes([2, 0, 0, 0])),
+        ("ADDRESS-ERROR-CODE", bytes([2, 0, 4, 40])),
+        ("CONNECTION-ID", bytes([0, 0, 1, 2])),
+        ("ICMP", bytes([0, 0, 3, 1, 0, 0, 0, 0])),
+        ("RESERVATION-TOKEN", bytes(range(8))),
     ):
         builder.add(libstun.attribute_type(name), value)
     _, out = decode(capsys, bytes(builder).hex())
@@ -308,6 +312,10 @@ def test_values_have_their_units_and_words(capsys: pytest.CaptureFixture[str]) -
     assert shown["PASSWORD-ALGORITHMS"] == "SHA-256, MD5"
     assert shown["CHANGE-REQUEST"] == "answer from another IP and port"
     assert shown["REQUESTED-ADDRESS-FAMILY"] == "IPv6"
+    assert shown["ADDRESS-ERROR-CODE"] == "IPv6: 440 (Address Family not Supported)"
+    assert shown["CONNECTION-ID"] == "0x00000102"
+    assert shown["ICMP"] == "type 3, code 1"
+    assert shown["RESERVATION-TOKEN"] == "0001020304050607"
 
 
 def test_text_from_the_network_cannot_move_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -315,6 +323,15 @@ def test_text_from_the_network_cannot_move_the_terminal(capsys: pytest.CaptureFi
     _, out = decode(capsys, bytes(message).hex())
     assert not set(out) & {"\x1b", "\x9b", "\u202e"}
     assert len(out.splitlines()) == 3
+
+
+def test_json_cannot_move_the_terminal_either_and_keeps_the_text(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "\x1b[2J\x9b1m\u202etxt\u2028マ😀"
+    message = MessageBuilder(MessageClass.REQUEST, 1, bytes(12)).add(0x8022, text)
+    _, out = decode(capsys, "--json", bytes(message).hex())
+    assert out.rstrip("\n").isprintable()
+    assert "マ😀" in out
+    assert attributes(json.loads(out))["SOFTWARE"]["value"] == text
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,8 @@ def test_version_is_the_library_s(capsys: pytest.CaptureFixture[str]) -> None:
         (["nonsense"], "invalid choice: 'nonsense'"),
         (["decode"], "the following arguments are required: INPUT"),
         (["decode", "--color", "pink", "00"], "invalid choice: 'pink'"),
+        (["decode", "--filter", "192.0.2.1", "0001"], "--filter is for captures, and the message is none"),
+        (["trace", "--filter", "192.0.2.1", "--simulate", "loss"], "--filter is for captures"),
         (["decode", "no such file"], '"no such file" is neither a file nor hexadecimal'),
         (["trace"], "one of the arguments INPUT --simulate is required"),
         (["trace", "--simulate", "peace"], "invalid choice: 'peace'"),
@@ -148,6 +150,29 @@ def test_a_broken_pipe_ends_quietly(tmp_path: Path) -> None:
     process.stderr.close()
 
 
+@pytest.mark.parametrize("arguments", [["decode", ANSWER.hex()], ["decode", "--json", ANSWER.hex()]])
+def test_a_full_disk_is_an_error_of_one_line(arguments: list[str]) -> None:
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-m", "libstun", *arguments]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=120, check=False)
+    assert done.returncode == 1
+    assert done.stderr == b"libstun: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    ("closed", "what", "expected"),
+    [
+        ("0<&-", "-", (1, b"", b"libstun: there is no standard input\n")),
+        ("1>&-", ANSWER.hex(), (0, b"", b"")),
+        ("2>&-", "nonsense", (2, b"", b"")),
+    ],
+)
+def test_streams_may_be_closed(closed: str, what: str, expected: tuple[int, bytes, bytes]) -> None:
+    command = ["bash", "-c", f'exec {closed}; "{sys.executable}" -m libstun decode {what}']
+    done = subprocess.run(command, capture_output=True, timeout=120, env=ENVIRONMENT, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == expected
+
+
 def test_json_may_stand_before_and_after_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (["--json", "decode", REQUEST.hex()], ["decode", "--json", REQUEST.hex()]):
         assert main(arguments) == 0
@@ -203,6 +228,14 @@ def test_an_encoding_without_lines_gets_ascii() -> None:
     drawn = run("trace", "--simulate", "loss", PYTHONIOENCODING="ascii")
     assert drawn.returncode == 0
     assert drawn.stdout.isascii()
+
+
+def test_json_is_json_in_any_encoding() -> None:
+    message = libstun.MessageBuilder(libstun.MessageClass.REQUEST, 1, bytes(12))
+    message.add(libstun.attribute_type("SOFTWARE"), "é マ")
+    for encoding in ("ascii", "latin-1", "utf-8"):
+        done = run("decode", "--json", bytes(message).hex(), PYTHONIOENCODING=encoding)
+        assert json.loads(done.stdout)["attributes"][0]["value"] == "é マ"
 
 
 def test_long_lines_wrap_below_their_start_on_terminals() -> None:

@@ -280,6 +280,16 @@ def test_a_narrow_terminal_gets_a_narrow_diagram() -> None:
     assert any("…" in line for line in narrow)
 
 
+def test_a_diagram_that_does_not_fit_the_terminal_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("libstun.cli.Screen.width", 80)
+    file = tmp_path / "many.pcap"
+    file.write_bytes(pcap([udp(("10.0.0.1", port), SERVER, REQUEST) for port in range(9)], link_type=101))
+    assert main(["trace", str(file)]) == 0
+    assert re.search(r"^libstun: the diagram needs \d+ columns: try --filter, or --svg$", capsys.readouterr().err)
+
+
 def test_without_unicode_the_diagram_is_ascii() -> None:
     assert all(line.isascii() for line in text_of(simulate("loss"), unicode=False))
 

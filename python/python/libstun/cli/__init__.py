@@ -21,6 +21,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, NoReturn
 
 from .. import __version__
@@ -140,7 +141,11 @@ def _complain(error: Exception, code: int) -> int:
 
 
 def _make_output_robust() -> None:
-    """What a terminal's encoding does not have is shown as an escape, and is no error."""
+    """What a terminal's encoding does not have is shown as an escape; what is closed swallows everything."""
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

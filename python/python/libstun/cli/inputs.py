@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -50,6 +50,8 @@ def from_hex(text: bytes) -> bytes | None:
 @contextmanager
 def open_source(words: Sequence[str]) -> Iterator[Source]:
     """The input that the words of a command line name: `-`, a file, or hexadecimal text in one or more words."""
+    if list(words) == ["-"] and sys.stdin is None:
+        raise CommandError("there is no standard input")
     if list(words) == ["-"]:
         # Left open: it belongs to the process.
         yield _source("the standard input", cast(BufferedReader, sys.stdin.buffer), None)
@@ -67,11 +69,16 @@ def open_source(words: Sequence[str]) -> Iterator[Source]:
     yield Source("the message", cast(BinaryIO, None), False, len(data), data)
 
 
-def packets_of(source: Source, screen: Screen, wanted: str | None) -> Iterator[Packet]:
-    """The packets of a capture, with their progress; what was skipped is said on the standard error."""
-    with screen.status(f"reading {source.name}") as status:
-        frames = _counted(read_frames(source.file, screen.warn), source, status)
-        for packet in read_packets(frames, screen.warn):
+def packets_of(source: Source, screen: Screen, wanted: str | None, *, are_shown: bool = False) -> Iterator[Packet]:
+    """The packets of a capture, with their progress; what was skipped is said on the standard error.
+
+    `are_shown` if each is shown at once: on a terminal that is progress enough.
+    """
+    is_busy = are_shown and screen.is_terminal and not wanted
+    with nullcontext() if is_busy else screen.status(f"reading {source.name}") as status:
+        frames = read_frames(source.file, screen.warn)
+        counted = frames if status is None else _counted(frames, source, status)
+        for packet in read_packets(counted, screen.warn):
             if matches(packet, wanted):
                 yield packet
 

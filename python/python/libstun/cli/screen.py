@@ -15,11 +15,13 @@ import threading
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 __all__ = ["COLORS", "STYLES", "CommandError", "Node", "Screen", "Span", "Status", "UsageError", "cells", "printable"]
 
@@ -139,8 +141,11 @@ class Screen:
     def data(self, value: object, *, pretty: bool = False) -> None:
         """Prints JSON on one line, or indented. Bytes become hexadecimal, dataclasses objects."""
         if self.is_json:
-            text = json_module.dumps(value, ensure_ascii=False, default=_to_json, indent=2 if pretty else None)
-            sys.stdout.write(text + "\n")
+            indent = 2 if pretty else None
+            text = json_module.dumps(value, ensure_ascii=not self.has_unicode, default=_to_json, indent=indent)
+            # JSON lets through what a terminal obeys, such as the one-letter CSI.
+            safe = (char if char.isprintable() or char == "\n" else json_module.dumps(char)[1:-1] for char in text)
+            sys.stdout.write((text if text.isprintable() else "".join(safe)) + "\n")
             sys.stdout.flush()
 
     def warn(self, text: str) -> None:
@@ -170,19 +175,15 @@ class Screen:
             self._status = None
 
     def _print(self, spans: Sequence[Span]) -> None:
-        if self._console is None:
-            self._hide_status()
-            sys.stdout.write(_text(spans).rstrip() + "\n")
-            sys.stdout.flush()
+        console = self._console
+        if console is not None and (console.legacy_windows or self._status is not None):
+            # It knows consoles without escapes, and prints above a status line.
+            console.print(_rich_text(spans), soft_wrap=True)
             return
-        from rich.text import Text
-
-        text = Text()
-        for span in spans:
-            content, style = (span, "") if isinstance(span, str) else span
-            text.append(printable(content), STYLES.get(style, ""))
-        text.rstrip()
-        self._console.print(text, soft_wrap=True)
+        self._hide_status()
+        text = _text(spans) if console is None else "".join(_escaped(span) for span in spans)
+        sys.stdout.write(text.rstrip() + "\n")
+        sys.stdout.flush()
 
     def _hide_status(self) -> None:
         if self._status is not None:
@@ -278,6 +279,34 @@ def _console(is_terminal: bool) -> Console:
     return Console(force_terminal=True, no_color=False, highlight=False, color_system=system)
 
 
+def _rich_text(spans: Sequence[Span]) -> Text:
+    from rich.text import Text
+
+    text = Text()
+    for span in spans:
+        content, style = (span, "") if isinstance(span, str) else span
+        text.append(printable(content), STYLES.get(style, ""))
+    text.rstrip()
+    return text
+
+
+def _escaped(span: Span) -> str:
+    """A span with the escapes of its style: many times as fast as a console, which captures need."""
+    if isinstance(span, str):
+        return printable(span)
+    before, after = _escapes(STYLES.get(span[1], ""))
+    return f"{before}{printable(span[0])}{after}" if span[0] else ""
+
+
+@cache
+def _escapes(style: str) -> tuple[str, str]:
+    from rich.color import ColorSystem
+    from rich.style import Style
+
+    before, _, after = Style.parse(style).render("|", color_system=ColorSystem.STANDARD).partition("|")
+    return before, after
+
+
 def _text(spans: Sequence[Span]) -> str:
     return "".join(printable(span if isinstance(span, str) else span[0]) for span in spans)
 
@@ -311,17 +340,20 @@ def _wrap(spans: Sequence[Span], width: int | None, hang: int) -> Iterator[list[
     if width is None or cells(_text(spans)) <= width:
         yield list(spans)
         return
-    line: list[Span] = []
+    line: list[tuple[str, str]] = []
     used = 0
     limit = width
     for word, style in _words(spans, max(20, width - hang)):
         if used + cells(word.rstrip()) > limit and used > 0:
-            yield line
+            yield [*line]
             line, used, limit = [], 0, max(20, width - hang)
         shown = word if line else word.lstrip()
-        line.append((shown, style) if style else shown)
+        if line and isinstance(line[-1], tuple) and line[-1][1] == style:
+            line[-1] = (line[-1][0] + shown, style)
+        else:
+            line.append((shown, style))
         used += cells(shown)
-    yield line
+    yield [*line]
 
 
 def _words(spans: Sequence[Span], limit: int) -> Iterator[tuple[str, str]]:
