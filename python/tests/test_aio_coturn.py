@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from aio_support import LONG_TERM, both_loops, coturn, free_ports, needs_coturn, received, run
 
+from aio_support import LONG_TERM, both_loops, coturn, free_ports, needs_coturn, received, run
 from libstun import (
     AllocationConfig,
     LongTerm,
@@ -71,7 +71,8 @@ def test_a_peer_is_talked_to_through_a_relay(loop: str, transport: Transport, re
                     for number in range(100):
                         peer.sendto(b"%d" % number, relay.relayed)
                     assert [int((await anext(relay))[0]) for _ in range(100)] == list(range(100))
-                    assert relay.info is not None and relay.info.is_allocated
+                    info = relay.info
+                    assert info is not None and info.is_allocated
                 assert relay.info is None
                 assert [data async for data in relay] == []
                 assert len(agent.core) == 0
@@ -85,13 +86,13 @@ def test_two_relays_of_one_agent_are_told_apart(loop: str, relay_port: int) -> N
         async with (
             aio.open_agent("127.0.0.1:0") as agent,
             agent.allocation(config(relay_port), timeout=10) as one,
+            agent.allocation(config(relay_port), timeout=10) as two,
         ):
-            async with agent.allocation(config(relay_port), timeout=10) as two:
-                await asyncio.gather(one.permit("127.0.0.1"), two.permit("127.0.0.1"))
-                one.send(b"from one", two.relayed)
-                assert await anext(two) == (b"from one", one.relayed)
-                two.send(b"from two", one.relayed)
-                assert await anext(one) == (b"from two", two.relayed)
+            await asyncio.gather(one.permit("127.0.0.1"), two.permit("127.0.0.1"))
+            one.send(b"from one", two.relayed)
+            assert await anext(two) == (b"from one", one.relayed)
+            two.send(b"from two", one.relayed)
+            assert await anext(one) == (b"from two", two.relayed)
 
     run(main, loop)
 

@@ -7,8 +7,8 @@ import socket
 from collections.abc import Sequence
 
 import pytest
-from aio_support import both_loops, run
 
+from aio_support import both_loops, run
 from libstun import Host, NaptrRecord, RecordKind, SrvRecord, Transport, aio
 
 
@@ -45,10 +45,10 @@ def test_a_resolver_of_the_hosts_finds_services() -> None:
 
 
 def test_a_name_without_addresses_is_not_found() -> None:
-    async def nothing(name: str, kind: RecordKind) -> Sequence[Host]:
+    async def nothing(_: str, __: RecordKind) -> Sequence[Host]:
         return []
 
-    async def broken(name: str, kind: RecordKind) -> Sequence[Host]:
+    async def broken(_: str, __: RecordKind) -> Sequence[Host]:
         raise OSError("the resolver is on fire")
 
     async def main() -> None:
@@ -84,7 +84,7 @@ def test_a_discovery_that_is_given_up_leaves_no_resolver_behind(loop: str) -> No
     async def main() -> None:
         was_cancelled = []
 
-        async def slow(name: str, kind: RecordKind) -> Sequence[Host]:
+        async def slow(_: str, kind: RecordKind) -> Sequence[Host]:
             try:
                 await asyncio.sleep(3600)
             except asyncio.CancelledError:

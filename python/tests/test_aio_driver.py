@@ -7,9 +7,9 @@ import logging
 import time
 
 import pytest
-from aio_support import both_loops, needs_ipv6, run, silent_socket
 
 import libstun
+from aio_support import both_loops, needs_ipv6, run, silent_socket
 from libstun import aio, events
 from libstun.aio import driver as driver_module
 
@@ -69,11 +69,15 @@ def test_time_that_passes_in_suspend_is_noticed(loop: str, monkeypatch: pytest.M
 
     async def main() -> None:
         clock = JumpingClock()
-        async with aio.open_agent("127.0.0.1:0") as server, server.serve(), aio.open_agent(clock=clock) as agent:
-            async with agent.keep_binding(server.addresses[0]) as binding:
-                assert isinstance(await anext(binding), events.Mapped)
-                clock.ahead += 3600 * SECOND
-                assert isinstance(await anext(binding), events.Refreshed)
+        async with (
+            aio.open_agent("127.0.0.1:0") as server,
+            server.serve(),
+            aio.open_agent(clock=clock) as agent,
+            agent.keep_binding(server.addresses[0]) as binding,
+        ):
+            assert isinstance(await anext(binding), events.Mapped)
+            clock.ahead += 3600 * SECOND
+            assert isinstance(await anext(binding), events.Refreshed)
 
     run(main, loop)
 
@@ -82,9 +86,9 @@ def test_time_that_passes_in_suspend_is_noticed(loop: str, monkeypatch: pytest.M
 def test_what_cannot_be_sent_fails_at_once() -> None:
     async def main() -> None:
         async with aio.open_agent("[::1]:0") as agent:
-            # From loopback there is no way to anywhere else.
+            # An IPv4 address in IPv6's form is out of reach for a socket of IPv6 alone.
             with pytest.raises(aio.OperationFailed) as caught:
-                await agent.binding("[2001:db8::1]:3478", timeout=20)
+                await agent.binding("[::ffff:127.0.0.1]:3478", timeout=20)
             assert caught.value.failure.reason == libstun.FailureReason.SEND_FAILED
             assert len(agent.core) == 0
 
@@ -147,10 +151,10 @@ def test_a_bug_in_the_agent_leaves_nobody_waiting() -> None:
                 task = asyncio.create_task(agent.binding(silent))
                 await asyncio.sleep(0.01)
 
-                def broken(transmit: object) -> None:
+                def broken(_: object) -> None:
                     raise libstun.InternalError("a bug")
 
-                agent._driver.send = broken  # type: ignore[method-assign]
+                agent._driver.send = broken  # type: ignore[method-assign, assignment]
                 with pytest.raises(libstun.StateError):
                     await task
             assert isinstance(complaints[0], libstun.InternalError)

@@ -7,8 +7,8 @@ import socket
 from typing import Any
 
 import pytest
-from aio_support import both_loops, closed_port, needs_linux, received, run, silent_socket
 
+from aio_support import both_loops, closed_port, needs_linux, received, run, silent_socket
 from libstun import aio
 
 
@@ -20,6 +20,8 @@ class Application(asyncio.DatagramProtocol):
         self.arrived: asyncio.Queue[tuple[bytes, Any]] = asyncio.Queue()
         self.errors: list[Exception] = []
         self.lost: list[Exception | None] = []
+        self.is_lost = asyncio.Event()
+        self.has_error = asyncio.Event()
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
@@ -29,9 +31,11 @@ class Application(asyncio.DatagramProtocol):
 
     def error_received(self, exc: Exception) -> None:
         self.errors.append(exc)
+        self.has_error.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost.append(exc)
+        self.is_lost.set()
 
 
 async def shared_socket() -> tuple[asyncio.DatagramTransport, aio.SharedProtocol, Application]:
@@ -44,8 +48,7 @@ async def shared_socket() -> tuple[asyncio.DatagramTransport, aio.SharedProtocol
 
 async def closed(transport: asyncio.DatagramTransport, application: Application) -> None:
     transport.close()
-    while not application.lost:
-        await asyncio.sleep(0)
+    await application.is_lost.wait()
 
 
 @both_loops
@@ -109,8 +112,7 @@ def test_an_icmp_error_of_a_shared_socket_goes_to_whom_it_concerns() -> None:
             assert caught.value.failure.detail == "refused"
             assert application.errors == []
             transport.sendto(b"not STUN, and longer than its header", closed_port())
-            while not application.errors:
-                await asyncio.sleep(0.01)
+            await application.has_error.wait()
             assert isinstance(application.errors[0], ConnectionRefusedError)
         await closed(transport, application)
 
@@ -142,9 +144,8 @@ def test_a_bound_socket_is_taken_over(loop: str) -> None:
     async def main() -> None:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sock.bind(("127.0.0.1", 0))
-        async with aio.open_agent("127.0.0.1:0") as server, server.serve():
-            async with aio.open_agent(sock=sock) as agent:
-                assert (await agent.binding(server.addresses[0])).address == sock.getsockname()
+        async with aio.open_agent("127.0.0.1:0") as server, server.serve(), aio.open_agent(sock=sock) as agent:
+            assert (await agent.binding(server.addresses[0])).address == sock.getsockname()
         assert sock.fileno() == -1
 
     run(main, loop)
@@ -152,10 +153,9 @@ def test_a_bound_socket_is_taken_over(loop: str) -> None:
 
 def test_an_address_in_use_leaves_no_socket_behind() -> None:
     async def main() -> None:
-        with silent_socket() as taken:
-            with pytest.raises(OSError):
-                async with aio.open_agent(["127.0.0.1:0", taken]):
-                    pass
+        with silent_socket() as taken, pytest.raises(OSError):
+            async with aio.open_agent(["127.0.0.1:0", taken]):
+                pass
         with pytest.raises(ValueError):
             async with aio.open_agent("localhost:0"):
                 pass
