@@ -75,6 +75,10 @@ class Driver:
         self.operations: dict[int, Subscriber] = {}
         self.everything: weakref.WeakSet[Subscriber] = weakref.WeakSet()
         self.is_closed = False
+        self.received = 0
+        """Datagrams that were the agent's."""
+        self.sent = 0
+        """Packets that went out."""
         self._next_socket_id = 1
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -132,6 +136,7 @@ class Driver:
         outcome = self.core.handle_input(data, path, self.clock())
         if outcome is False:
             return False
+        self.received += 1
         if outcome is not True:
             self.deliver(outcome)
         self.flush()
@@ -192,6 +197,7 @@ class Driver:
         try:
             link = self._link_for(transmit)
             link.send(transmit.data, transmit.remote)
+            self.sent += 1
         except OSError as error:
             logger.debug("cannot send to %s: %s", transmit.remote[0], error)
             self.core.handle_send_error(transmit, SendError.of(error), self.clock())

@@ -31,7 +31,7 @@ def bound_sockets(local: LocalLike | None) -> list[socket.socket]:
         if local is None:
             return _wildcards(sockets)
         for address in _several(local):
-            sockets.append(_bound(address))  # noqa: PERF401  # those that are bound are closed if one fails
+            sockets.append(_bound(address))  # those that are bound are closed if one fails
     except BaseException:
         for sock in sockets:
             sock.close()
@@ -60,7 +60,7 @@ async def private_sockets(driver: Driver, host: str, count: int) -> AsyncIterato
     links: list[UdpSocket] = []
     try:
         for _ in range(count):
-            links.append(await private_socket(driver, host))  # noqa: PERF401  # those that are open are closed if one fails
+            links.append(await private_socket(driver, host))  # those that are open are closed if one fails
         yield links
     finally:
         for link in links:
