@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import errno
-from contextlib import suppress
+import socket
 
 from .. import DropReason, ServerConfig, aio
 from ..aio.names import parse_local
 from ..aliases import Address
-from .live import address_json, address_text, interrupted, run_until_interrupted
+from .live import address_json, address_text, interruption, run_until_interrupted
 from .screen import Screen, UsageError
 
 __all__ = ["add", "run"]
@@ -82,16 +82,16 @@ async def _serve(config: ServerConfig, listen: list[tuple[str, int]], screen: Sc
         local = [(ip[0], port[1]) for ip in both for port in both]
     elif not listen:
         local = [("0.0.0.0", DEFAULT_PORT)] + ([("::", DEFAULT_PORT)] if _has_ipv6() else [])
-    async with aio.open_agent(local) as agent, agent.serve(config) as server:
-        _tell_ready(agent.addresses, screen)
-        telling = asyncio.ensure_future(_tell(server, screen))
-        try:
-            await interrupted()
-        finally:
-            telling.cancel()
-            with suppress(asyncio.CancelledError):
-                await telling
-            _tell_end(agent, screen)
+    with interruption() as is_over:
+        async with aio.open_agent(local) as agent, agent.serve(config) as server:
+            _tell_ready(agent.addresses, screen)
+            telling = asyncio.ensure_future(_tell(server, screen))
+            try:
+                await is_over.wait()
+            finally:
+                telling.cancel()
+                await asyncio.gather(telling, return_exceptions=True)
+                _tell_end(agent, screen)
     return 0
 
 
@@ -137,8 +137,6 @@ def _address(text: str) -> tuple[str, int]:
 
 
 def _has_ipv6() -> bool:
-    import socket
-
     try:
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
             sock.bind(("::1", 0))
