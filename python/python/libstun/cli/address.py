@@ -18,7 +18,7 @@ from .live import (
     address_json,
     address_text,
     credentials_of,
-    interrupted,
+    interruption,
     local_of,
     run_until_interrupted,
     seconds,
@@ -220,28 +220,27 @@ _MAPPINGS = {
 
 
 async def _watch(args: argparse.Namespace, screen: Screen) -> int:
-    was_found = False
-    async with aio.open_agent(local_of(args)) as agent:
-        with screen.status("looking up servers"):
-            asked = await _resolve(agent, args.server or DEFAULT_SERVERS, args.timeout)
-        stop = asyncio.ensure_future(interrupted())
-        watched = {}
-        stream = agent.events()
-        for one in asked:
-            if one.server is None:
-                _tell(screen, one, "failed", one.error or "")
-                continue
-            watched[agent.start(_kept(one.server, args)).id] = one
-        if not watched:
-            stop.cancel()
-            raise CommandError("no server to ask")
-        following = asyncio.ensure_future(_follow(stream, watched, screen))
-        await asyncio.wait([stop, following], return_when=asyncio.FIRST_COMPLETED)
-        was_found = any(one.address for one in asked)
-        for task in (stop, following):
-            task.cancel()
-        await asyncio.gather(stop, following, return_exceptions=True)
-    return 0 if was_found else 1
+    with interruption() as is_over:
+        async with aio.open_agent(local_of(args)) as agent:
+            with screen.status("looking up servers"):
+                asked = await _resolve(agent, args.server or DEFAULT_SERVERS, args.timeout)
+            stream = agent.events()
+            watched: dict[int, _Asked] = {}
+            for one in asked:
+                if one.server is None:
+                    _tell(screen, one, "silent", one.error or "")
+                else:
+                    watched[agent.start(_kept(one.server, args)).id] = one
+            if not watched:
+                raise CommandError("no server to ask")
+            tasks = [asyncio.ensure_future(is_over.wait()), asyncio.ensure_future(_follow(stream, watched, screen))]
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+    return 0 if any(one.address for one in asked) else 1
 
 
 def _kept(server: Address, args: argparse.Namespace) -> BindingConfig:
@@ -280,9 +279,8 @@ def _tell(screen: Screen, one: _Asked, what: str, note: str) -> None:
         return  # nothing new for people
     style = {"found": "good", "changed": "warning"}.get(what, "bad")
     address: Span = ("none", "bad") if one.address is None else (address_text(one.address), "address")
-    screen.line(
-        (time.strftime("%H:%M:%S"), "dim"), "  ", (what.ljust(7), style), "  ", one.title, "  ", address, "  ", note
-    )
+    clock = (time.strftime("%H:%M:%S"), "dim")
+    screen.line(clock, "  ", (what.ljust(7), style), "  ", one.title, "  ", address, "  ", note)
 
 
 def _family(address: Address) -> str:
