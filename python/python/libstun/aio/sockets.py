@@ -107,9 +107,9 @@ def _bound(local: str | AddressLike) -> socket.socket:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(address)
-    except OSError:
+    except OSError as error:
         sock.close()
-        raise
+        raise OSError(error.errno, f"cannot bind {address[0]} port {address[1]}: {error.strerror}") from None
     return sock
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
+import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from .live import (
     add_timeout,
     address_json,
     address_text,
+    check_servers,
     credentials_of,
     interruption,
     local_of,
@@ -76,6 +79,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     if args.watch and args.tcp:
         raise UsageError("--watch is for UDP, whose addresses go away")
     credentials_of(args)
+    check_servers(args.server)
     if args.watch:
         return run_until_interrupted(_watch(args, screen))
     return asyncio.run(_ask(args, screen))
@@ -90,6 +94,8 @@ class _Asked:
     address: Address | None = None
     rtt_ns: int | None = None
     error: str | None = None
+    state: str = ""
+    """With --watch: what was told of it last."""
 
     @property
     def title(self) -> str:
@@ -260,13 +266,16 @@ async def _follow(stream: aio.EventStream, watched: dict[int, _Asked], screen: S
                 one.address, one.rtt_ns = event.address, event.rtt_ns
                 _tell(screen, one, "found", _milliseconds(event.rtt_ns))
             case events.Refreshed():
-                one.rtt_ns = event.rtt_ns
-                _tell(screen, one, "same", "")
+                what = "same" if one.address else "found"
+                one.address, one.rtt_ns = event.address, event.rtt_ns
+                _tell(screen, one, what, "")
             case events.AddressChanged():
                 one.address, one.rtt_ns = event.address, event.rtt_ns
                 _tell(screen, one, "changed", f"was {address_text(event.previous)}")
             case events.Retrying() | events.Failed():
-                _tell(screen, one, "lost" if one.address else "silent", str(event.failure))
+                what = one.state if one.state in _DOWN else "lost" if one.address else "silent"
+                one.address = one.rtt_ns = None
+                _tell(screen, one, what, str(event.failure))
         if event.is_last:
             del watched[event.id]
             if not watched:
@@ -275,12 +284,16 @@ async def _follow(stream: aio.EventStream, watched: dict[int, _Asked], screen: S
 
 def _tell(screen: Screen, one: _Asked, what: str, note: str) -> None:
     screen.data({"time": time.time(), "event": what, **one.as_json(), "note": note})
-    if what == "same":
+    was, one.state = one.state, what
+    if what == "same" or (what == was and what in _DOWN):
         return  # nothing new for people
     style = {"found": "good", "changed": "warning"}.get(what, "bad")
     address: Span = ("none", "bad") if one.address is None else (address_text(one.address), "address")
     clock = (time.strftime("%H:%M:%S"), "dim")
     screen.line(clock, "  ", (what.ljust(7), style), "  ", one.title, "  ", address, "  ", note)
+
+
+_DOWN = ("lost", "silent")
 
 
 def _family(address: Address) -> str:
@@ -292,4 +305,6 @@ def _milliseconds(rtt_ns: int | None) -> str:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and not isinstance(error, socket.gaierror) and error.errno:
+        return os.strerror(error.errno)  # asyncio puts addresses into the text, which stand beside it here
     return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from .. import LongTerm
 from ..aio import LocalLike
+from ..aio.names import parse_server
 from ..aliases import Address
 from .screen import UsageError
 
@@ -21,6 +22,7 @@ __all__ = [
     "add_timeout",
     "address_json",
     "address_text",
+    "check_servers",
     "credentials_of",
     "interruption",
     "local_of",
@@ -30,6 +32,15 @@ __all__ = [
 
 DEFAULT_SERVERS = ("stun.l.google.com:19302", "stun.cloudflare.com:3478")
 """Well-known public servers, which are asked when none is named."""
+
+
+def check_servers(names: Iterable[str]) -> None:
+    """Raises UsageError for what is no server."""
+    for name in names:
+        try:
+            parse_server(name)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
 
 
 def add_families(parser: argparse.ArgumentParser) -> None:

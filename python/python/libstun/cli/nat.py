@@ -14,6 +14,7 @@ from .live import (
     add_credentials,
     add_families,
     add_timeout,
+    check_servers,
     credentials_of,
     local_of,
 )
@@ -56,6 +57,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Tests; see the module."""
+    check_servers(args.server)
     report = asyncio.run(_probe(args, screen))
     _show(report, screen)
     screen.data(json.loads(report.json), pretty=screen.is_terminal)
