@@ -17,8 +17,6 @@ from .live import (
     add_credentials,
     add_families,
     add_timeout,
-    address_json,
-    address_text,
     check_servers,
     credentials_of,
     interruption,
@@ -26,6 +24,7 @@ from .live import (
     run_until_interrupted,
     seconds,
 )
+from .packets import address_text
 from .screen import CommandError, Screen, Span, Status, UsageError
 
 __all__ = ["add", "run"]
@@ -107,9 +106,9 @@ class _Asked:
         """For other programs."""
         return {
             "name": self.name,
-            "server": address_json(self.server),
+            "server": self.server and address_text(self.server),
             "family": None if self.server is None else _family(self.server),
-            "address": address_json(self.address),
+            "address": self.address and address_text(self.address),
             "rtt_ms": None if self.rtt_ns is None else self.rtt_ns / 1e6,
             "error": self.error,
         }

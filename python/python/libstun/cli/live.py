@@ -12,7 +12,6 @@ from typing import Any
 from .. import LongTerm
 from ..aio import LocalLike
 from ..aio.names import parse_server
-from ..aliases import Address
 from .screen import UsageError
 
 __all__ = [
@@ -20,8 +19,6 @@ __all__ = [
     "add_credentials",
     "add_families",
     "add_timeout",
-    "address_json",
-    "address_text",
     "check_servers",
     "credentials_of",
     "interruption",
@@ -98,24 +95,6 @@ def seconds(text: str) -> float:
     if not 0.001 <= number <= 86400.0:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds between 0.001 and 86400")
     return number
-
-
-def address_text(address: Address) -> str:
-    """An address as people write it.
-
-    >>> address_text(("2001:db8::1", 3478, 0, 0))
-    '[2001:db8::1]:3478'
-    """
-    host, port = address[0], address[1]
-    if ":" not in host:
-        return f"{host}:{port}"
-    scope = f"%{address[3]}" if len(address) == 4 and address[3] else ""
-    return f"[{host}{scope}]:{port}"
-
-
-def address_json(address: Address | None) -> dict[str, object] | None:
-    """An address for other programs."""
-    return None if address is None else {"host": address[0], "port": address[1]}
 
 
 def run_until_interrupted(main: Coroutine[Any, Any, int]) -> int:

@@ -10,7 +10,8 @@ import socket
 from .. import DropReason, ServerConfig, aio
 from ..aio.names import parse_local
 from ..aliases import Address
-from .live import address_json, address_text, interruption, run_until_interrupted
+from .live import interruption, run_until_interrupted
+from .packets import address_text
 from .screen import Screen, UsageError
 
 __all__ = ["add", "run"]
@@ -97,7 +98,7 @@ async def _serve(config: ServerConfig, listen: list[tuple[str, int]], screen: Sc
 
 def _tell_ready(addresses: list[Address], screen: Screen) -> None:
     screen.line(("listening on ", "good"), ", ".join(address_text(address) for address in addresses))
-    screen.data({"event": "ready", "addresses": [address_json(address) for address in addresses]})
+    screen.data({"event": "ready", "addresses": [address_text(address) for address in addresses]})
 
 
 async def _tell(server: aio.Operation, screen: Screen) -> None:
