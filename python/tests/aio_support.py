@@ -95,6 +95,14 @@ def silent_socket(host: str = "127.0.0.1") -> Iterator[tuple[str, int]]:
         yield sock.getsockname()[:2]
 
 
+async def received(sock: socket.socket) -> tuple[bytes, Any]:
+    """A datagram, read from a socket that does not block; uvloop has no `loop.sock_recvfrom()`."""
+    while True:
+        with contextlib.suppress(BlockingIOError):
+            return sock.recvfrom(2048)
+        await asyncio.sleep(0.005)
+
+
 def closed_port(host: str = "127.0.0.1") -> tuple[str, int]:
     """An address where nobody listens, and the host says so."""
     with silent_socket(host) as address:

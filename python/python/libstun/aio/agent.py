@@ -60,6 +60,16 @@ class AsyncAgent:
         """What the UDP sockets are bound to."""
         return [found.local for found in self._driver.sockets()]
 
+    @property
+    def received(self) -> int:
+        """How many datagrams have arrived that were this agent's."""
+        return self._driver.received
+
+    @property
+    def sent(self) -> int:
+        """How many packets it has sent."""
+        return self._driver.sent
+
     def now_ns(self) -> int:
         """The agent's time in nanoseconds. Raises StateError once the agent is closed."""
         return self._driver.now()
@@ -74,6 +84,13 @@ class AsyncAgent:
         if self._driver.is_closed:
             stream.end()
         return stream
+
+    async def resolve(self, server: ServerLike) -> list[Address]:
+        """The addresses of a server that this agent can reach, in the order in which to try them.
+
+        Raises OSError if there are none, OperationFailed for a URI that leads nowhere.
+        """
+        return await self._reach.addresses(server)
 
     # Bindings
 
@@ -148,6 +165,7 @@ class AsyncAgent:
         finally:
             if binding is not None:
                 binding.cancel()
+                await binding.released()
 
     # Several servers
 
@@ -401,6 +419,7 @@ class AsyncAgent:
         else:
             way = await self._reach.way_to(server, transport, None, tls, credentials)
             config = AllocationConfig(way.server, credentials=credentials, family=family)
+        way = await self._reach.to_itself(way)
         config = replace(config, local=way.local, transport=way.transport, socket_id=way.socket_id)
         relay = Relay(self._driver, self.core.start_allocation(config, self._driver.now()), way.dialer, way.link)
         self._driver.flush()

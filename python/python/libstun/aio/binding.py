@@ -29,12 +29,18 @@ class Lasting(Operation):
         super().__init__(driver, id)
         self._dialer = dialer
         self._link = link
+        self._releasing: asyncio.Task[None] | None = None
 
     def cancel(self) -> None:
         super().cancel()
         link, self._link = self._link, None
         if link is not None and not self._driver.is_closed:
-            self._driver.spawn(self._driver.remove(link))
+            self._releasing = self._driver.spawn(self._driver.remove(link))
+
+    async def released(self) -> None:
+        """Waits until its own socket or connection is closed, after it was cancelled."""
+        if self._releasing is not None:
+            await self._releasing
 
     def _notice(self, event: Event) -> None:
         super()._notice(event)

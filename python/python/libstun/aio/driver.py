@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 import weakref
@@ -39,6 +40,9 @@ class Link(Protocol):
     local: Address
     transport_kind: Transport
 
+    def carries(self, transmit: Transmit) -> bool:
+        """Whether a packet is for this link, by its addresses."""
+
     def send(self, data: bytes, remote: Address) -> None:
         """Sends a packet, or raises OSError."""
 
@@ -66,9 +70,15 @@ class Driver:
         self.links: dict[int, Link] = {}
         self.relays: dict[tuple[str, int], Callable[[PeerData], None]] = {}
         """Who takes what peers send to a relayed address."""
+        self.allocated_at: set[tuple[int, Address]] = set()
+        """Sockets and servers that have had an allocation between them: a server may still know it."""
         self.operations: dict[int, Subscriber] = {}
         self.everything: weakref.WeakSet[Subscriber] = weakref.WeakSet()
         self.is_closed = False
+        self.received = 0
+        """Datagrams that were the agent's."""
+        self.sent = 0
+        """Packets that went out."""
         self._next_socket_id = 1
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -110,7 +120,7 @@ class Driver:
             if candidate.family == family and (wanted is None or _is_bound_to(candidate, wanted)):
                 return candidate
         where = "" if local is None else f" bound to {local}"
-        raise OSError(f"no socket{where} of the family of {remote[0]}")
+        raise OSError(errno.EADDRNOTAVAIL, f"no socket{where} of the family of {remote[0]}")
 
     def now(self) -> int:
         """The agent's time. Raises StateError once the agent is closed."""
@@ -126,6 +136,7 @@ class Driver:
         outcome = self.core.handle_input(data, path, self.clock())
         if outcome is False:
             return False
+        self.received += 1
         if outcome is not True:
             self.deliver(outcome)
         self.flush()
@@ -183,11 +194,10 @@ class Driver:
 
     def send(self, transmit: Transmit) -> None:
         """Sends one packet, and tells the agent if that is not possible."""
-        link = self.links.get(transmit.socket_id)
         try:
-            if link is None:
-                link = self._link_for(transmit)
+            link = self._link_for(transmit)
             link.send(transmit.data, transmit.remote)
+            self.sent += 1
         except OSError as error:
             logger.debug("cannot send to %s: %s", transmit.remote[0], error)
             self.core.handle_send_error(transmit, SendError.of(error), self.clock())
@@ -220,9 +230,16 @@ class Driver:
         self.relays.clear()
 
     def _link_for(self, transmit: Transmit) -> Link:
-        if transmit.socket_id == 0 and transmit.transport == Transport.UDP:
+        link = self.links.get(transmit.socket_id)
+        if link is not None and link.carries(transmit):
+            return link
+        # After it was connected anew an operation keeps the number of its first link, and has another local address.
+        for other in self.links.values():
+            if other.carries(transmit):
+                return other
+        if transmit.transport == Transport.UDP and transmit.local[1] == 0:
             return self.pick(transmit.remote)  # an operation that was started on the agent itself
-        raise BrokenPipeError("the socket is closed")
+        raise BrokenPipeError(errno.EPIPE, "the socket is closed")
 
     def _publish(self, event: Event) -> None:
         logger.debug("operation %d: %s", event.id, event)

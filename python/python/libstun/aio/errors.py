@@ -8,7 +8,7 @@ from ..events import Failure
 __all__ = ["OperationFailed"]
 
 
-class OperationFailed(StunError):
+class OperationFailed(StunError):  # an outcome, and no mistake of the caller's
     """What was asked for has failed, and `failure` says why. Unlike other errors it is no misuse."""
 
     def __init__(self, failure: Failure) -> None:

@@ -70,7 +70,7 @@ def parse_server(server: ServerLike) -> Endpoint | Uri:
     return _of_text(text, DEFAULT_PORT)
 
 
-def parse_local(local: str | AddressLike) -> Endpoint:
+def parse_local(local: str | AddressLike, default_port: int = 0) -> Endpoint:
     """A local IP address and port, 0 for any. Raises ValueError for a name.
 
     >>> parse_local("127.0.0.1:5000")
@@ -78,7 +78,7 @@ def parse_local(local: str | AddressLike) -> Endpoint:
     >>> parse_local("::1").port
     0
     """
-    endpoint = _of_text(local.strip(), 0) if isinstance(local, str) else _of_tuple(local)
+    endpoint = _of_text(local.strip(), default_port) if isinstance(local, str) else _of_tuple(local)
     _ip(endpoint.host)
     return endpoint
 

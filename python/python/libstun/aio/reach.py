@@ -15,11 +15,12 @@ from ..enums import ObservedMapping, Transport
 from ..errors import StateError
 from ..events import Answered, DiscoveredServer, ServersFound, Surveyed, Unanswered
 from .discovery import Discovery, Resolver
-from .driver import Driver
+from .driver import Driver, Link
 from .errors import OperationFailed
 from .names import ServerLike, is_ipv6, lookup, parse_server, plain
 from .operation import Operation
-from .stream import Connection, Dialer
+from .sockets import private_socket
+from .stream import Dialer
 
 __all__ = ["Reach", "SurveyResult", "Way", "collect"]
 
@@ -55,7 +56,7 @@ class Way:
     transport: Transport
     socket_id: int
     dialer: Dialer | None = None
-    link: Connection | None = None
+    link: Link | None = None
 
 
 Placed = TypeVar("Placed", BindingConfig, AllocationConfig, SurveyTarget)
@@ -141,6 +142,17 @@ class Reach:
         dialer = dialer or Dialer(self._driver, transport)
         link = await dialer.dial(addresses)
         return Way(link.remote, link.local, transport, link.socket_id, dialer, link)
+
+    async def to_itself(self, way: Way) -> Way:
+        """The way for an allocation, of which there is one between two addresses: the first has the agent's socket, and
+        every other one to that server a socket of its own."""
+        used = self._driver.allocated_at
+        if way.transport == Transport.UDP and (way.socket_id, way.server) in used:
+            scope_id = way.local[3] if len(way.local) == 4 else 0
+            link = await private_socket(self._driver, way.local[0], scope_id)
+            return replace(way, local=link.local, socket_id=link.socket_id, link=link)
+        used.add((way.socket_id, way.server))
+        return way
 
     async def fastest(
         self, addresses: Sequence[Address], credentials: Credentials | None, local: str | AddressLike | None

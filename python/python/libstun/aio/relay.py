@@ -151,6 +151,7 @@ class Relay(AsyncIterator[tuple[bytes, Address]]):
             except (TimeoutError, StateError, UnknownOperationError):
                 pass  # the server takes back what nobody refreshes
         self.events.cancel()
+        await self.events.released()
 
     async def __anext__(self) -> tuple[bytes, Address]:
         return await self.events.until(self._next)

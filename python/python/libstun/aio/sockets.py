@@ -31,7 +31,7 @@ def bound_sockets(local: LocalLike | None) -> list[socket.socket]:
         if local is None:
             return _wildcards(sockets)
         for address in _several(local):
-            sockets.append(_bound(address))
+            sockets.append(_bound(address))  # those that are bound are closed if one fails
     except BaseException:
         for sock in sockets:
             sock.close()
@@ -60,7 +60,7 @@ async def private_sockets(driver: Driver, host: str, count: int) -> AsyncIterato
     links: list[UdpSocket] = []
     try:
         for _ in range(count):
-            links.append(await private_socket(driver, host))
+            links.append(await private_socket(driver, host))  # those that are open are closed if one fails
         yield links
     finally:
         for link in links:
@@ -107,9 +107,9 @@ def _bound(local: str | AddressLike) -> socket.socket:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(address)
-    except OSError:
+    except OSError as error:
         sock.close()
-        raise
+        raise OSError(error.errno, f"cannot bind {address[0]} port {address[1]}: {error.strerror}") from None
     return sock
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from .._native import Path
+from .._native import Path, Transmit
 from ..aliases import Address
 from ..enums import Transport
 from ..errors import UnknownOperationError
@@ -47,10 +48,15 @@ class Connection(asyncio.Protocol):
         self._driver.add(self)
         self._driver.operations[self.id] = self
 
+    def carries(self, transmit: Transmit) -> bool:
+        """Whether a packet is for this connection."""
+        ends = (transmit.local, transmit.remote, transmit.transport)
+        return ends == (self.local, self.remote, self.transport_kind)
+
     def send(self, data: bytes, remote: Address) -> None:
         """Writes a frame."""
         if self._transport is None or self._transport.is_closing():
-            raise BrokenPipeError("the connection is closed")
+            raise BrokenPipeError(errno.EPIPE, "the connection is closed")
         self._transport.write(data)
 
     async def close(self) -> None:

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from .._native import Transmit
 from ..aliases import Address
 from ..enums import Transport
 from . import icmp
@@ -159,6 +160,10 @@ class UdpSocket:
 
         self._release = release
         return self
+
+    def carries(self, transmit: Transmit) -> bool:
+        """Whether a packet is for this socket."""
+        return transmit.local == self.local and transmit.transport == Transport.UDP
 
     def send(self, data: bytes, remote: Address) -> None:
         """Sends at once, or raises OSError. What the socket has no room for is lost, as datagrams may be."""
