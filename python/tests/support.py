@@ -1,7 +1,7 @@
 """A small network between agents, in virtual time: equal runs are equal to the bit, and nobody waits.
 
-`Network` carries datagrams between agents, through NATs if told so. `TurnServer` and `Relays` stand for the other end of
-a relay: a server that answers what it is asked with what the test says.
+`Network` carries datagrams between agents, through NATs if told so. `TurnServer` and `Relays` stand for the other end
+of a relay: a server that answers what it is asked with what the test says.
 """
 
 from __future__ import annotations
@@ -297,6 +297,7 @@ class TurnServer:
                 answer.add(REALM, self.realm).add(NONCE, self.nonce)
             if code == 300 and self.redirects_to is not None:
                 answer.add_address(ALTERNATE_SERVER, self.redirects_to)
+                answer.add(ALTERNATE_DOMAIN, "other.example.org")
             if code not in (401, 438):
                 self._sign(answer)
 
