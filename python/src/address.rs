@@ -4,7 +4,8 @@ use core::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use pyo3::Borrowed;
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyString, PyTuple, PyType};
 
 use crate::convert::{Number, kind_of};
 use crate::errors;
@@ -108,9 +109,28 @@ impl<'a, 'py> FromPyObject<'a, 'py> for HostOrAddress {
     }
 }
 
+/// Hosts, at most `most` of them: an iterator without an end is a mistake, and so is a string of them.
+pub(crate) fn hosts(given: &Bound<'_, PyAny>, most: usize) -> PyResult<Vec<IpAddr>> {
+    if given.is_instance_of::<PyString>() {
+        return Err(errors::kind("a str is not several hosts"));
+    }
+    let mut all = Vec::new();
+    for host in given.try_iter()? {
+        if all.len() == most {
+            return Err(errors::value(format_args!("there are more than {most} hosts")));
+        }
+        all.push(host?.extract::<Host>()?.ip);
+    }
+    Ok(all)
+}
+
 /// An instance of `ipaddress.IPv4Address` or `IPv6Address`: what has a text of any other kind is no host.
 fn is_ip_address(given: Borrowed<'_, '_, PyAny>) -> PyResult<bool> {
-    let module = given.py().import("ipaddress")?;
-    Ok(given.is_instance(&module.getattr("IPv4Address")?)?
-        || given.is_instance(&module.getattr("IPv6Address")?)?)
+    let py = given.py();
+    let v4 = IPV4_ADDRESS.import(py, "ipaddress", "IPv4Address")?;
+    let v6 = IPV6_ADDRESS.import(py, "ipaddress", "IPv6Address")?;
+    Ok(given.is_instance(v4)? || given.is_instance(v6)?)
 }
+
+static IPV4_ADDRESS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+static IPV6_ADDRESS: PyOnceLock<Py<PyType>> = PyOnceLock::new();

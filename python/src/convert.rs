@@ -1,11 +1,11 @@
 //! Arguments: integers, bytes and words, refused with a reason instead of being bent into shape.
 
-use core::fmt::Display;
 use core::ops::Deref;
 use core::time::Duration;
 
 use libstun::{Instant, OperationId};
 use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyInt, PyString};
 use pyo3::{Borrowed, PyTypeInfo};
@@ -56,7 +56,7 @@ impl<'a, 'py, T: TryFrom<u64> + Bounded> FromPyObject<'a, 'py> for Number<T> {
 
     fn extract(given: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
         let number = integer(given, T::LARGEST, "a number")?;
-        T::try_from(number).map(Self).map_err(|_| out_of_range(number, T::LARGEST, "a number"))
+        T::try_from(number).map(Self).map_err(|_| out_of_range(given, T::LARGEST, "a number"))
     }
 }
 
@@ -100,12 +100,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Bytes<'a> {
         }
         let buffer = PyBuffer::<u8>::get(&given);
         let copied = buffer.and_then(|buffer| buffer.to_vec(given.py()));
-        copied.map(Self::Copied).map_err(|_| {
-            errors::kind(format_args!(
-                "{} is neither bytes, bytearray nor a memoryview of bytes",
-                kind_of(given)
-            ))
-        })
+        copied.map(Self::Copied).map_err(|error| no_bytes(given, error))
     }
 }
 
@@ -146,10 +141,26 @@ fn integer(given: Borrowed<'_, '_, PyAny>, largest: u64, what: &str) -> PyResult
     }
     match given.extract::<u64>() {
         Ok(number) if number <= largest => Ok(number),
-        _ => Err(out_of_range(given.str()?, largest, what)),
+        _ => Err(out_of_range(given, largest, what)),
     }
 }
 
-fn out_of_range(given: impl Display, largest: u64, what: &str) -> PyErr {
-    errors::value(format_args!("{given} is not {what}: 0 to {largest} are"))
+/// `given` is not asked for its text: one of 5000 digits has none, and a subclass's may be anything.
+fn out_of_range(given: Borrowed<'_, '_, PyAny>, largest: u64, what: &str) -> PyErr {
+    let given = given
+        .extract::<i128>()
+        .map_or_else(|_| "an int of so many digits".into(), |number| number.to_string());
+    errors::value(format_args!("{given} is out of range for {what}: 0 to {largest}"))
+}
+
+/// Why something is no bytes; what went wrong otherwise, such as a signal, is not hidden.
+fn no_bytes(given: Borrowed<'_, '_, PyAny>, error: PyErr) -> PyErr {
+    let py = given.py();
+    if !error.is_instance_of::<PyBufferError>(py) && !error.is_instance_of::<PyTypeError>(py) {
+        return error;
+    }
+    let what = format!("{} is neither bytes, bytearray nor a memoryview of bytes", kind_of(given));
+    let refusal = errors::kind(what);
+    refusal.set_cause(py, Some(error));
+    refusal
 }

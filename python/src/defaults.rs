@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use libstun::agent::PowerProfile;
 use libstun::nat::{LifetimeLimits, Patience, ProbeConfig};
 use libstun::stun::{BindingConfig, Budget, DiscoveryConfig, SurveyConfig};
 use libstun::transaction::{Backoff, RetransmissionConfig};
@@ -45,6 +46,8 @@ fn durations() -> PyResult<Vec<(&'static str, Duration)>> {
         ("DEFAULT_SETTLING_NS", PoolConfig::DEFAULT_SETTLING),
         ("DEFAULT_LEAST_GAIN_NS", switching.least_gain),
         ("DEFAULT_HOLD_NS", switching.hold),
+        ("ATTEMPT_DELAY_NS", SurveyConfig::DEFAULT_ATTEMPT_DELAY),
+        ("IDLE_SLACK_NS", PowerProfile::IDLE.max_slack),
     ])
 }
 

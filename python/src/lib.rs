@@ -3,6 +3,8 @@
 //! Objects are frozen and may be used by any number of threads. What an agent does happens under its lock and runs no
 //! Python code; arguments are read before it is taken, and results made after it is given back.
 
+#![forbid(unsafe_code)]
+
 mod address;
 mod agent;
 mod codec;

@@ -1,9 +1,11 @@
 //! Where packets travel, and what is to be sent there.
 
+use std::hash::{Hash, Hasher};
+
 use libstun::{Datagram, FiveTuple, Transport};
 use pyo3::Borrowed;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyTuple};
 
 use crate::address::Address;
 use crate::convert::{Number, word, word_of};
@@ -14,7 +16,8 @@ use crate::words::{TRANSPORTS, member};
 ///
 /// `local` is what the host's socket is bound to; None stands for the unspecified address, if that does not matter.
 /// `socket_id` is the host's own number for a socket, from 0 to 2**32 - 1, handed back untouched, and `ecn` the two ECN
-/// bits of the IP header. Where a path is asked for, the address of the other end alone will do for UDP.
+/// bits of the IP header. Where a path is asked for, the address of the other end alone will do for UDP, as long as
+/// it can be meant for one operation only: with two sockets, or several servers or relays, say which `local` it is.
 ///
 /// >>> import libstun
 /// >>> libstun.Path(("192.0.2.1", 3478), socket_id=7)
@@ -29,6 +32,11 @@ pub(crate) struct Path {
 
 #[pymethods]
 impl Path {
+    #[classattr]
+    fn __match_args__() -> (&'static str,) {
+        ("remote",)
+    }
+
     #[new]
     #[pyo3(
         signature = (remote, *, local = None, transport = None, socket_id = Number(0), ecn = Number(0)),
@@ -77,6 +85,16 @@ impl Path {
     #[getter]
     fn ecn(&self) -> u8 {
         self.ecn
+    }
+
+    /// For pickle and copy.
+    fn __getnewargs_ex__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyTuple>, Bound<'py, PyDict>)> {
+        let keywords = PyDict::new(py);
+        keywords.set_item("local", self.local())?;
+        keywords.set_item("transport", self.transport(py)?)?;
+        keywords.set_item("socket_id", self.socket_id)?;
+        keywords.set_item("ecn", self.ecn)?;
+        Ok(((self.remote(),).into_pyobject(py)?, keywords))
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
@@ -140,8 +158,7 @@ pub(crate) struct Outgoing(Path, Vec<u8>);
 
 impl From<libstun::Transmit<'_>> for Outgoing {
     fn from(transmit: libstun::Transmit<'_>) -> Self {
-        let path = Path { tuple: transmit.path, socket_id: transmit.socket_id, ecn: transmit.ecn };
-        Self(path, transmit.payload.to_vec())
+        Self(Path::of(&transmit), transmit.payload.to_vec())
     }
 }
 
@@ -152,11 +169,43 @@ impl Outgoing {
     }
 }
 
+impl Path {
+    fn of(transmit: &libstun::Transmit<'_>) -> Self {
+        Self { tuple: transmit.path, socket_id: transmit.socket_id, ecn: transmit.ecn }
+    }
+}
+
+impl Transmit {
+    /// Of one whose bytes are the caller's.
+    pub(crate) fn new(py: Python<'_>, transmit: &libstun::Transmit<'_>) -> Self {
+        Self { path: Path::of(transmit), data: PyBytes::new(py, transmit.payload).unbind() }
+    }
+}
+
 #[pymethods]
 impl Transmit {
     #[classattr]
     fn __match_args__() -> (&'static str, &'static str) {
         ("data", "remote")
+    }
+
+    /// For tests of hosts: an agent makes its own.
+    #[new]
+    fn of_bytes(data: Bound<'_, PyBytes>, path: PathLike) -> Self {
+        Self { path: path.0, data: data.unbind() }
+    }
+
+    /// For pickle and copy.
+    fn __getnewargs__(&self, py: Python<'_>) -> (Py<PyBytes>, Path) {
+        (self.data(py), self.path)
+    }
+
+    fn __eq__(&self, py: Python<'_>, other: &Self) -> bool {
+        self.path == other.path && self.data.bind(py).as_bytes() == other.data.bind(py).as_bytes()
+    }
+
+    fn __hash__(&self, py: Python<'_>) -> u64 {
+        hash(&self.path, self.data.bind(py).as_bytes())
     }
 
     /// The bytes.
@@ -229,6 +278,31 @@ impl PeerData {
         ("data", "peer")
     }
 
+    /// For tests of hosts: an agent makes its own. The path is from the peer to the relayed address.
+    #[new]
+    fn of_bytes(data: Bound<'_, PyBytes>, path: PathLike) -> Self {
+        Self { path: path.0, data: data.unbind() }
+    }
+
+    /// For pickle and copy.
+    fn __getnewargs__(&self, py: Python<'_>) -> (Py<PyBytes>, Path) {
+        (self.data(py), self.path)
+    }
+
+    fn __eq__(&self, py: Python<'_>, other: &Self) -> bool {
+        self.path == other.path && self.data.bind(py).as_bytes() == other.data.bind(py).as_bytes()
+    }
+
+    fn __hash__(&self, py: Python<'_>) -> u64 {
+        hash(&self.path, self.data.bind(py).as_bytes())
+    }
+
+    /// All of that but the bytes: from the peer, to the relayed address, with the transport to the server.
+    #[getter]
+    fn path(&self) -> Path {
+        self.path
+    }
+
     /// The bytes.
     #[getter]
     fn data(&self, py: Python<'_>) -> Py<PyBytes> {
@@ -274,6 +348,12 @@ pub(crate) fn five_tuple(
         return Err(errors::value("local and remote address are of different families"));
     }
     Ok(FiveTuple { transport, local, remote })
+}
+
+fn hash(path: &Path, data: &[u8]) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    (path, data).hash(&mut hasher);
+    hasher.finish()
 }
 
 fn repr(py: Python<'_>, address: Address) -> PyResult<String> {

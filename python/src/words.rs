@@ -1,5 +1,7 @@
 //! The words of `libstun.enums`, in both directions.
 
+use std::collections::BTreeMap;
+
 use libstun::auth::AuthFailure;
 use libstun::stun::binding::RedirectRefusal;
 use libstun::transaction::RedirectPolicy;
@@ -10,6 +12,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
 use crate::convert::Words;
+use crate::errors;
 
 pub(crate) const TRANSPORTS: &Words<Transport> =
     &[("udp", Transport::Udp), ("tcp", Transport::Tcp), ("tls", Transport::Tls)];
@@ -111,9 +114,34 @@ pub(crate) const fn check_word(integrity: Integrity) -> &'static str {
 }
 
 /// The member of the enum `class` in `libstun.enums` with that word.
+///
+/// Looked up here: calling an enum's class costs more than parsing a message does.
 pub(crate) fn member<'py>(py: Python<'py>, class: &str, word: &str) -> PyResult<Bound<'py, PyAny>> {
-    module(py, &ENUMS, "libstun.enums")?.getattr(class)?.call1((word,))
+    let members = MEMBERS.get_or_try_init(py, || all_members(py))?;
+    let member = members.get(class).and_then(|words| words.get(word));
+    let member = member.ok_or_else(|| errors::internal(format_args!("{class} has no word {word:?}")))?;
+    Ok(member.bind(py).clone())
 }
+
+/// Every enum's members by their words.
+type Members = BTreeMap<String, BTreeMap<String, Py<PyAny>>>;
+
+fn all_members(py: Python<'_>) -> PyResult<Members> {
+    let enums = module(py, &ENUMS, "libstun.enums")?;
+    let mut all = Members::new();
+    for class in enums.getattr("__all__")?.try_iter()? {
+        let class = class?.extract::<String>()?;
+        let members = enums.getattr(class.as_str())?.try_iter()?;
+        let by_word = members.map(|member| {
+            let member = member?;
+            Ok((member.getattr("value")?.extract()?, member.unbind()))
+        });
+        all.insert(class, by_word.collect::<PyResult<_>>()?);
+    }
+    Ok(all)
+}
+
+static MEMBERS: PyOnceLock<Members> = PyOnceLock::new();
 
 /// A module of the package, looked up once.
 pub(crate) fn module<'py>(

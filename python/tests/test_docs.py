@@ -22,6 +22,7 @@ import libstun
 from libstun import _native
 from stubs import methods, read_stub
 
+READMES = ["README.md", "python/README.md"]
 SERVER_OF_ASYNCIO = '"stun.example.org:3478"'
 SERVER_OF_SOCKETS = '("192.0.2.1", 3478)'
 
@@ -84,24 +85,27 @@ def test_the_classes_that_people_start_from_show_an_example(name: str) -> None:
     assert ">>>" in (NATIVE[name] or "")
 
 
-def test_the_examples_of_the_readme_work(project: Path) -> None:
-    text = "\n".join(block for block in snippets(project / "python/README.md") if ">>>" in block)
-    assert_works(doctest.DocTestParser().get_doctest(text, {}, "README.md", None, None))
+@pytest.mark.parametrize("readme", READMES)
+def test_the_examples_of_a_readme_work(readme: str, project: Path) -> None:
+    text = "\n".join(block for block in snippets(project / readme) if ">>>" in block)
+    assert_works(doctest.DocTestParser().get_doctest(text, {}, readme, None, None))
 
 
+@pytest.mark.parametrize("readme", READMES)
 @pytest.mark.parametrize("where", [SERVER_OF_ASYNCIO, SERVER_OF_SOCKETS])
-def test_a_program_of_the_readme_finds_the_address(
-    where: str, project: Path, capsys: pytest.CaptureFixture[str]
+def test_a_program_of_a_readme_finds_the_address(
+    where: str, readme: str, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (program,) = (block for block in snippets(project / "python/README.md") if where in block)
+    (program,) = (block for block in snippets(project / readme) if where in block)
     with a_server() as port:
         here = f'"127.0.0.1:{port}"' if where == SERVER_OF_ASYNCIO else f'("127.0.0.1", {port})'
         exec(compile(program.replace(where, here), "README.md", "exec"), {"__name__": "__main__"})
     assert re.search(r"\('127\.0\.0\.1', \d+\)$", capsys.readouterr().out.strip())
 
 
-def test_every_program_of_the_readme_is_tested(project: Path) -> None:
-    for block in snippets(project / "python/README.md"):
+@pytest.mark.parametrize("readme", READMES)
+def test_every_program_of_a_readme_is_tested(readme: str, project: Path) -> None:
+    for block in snippets(project / readme):
         assert (">>>" in block) + (SERVER_OF_ASYNCIO in block) + (SERVER_OF_SOCKETS in block) == 1
 
 

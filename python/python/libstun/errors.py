@@ -26,4 +26,4 @@ class ParseError(StunError, ValueError):
 
 
 class InternalError(StunError):
-    """A bug in libstun was caught. The agent that raised it is of no use any more; report it."""
+    """A bug in libstun was caught; report it. An agent that raised it is of no use any more."""

@@ -1,13 +1,19 @@
 //! The loop: input, output and time.
 
-use libstun::{Datagram, DropReason, Machine, Outcome, Receipt, SendError};
+use core::panic::AssertUnwindSafe;
+use std::collections::VecDeque;
+use std::panic::catch_unwind;
+
+use libstun::wire::HEADER_LENGTH;
+use libstun::{AgentEvent, Datagram, DropReason, Machine, Outcome, Receipt, SendError, WakeReason};
 use pyo3::Borrowed;
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
 
-use super::Agent;
+use super::{Agent, Inner};
 use crate::convert::{Bytes, Time, word, word_of};
+use crate::errors;
 use crate::events;
 use crate::path::{Outgoing, Path, PathLike, PeerData, Transmit};
 use crate::words::{DROP_REASONS, SEND_ERRORS, WAKE_REASONS, member, send_error_of};
@@ -59,20 +65,42 @@ impl Agent {
 
     /// The next thing that happened, an instance of a class in `libstun.events`, or None.
     fn poll_event<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let happened = self.with(py, |agent| agent.poll_event())?;
-        happened.map(|happened| events::event(py, &happened)).transpose()
+        let next = |inner: &mut Inner| inner.undelivered.pop_front().or_else(|| inner.agent.poll_event());
+        let Some(happened) = self.with_inner(py, next)? else { return Ok(None) };
+        match build(py, &happened) {
+            Ok(event) => Ok(Some(event)),
+            Err(error) => {
+                self.with_inner(py, |inner| inner.undelivered.push_front(happened))?;
+                Err(error)
+            }
+        }
     }
 
     /// All that has happened, in its order.
     fn poll_events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        let all: Vec<_> = self.with(py, |agent| core::iter::from_fn(|| agent.poll_event()).collect())?;
-        all.iter().map(|happened| events::event(py, happened)).collect()
+        let mut happened: VecDeque<_> = self.with_inner(py, |inner| {
+            let mut all = core::mem::take(&mut inner.undelivered);
+            all.extend(core::iter::from_fn(|| inner.agent.poll_event()));
+            all
+        })?;
+        let built = happened.iter().map(|happened| build(py, happened)).collect();
+        if let Err(error) = built {
+            self.with_inner(py, |inner| {
+                happened.append(&mut inner.undelivered);
+                inner.undelivered = happened;
+            })?;
+            return Err(error);
+        }
+        built
     }
 
     /// When to call handle_timeout() next, in nanoseconds of the host's clock, or None: only input or a command can
     /// change anything then. Read it after draining. While output is queued it is not later than the latest now_ns.
-    fn poll_timeout(&self, py: Python<'_>) -> PyResult<Option<u64>> {
-        self.with(py, |agent| agent.poll_timeout().map(|at| at.as_nanos()))
+    pub(super) fn poll_timeout(&self, py: Python<'_>) -> PyResult<Option<u64>> {
+        self.with_inner(py, |inner| {
+            let deadline = inner.agent.poll_timeout().map(|at| at.as_nanos());
+            if inner.undelivered.is_empty() { deadline } else { Some(0) }
+        })
     }
 
     /// Time has come. An early call changes nothing, so call it whenever you woke up; a late one loses nothing.
@@ -84,7 +112,7 @@ impl Agent {
     ///
     /// `failed` is the transmit or, with its first 20 bytes or more as `data`, its path; without them it concerns all
     /// that is outstanding there. `error` is a `SendError`, or the exception of the socket. Returns False if the bytes
-    /// are another protocol's.
+    /// are no STUN: another protocol's, or data for a peer in a channel, which nobody waits for.
     ///
     /// >>> import libstun
     /// >>> agent = libstun.Agent(now_ns=0)
@@ -115,7 +143,10 @@ impl Agent {
 
     /// Why poll_timeout() wants to be woken then, a `WakeReason`; None when it does not.
     fn wake_reason<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let reason = self.with(py, |agent| agent.wake_reason())?;
+        let reason = self.with_inner(py, |inner| match inner.undelivered.is_empty() {
+            true => inner.agent.wake_reason(),
+            false => Some(WakeReason::Output),
+        })?;
         reason.map(|reason| member(py, "WakeReason", word_of(reason, WAKE_REASONS))).transpose()
     }
 
@@ -127,6 +158,12 @@ impl Agent {
             None => agent.counters().total(),
         })
     }
+}
+
+/// An event for Python. A bug there is caught as well.
+fn build<'py>(py: Python<'py>, happened: &AgentEvent) -> PyResult<Bound<'py, PyAny>> {
+    let built = catch_unwind(AssertUnwindSafe(|| events::event(py, happened)));
+    built.unwrap_or_else(|_| Err(errors::internal("a bug in libstun was caught")))
 }
 
 /// What failed to be sent: where to, and the beginning of its bytes if they are known.
@@ -141,8 +178,9 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Failed {
     fn extract(given: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
         if let Ok(transmit) = given.cast::<Transmit>() {
             let transmit = transmit.get();
-            let header = transmit.data.bind(given.py()).extract::<&[u8]>()?.to_vec();
-            return Ok(Self { path: transmit.path, header: Some(header) });
+            let data = transmit.data.bind(given.py()).as_bytes();
+            let header = data.get(..HEADER_LENGTH).unwrap_or(data);
+            return Ok(Self { path: transmit.path, header: Some(header.to_vec()) });
         }
         given.extract::<PathLike>().map(|path| Self { path: path.0, header: None })
     }

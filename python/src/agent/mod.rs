@@ -8,10 +8,11 @@ mod streams;
 
 use core::panic::AssertUnwindSafe;
 use core::sync::atomic::{AtomicU64, Ordering};
+use std::collections::VecDeque;
 use std::panic::catch_unwind;
 use std::sync::Mutex;
 
-use libstun::{Entropy, Machine};
+use libstun::{AgentEvent, Entropy};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 
@@ -29,7 +30,8 @@ use crate::errors;
 ///     agent.poll_events()                       what happened
 ///     agent.poll_timeout()                      when to call handle_timeout() next, or None
 ///
-/// Times are integers: nanoseconds of any monotonic clock of the host's, best one that runs through suspend. One that is
+/// Times are integers: nanoseconds of any monotonic clock of the host's, best one that runs through suspend, such as
+/// `time.clock_gettime_ns(time.CLOCK_BOOTTIME)` on Linux. One that is
 /// earlier than one already seen counts as the latest seen. `seed` is 32 secret bytes that all randomness comes from;
 /// without it the operating system gives them. Equal seeds and equal calls give equal bytes and events: never use one
 /// twice outside tests. `max_operations` is how many operations there may be at a time.
@@ -53,6 +55,8 @@ pub(crate) struct Agent {
 
 struct Inner {
     agent: libstun::Agent,
+    /// Events that Python could not be given, for a signal or for want of stack: none is lost.
+    undelivered: VecDeque<AgentEvent>,
     /// A call was caught in a bug: what the agent knows may be half written.
     is_broken: bool,
 }
@@ -75,7 +79,7 @@ impl Agent {
             agent.set_max_operations(limit.0);
         }
         Ok(Self {
-            inner: Mutex::new(Inner { agent, is_broken: false }),
+            inner: Mutex::new(Inner { agent, undelivered: VecDeque::new(), is_broken: false }),
             generation: FORKS.load(Ordering::Relaxed),
         })
     }
@@ -97,8 +101,8 @@ impl Agent {
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let (count, timeout) = self.with(py, |agent| (agent.operation_count(), agent.poll_timeout()))?;
-        let timeout = timeout.map_or_else(|| "None".into(), |at| at.as_nanos().to_string());
+        let count = self.with(py, |agent| agent.operation_count())?;
+        let timeout = self.poll_timeout(py)?.map_or_else(|| "None".into(), |at| at.to_string());
         Ok(format!("<libstun.Agent: {count} operations, poll_timeout {timeout}>"))
     }
 }
@@ -112,6 +116,10 @@ impl Agent {
     /// # Errors
     /// `StateError` after a fork, `InternalError` if there was a bug, in this call or an earlier one.
     fn with<R>(&self, py: Python<'_>, f: impl FnOnce(&mut libstun::Agent) -> R) -> PyResult<R> {
+        self.with_inner(py, |inner| f(&mut inner.agent))
+    }
+
+    fn with_inner<R>(&self, py: Python<'_>, f: impl FnOnce(&mut Inner) -> R) -> PyResult<R> {
         if self.generation != FORKS.load(Ordering::Relaxed) {
             return Err(errors::state(
                 "this agent was made before a fork, whose parent uses the same secrets: make another",
@@ -125,7 +133,7 @@ impl Agent {
             if inner.is_broken {
                 Err("an earlier call was caught in a bug; make another agent")
             } else {
-                catch_unwind(AssertUnwindSafe(|| f(&mut inner.agent))).map_err(|_| {
+                catch_unwind(AssertUnwindSafe(|| f(&mut inner))).map_err(|_| {
                     inner.is_broken = true;
                     "a bug in libstun was caught; this agent is of no use any more"
                 })

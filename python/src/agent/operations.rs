@@ -4,7 +4,7 @@ use libstun::agent::{PowerProfile, ReconnectError, UnknownOperation};
 use pyo3::prelude::*;
 
 use super::Agent;
-use crate::address::Host;
+use crate::address::hosts as hosts_of;
 use crate::config::{self, add_user, prepared};
 use crate::convert::{Id, Nanos, Number, Time};
 use crate::errors;
@@ -151,17 +151,17 @@ impl Agent {
         id: Id,
         relay: Option<Number<usize>>,
     ) -> PyResult<Option<String>> {
-        let domain = self.with(py, |agent| {
-            let domain = if let Some(relay) = relay {
-                agent.relay_pool(id.0)?.relay(relay.0)?.alternate_domain()
-            } else if let Some(allocation) = agent.allocation(id.0) {
-                allocation.alternate_domain()
-            } else {
-                agent.binding(id.0)?.alternate_domain()
-            };
-            Some(domain.map(str::to_owned))
-        })?;
-        domain.ok_or_else(errors::unknown_operation)
+        let Some(relay) = relay else {
+            let domain = self.with(py, |agent| match agent.allocation(id.0) {
+                Some(allocation) => Some(allocation.alternate_domain().map(str::to_owned)),
+                None => Some(agent.binding(id.0)?.alternate_domain().map(str::to_owned)),
+            })?;
+            return domain.ok_or_else(errors::unknown_operation);
+        };
+        self.with(py, |agent| {
+            let relay = super::relays::member(agent, id, relay.0)?;
+            Ok(relay.and_then(|relay| relay.alternate_domain()).map(str::to_owned))
+        })?
     }
 
     /// Changes how often a binding asks again, at once: at least 1 s counts, None asks no more until this is called
@@ -173,16 +173,16 @@ impl Agent {
 
     /// How to trade packets for wake-ups, with effect at once: read poll_timeout() anew.
     ///
-    /// `max_slack_ns` is how much earlier than due a refresh may be sent, so that one wake-up serves several; 10 s suit a
-    /// phone in a pocket. `refresh_ns` makes every binding refresh, and every allocation send something, that often
+    /// `max_slack_ns` is how much earlier than due a refresh may be sent, so that one wake-up serves several;
+    /// `libstun.IDLE_SLACK_NS` suits a phone in a pocket. `refresh_ns` makes every binding refresh, and every allocation send something, that often
     /// instead of as its configuration says; None leaves it.
-    #[pyo3(signature = (*, max_slack_ns, refresh_ns = None, now_ns))]
+    #[pyo3(signature = (now_ns, *, max_slack_ns, refresh_ns = None))]
     fn set_power(
         &self,
         py: Python<'_>,
+        now_ns: Time,
         max_slack_ns: Nanos,
         refresh_ns: Option<Nanos>,
-        now_ns: Time,
     ) -> PyResult<()> {
         let refresh = refresh_ns.map(|interval| interval.0);
         let profile = PowerProfile { max_slack: max_slack_ns.0, refresh };
@@ -198,8 +198,7 @@ impl Agent {
     /// The host's local addresses are these from now on. Operations on an unspecified address ask again at once, those on
     /// an address that is gone move to the first one of their family, or end; each says so with an event.
     fn network_changed(&self, py: Python<'_>, hosts: &Bound<'_, PyAny>, now_ns: Time) -> PyResult<()> {
-        let hosts =
-            hosts.try_iter()?.map(|host| Ok(host?.extract::<Host>()?.ip)).collect::<PyResult<Vec<_>>>()?;
+        let hosts = hosts_of(hosts, MAX_HOSTS)?;
         self.with(py, |agent| agent.network_changed(&hosts, now_ns.0))
     }
 
@@ -228,6 +227,9 @@ impl Agent {
         events::report(py, &report.ok_or_else(errors::unknown_operation)?)
     }
 }
+
+/// More than any host has.
+const MAX_HOSTS: usize = 4096;
 
 fn unknown(_: UnknownOperation) -> PyErr {
     errors::unknown_operation()

@@ -4,7 +4,7 @@ use libstun::stun::discovery::{Answer, QuestionId};
 use pyo3::prelude::*;
 
 use super::Agent;
-use crate::address::Host;
+use crate::address::hosts as hosts_of;
 use crate::config::{Naptr, Services};
 use crate::convert::{Id, Number, Time, Words, word};
 
@@ -21,8 +21,7 @@ impl Agent {
         hosts: &Bound<'_, PyAny>,
         now_ns: Time,
     ) -> PyResult<bool> {
-        let hosts =
-            hosts.try_iter()?.map(|host| Ok(host?.extract::<Host>()?.ip)).collect::<PyResult<Vec<_>>>()?;
+        let hosts = hosts_of(hosts, MAX_HOSTS)?;
         self.answer(py, id, question, Answer::Addresses(&hosts), now_ns)
     }
 
@@ -79,5 +78,8 @@ impl Agent {
         self.with(py, |agent| agent.answer_discovery(id.0, question, answer, now.0).is_ok())
     }
 }
+
+/// More than any answer has.
+const MAX_HOSTS: usize = 4096;
 
 const FAILURES: &Words<Answer<'static>> = &[("not-found", Answer::NotFound), ("failed", Answer::Failed)];

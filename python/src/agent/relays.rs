@@ -12,7 +12,7 @@ use crate::config;
 use crate::convert::{Bytes, Id, Number, Time};
 use crate::errors;
 use crate::events::{AllocationInfo, PoolInfo};
-use crate::path::{Outgoing, PathLike, Transmit};
+use crate::path::{PathLike, Transmit};
 
 #[pymethods]
 impl Agent {
@@ -26,17 +26,13 @@ impl Agent {
         relay: Option<Number<usize>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let info = self.with(py, |agent| match relay {
-            None => agent.allocation(id.0).map(|allocation| Ok(Some(AllocationInfo::of(allocation)))),
-            Some(relay) => agent.relay_pool(id.0).map(|pool| {
-                if relay.0 >= pool.len() {
-                    return Err(errors::unknown(format_args!("the pool has {} relays", pool.len())));
-                }
-                let alive = |allocation: &&Allocation| !allocation.is_ended();
-                Ok(pool.relay(relay.0).filter(alive).map(AllocationInfo::of))
-            }),
+            None => {
+                let allocation = agent.allocation(id.0).ok_or_else(errors::unknown_operation)?;
+                Ok(Some(AllocationInfo::of(allocation)))
+            }
+            Some(relay) => member(agent, id, relay.0).map(|relay| relay.map(AllocationInfo::of)),
         })?;
-        let info = info.ok_or_else(errors::unknown_operation)??;
-        info.map(|info| info.build(py)).transpose()
+        info?.map(|info: AllocationInfo| info.build(py)).transpose()
     }
 
     /// What is known of a pool now, a `RelayPoolInfo`.
@@ -73,9 +69,9 @@ impl Agent {
         done.map_err(|_| errors::unknown_operation())
     }
 
-    /// Whether a peer may be sent to now, in a pool through the selected relay.
-    fn is_permitted(&self, py: Python<'_>, id: Id, peer: Address) -> PyResult<bool> {
-        let peer = peer.0.ip();
+    /// Whether the peer at `host` may be sent to now, in a pool through the selected relay.
+    fn is_permitted(&self, py: Python<'_>, id: Id, host: HostOrAddress) -> PyResult<bool> {
+        let peer = host.0;
         let is_permitted = self.with(py, |agent| match agent.allocation(id.0) {
             Some(allocation) => Some(allocation.is_permitted(peer)),
             None => agent.relay_pool(id.0).map(|pool| pool.is_permitted(peer)),
@@ -104,11 +100,11 @@ impl Agent {
         data: Bytes<'_>,
         now_ns: Time,
     ) -> PyResult<Transmit> {
-        let mut buffer = vec![0; data.len().saturating_add(MAX_HEADROOM).saturating_add(MAX_TAILROOM)];
-        let sent = self.with(py, |agent| {
-            agent.send_to_peer(id.0, peer.0, &data, &mut buffer, now_ns.0).map(Outgoing::from)
-        })?;
-        sent.map(|outgoing| outgoing.into_transmit(py)).map_err(errors::relay(send_refused))
+        // What is longer than any datagram is refused by the core, and needs no room here.
+        let room = data.len().min(usize::from(u16::MAX)).saturating_add(MAX_HEADROOM + MAX_TAILROOM);
+        let mut buffer = vec![0; room];
+        let sent = self.with(py, |agent| agent.send_to_peer(id.0, peer.0, &data, &mut buffer, now_ns.0))?;
+        sent.map(|transmit| Transmit::new(py, &transmit)).map_err(errors::relay(send_refused))
     }
 
     /// Has the server delete an allocation, or every relay of a pool, and ends it with `Closed` when it has, or nobody
@@ -168,6 +164,15 @@ impl Agent {
         })?;
         done.map_err(errors::relay(connect_refused))
     }
+}
+
+/// One relay of a pool; `None` for a spare that was not asked yet, and for one that nothing more will come of.
+pub(super) fn member(agent: &libstun::Agent, id: Id, relay: usize) -> PyResult<Option<&Allocation>> {
+    let pool = agent.relay_pool(id.0).ok_or_else(errors::unknown_operation)?;
+    if relay >= pool.len() {
+        return Err(errors::unknown(format_args!("the pool has {} relays", pool.len())));
+    }
+    Ok(pool.relay(relay).filter(|allocation| !allocation.is_ended()))
 }
 
 /// What a relay of a pool was told in vain.

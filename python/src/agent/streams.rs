@@ -13,9 +13,12 @@ impl Agent {
     /// A TCP or TLS connection of the host's is open on `path`. From now on give what is read from it to handle_stream(),
     /// and write each transmit for it whole. A host that cuts frames itself, with frame_length(), needs none of this.
     ///
-    /// Returns the id of the connection.
+    /// Returns the id of the connection. Raises ValueError if the path is one of UDP, as that of an address alone is.
     fn open_stream(&self, py: Python<'_>, path: PathLike, now_ns: Time) -> PyResult<u64> {
         let Path { tuple, socket_id, .. } = path.0;
+        if !tuple.transport.is_reliable() {
+            return Err(errors::value("UDP has no connections: give a Path with its transport"));
+        }
         let opened = self.with(py, |agent| agent.open_stream(tuple, socket_id, now_ns.0))?;
         opened.map(|id| id.as_u64()).map_err(errors::start)
     }

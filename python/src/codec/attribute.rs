@@ -94,7 +94,8 @@ impl Attribute {
     /// CHANGE-REQUEST is `(change_ip, change_port)`, each 0 or 1; flags without a value are None; ERROR-CODE and
     /// ADDRESS-ERROR-CODE are an `ErrorCode`; UNKNOWN-ATTRIBUTES is a tuple of types; PASSWORD-ALGORITHM and
     /// PASSWORD-ALGORITHMS are tuples of pairs `(number, parameters)`; ICMP is `(type, code, data)`. Everything else
-    /// is bytes: data, tokens, hashes, signatures and unknown types.
+    /// is bytes: data, tokens, hashes, signatures, reserved and unknown types. The address family that
+    /// ADDRESS-ERROR-CODE is about is the first byte of its `value`: 1 for IPv4, 2 for IPv6.
     ///
     /// Raises ParseError if a value of a known type is impossible.
     ///

@@ -77,7 +77,7 @@ impl MessageBuilder {
     /// Adds an attribute of any type from its bytes, or from a str as UTF-8. Padding is added.
     ///
     /// Raises ValueError if the type is not 0 to 0xFFFF, is that of an integrity attribute or FINGERPRINT, which have
-    /// calls of their own, or if the message becomes longer than 65 555 bytes; StateError after either of them.
+    /// calls of their own, or if the message becomes longer than 65 552 bytes; StateError after either of them.
     ///
     /// >>> import libstun
     /// >>> builder = libstun.MessageBuilder("request", 1)

@@ -188,6 +188,11 @@ impl Message {
         Ok(self.view(py)?.attributes().count())
     }
 
+    /// A message is true, also one without attributes.
+    fn __bool__(&self) -> bool {
+        true
+    }
+
     fn __bytes__(&self, py: Python<'_>) -> Py<PyBytes> {
         self.data.clone_ref(py)
     }

@@ -2,7 +2,7 @@
 
 use libstun::wire::uri::{Host, Uri as View, UriTransport};
 use pyo3::prelude::*;
-use pyo3::types::PyType;
+use pyo3::types::{PyString, PyType};
 
 use super::contained;
 use crate::convert::word_of;
@@ -80,8 +80,8 @@ impl Uri {
         Ok(self.view()?.transport.as_ref().map(UriTransport::to_string))
     }
 
-    fn __repr__(&self) -> String {
-        format!("Uri('{self}')")
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(format!("Uri({})", PyString::new(py, &self.to_string()).repr()?))
     }
 }
 

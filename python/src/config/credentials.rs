@@ -3,7 +3,7 @@
 use libstun::auth::{Credentials, LongTerm, ShortTerm};
 use pyo3::prelude::*;
 
-use super::{Fields, is};
+use super::{Fields, is, prepared};
 use crate::convert::word;
 use crate::errors;
 use crate::words::ALGORITHMS;
@@ -37,7 +37,8 @@ pub(super) fn optional(fields: &Fields<'_, '_>) -> PyResult<Option<Credentials>>
 /// A short-term one, as servers have it too.
 pub(super) fn short_term(given: &Bound<'_, PyAny>) -> PyResult<ShortTerm> {
     let fields = Fields::of(given, "ShortTerm")?;
-    let (username, password) = (fields.get::<String>("username")?, fields.get::<String>("password")?);
+    let username = fields.within("username", prepared(&fields.get::<String>("username")?))?;
+    let password = fields.within("password", prepared(&fields.get::<String>("password")?))?;
     let credential = ShortTerm::new(username.as_bytes(), password.as_bytes()).map_err(errors::value)?;
     let only = fields.raw("integrity")?;
     if only.is_none() {

@@ -12,6 +12,7 @@ use core::time::Duration;
 use libstun::transaction::{Backoff, RedirectPolicy, RetransmissionConfig};
 use libstun::{FiveTuple, Transport};
 use pyo3::conversion::FromPyObjectOwned;
+use pyo3::exceptions::{PyTypeError, PyUnicodeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
@@ -53,7 +54,7 @@ impl<'a, 'py> Fields<'a, 'py> {
     /// Those of its type, with its name before them.
     pub(crate) fn get<T: FromPyObjectOwned<'py>>(&self, name: &str) -> PyResult<T> {
         let field = self.raw(name)?;
-        field.extract().map_err(Into::into).map_err(|error| self.named(name, error))
+        self.within(name, field.extract().map_err(Into::into))
     }
 
     /// A field as it is.
@@ -63,7 +64,7 @@ impl<'a, 'py> Fields<'a, 'py> {
 
     /// A field that is one of an enum's words.
     pub(crate) fn word<T: Copy>(&self, name: &str, what: &str, words: &Words<T>) -> PyResult<T> {
-        word(self.raw(name)?.as_borrowed(), what, words).map_err(|error| self.named(name, error))
+        self.within(name, word(self.raw(name)?.as_borrowed(), what, words))
     }
 
     /// A field that is a number.
@@ -92,11 +93,11 @@ impl<'a, 'py> Fields<'a, 'py> {
         read: impl Fn(&Bound<'py, PyAny>) -> PyResult<T>,
     ) -> PyResult<Vec<T>> {
         let mut all = Vec::new();
-        for item in self.raw(name)?.try_iter().map_err(|error| self.named(name, error))? {
+        for item in self.within(name, self.raw(name)?.try_iter())? {
             if all.len() == most {
                 return Err(errors::value(format_args!("{}.{name}: there are more than {most}", self.class)));
             }
-            all.push(read(&item?).map_err(|error| self.named(name, error))?);
+            all.push(self.within(name, read(&item?))?);
         }
         Ok(all)
     }
@@ -138,10 +139,27 @@ impl<'a, 'py> Fields<'a, 'py> {
         Ok(read)
     }
 
-    /// An error of a field, with its name before it.
+    /// What became of a field, with its name before the error.
+    pub(crate) fn within<T>(&self, name: &str, read: PyResult<T>) -> PyResult<T> {
+        read.map_err(|error| self.named(name, error))
+    }
+
+    /// An error of a field, with its name before it. One that is neither about its value nor its type passes as it is:
+    /// an exception out of the caller's own iterator, or a signal.
     fn named(&self, name: &str, error: PyErr) -> PyErr {
         let py = self.object.py();
-        PyErr::from_type(error.get_type(py), format!("{}.{name}: {}", self.class, error.value(py)))
+        let what = || format!("{}.{name}: {}", self.class, error.value(py));
+        let named = if error.get_type(py).is(py.get_type::<PyTypeError>()) {
+            errors::kind(what())
+        } else if error.get_type(py).is(py.get_type::<PyValueError>())
+            || error.is_instance_of::<PyUnicodeError>(py)
+        {
+            errors::value(what())
+        } else {
+            return error;
+        };
+        named.set_cause(py, Some(error));
+        named
     }
 }
 

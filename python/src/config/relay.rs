@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 
 use super::{Fields, credentials};
 use crate::address::Host;
-use crate::convert::{Number, Time, Words};
+use crate::convert::{Bytes, Number, Time, Words};
 use crate::errors;
 use crate::words::TRANSPORTS;
 
@@ -72,11 +72,9 @@ fn relay_port(fields: &Fields<'_, '_>) -> PyResult<RelayPort> {
             "AllocationConfig.reservation: it stands for a port, so none can be wished for",
         ));
     }
-    let token = reservation.extract::<crate::convert::Bytes<'_>>()?;
-    let token: [u8; 8] = (*token)
-        .try_into()
-        .map_err(|_| errors::value("AllocationConfig.reservation: a token has 8 bytes"))?;
-    Ok(RelayPort::Reserved(token))
+    let token = fields.within("reservation", reservation.extract::<Bytes<'_>>())?;
+    let token = (*token).try_into().map_err(|_| errors::value("a token has 8 bytes"));
+    fields.within("reservation", token.map(RelayPort::Reserved))
 }
 
 fn peer_policy(fields: &Fields<'_, '_>) -> PyResult<PeerPolicy> {
@@ -87,8 +85,8 @@ fn peer_policy(fields: &Fields<'_, '_>) -> PyResult<PeerPolicy> {
     };
     let rules = fields.each("peer_rules", MAX_PEER_RULES, |rule| {
         let rule = Fields::of(rule, "PeerRule")?;
-        let (first, last) = (rule.get::<Host>("first")?, rule.get::<Host>("last")?);
-        let range = IpRange::new(first.ip, last.ip).map_err(errors::value)?;
+        let (first, last) = (rule.get::<Host>("first")?, rule.get::<Option<Host>>("last")?);
+        let range = IpRange::new(first.ip, last.map_or(first.ip, |last| last.ip)).map_err(errors::value)?;
         Ok((range, rule.get::<bool>("allows")?))
     })?;
     for (range, allows) in rules {

@@ -3,7 +3,7 @@
 use libstun::auth::{Realm, SecurityFeatures, opaque_string};
 use libstun::stun::{BehaviorDiscovery, Budget, ServerConfig, ServerCredentials};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::PyMapping;
 
 use super::{Fields, credentials};
 use crate::address::{Address, Host};
@@ -41,6 +41,7 @@ fn server_credentials(fields: &Fields<'_, '_>) -> PyResult<Option<ServerCredenti
     let given = fields.raw("credentials")?;
     let short_term = if given.is_none() { None } else { Some(credentials::short_term(&given)?) };
     let users = fields.raw("users")?;
+    let users = fields.within("users", users.cast::<PyMapping>().map_err(Into::into))?;
     let Some(name) = fields.get::<Option<String>>("realm")? else {
         return if users.len()? == 0 {
             Ok(short_term.map(Into::into))
@@ -59,9 +60,11 @@ fn server_credentials(fields: &Fields<'_, '_>) -> PyResult<Option<ServerCredenti
     if let Some(lifetime) = fields.optional_duration("nonce_lifetime_ns")? {
         realm = realm.with_nonce_lifetime(lifetime);
     }
-    for user in users.call_method0("items")?.try_iter()? {
-        let (name, password) = user?.extract::<(String, String)>()?;
-        add_user(&mut realm, &prepared(&name)?, &prepared(&password)?)?;
+    for user in users.items()? {
+        let (name, password) = fields.within("users", user.extract::<(String, String)>())?;
+        let prepared = prepared(&name).and_then(|name| Ok((name, prepared(&password)?)));
+        let (name, password) = fields.within("users", prepared)?;
+        fields.within("users", add_user(&mut realm, &name, &password))?;
     }
     Ok(Some(realm.into()))
 }
@@ -70,8 +73,7 @@ fn behavior(fields: &Fields<'_, '_>) -> PyResult<Option<BehaviorDiscovery>> {
     let local = fields.get::<Option<Address>>("local")?.map(|local| local.0);
     let alternate = fields.get::<Option<Address>>("alternate")?.map(|other| other.0);
     let is_single: bool = fields.get("behavior_single")?;
-    let sockets = fields.raw("socket_ids")?;
-    let [first, second, third, fourth] = sockets.cast::<PyTuple>()?.extract::<[Number<u32>; 4]>()?;
+    let [first, second, third, fourth] = fields.get::<[Number<u32>; 4]>("socket_ids")?;
     let behavior = match (local, alternate) {
         (_, None) if !is_single => None,
         (Some(local), None) => Some(BehaviorDiscovery::single(local, first.0)),

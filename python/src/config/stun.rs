@@ -62,7 +62,7 @@ pub(crate) fn discovery(given: &Bound<'_, PyAny>) -> PyResult<DiscoveryConfig> {
     let service = fields.word("service", "Service", SERVICES)?;
     let port = fields.get::<Option<Number<u16>>>("port")?.map(|port| port.0);
     let is_secure: bool = fields.get("is_secure")?;
-    let mut config = match (fields.get::<Option<String>>("uri")?, host) {
+    let mut config = match (uri(&fields)?, host) {
         (Some(uri), None) if service == Service::Stun && port.is_none() && !is_secure => {
             let uri = Uri::parse(&uri).map_err(errors::value)?;
             DiscoveryConfig::from_uri(&uri).map_err(errors::value)?
@@ -87,6 +87,15 @@ pub(crate) fn discovery(given: &Bound<'_, PyAny>) -> PyResult<DiscoveryConfig> {
     config.deadline = fields.duration("deadline_ns")?;
     config.resolution_delay = fields.duration("resolution_delay_ns")?;
     Ok(config)
+}
+
+/// A `Uri`, or the text of one.
+fn uri(fields: &Fields<'_, '_>) -> PyResult<Option<String>> {
+    let field = fields.raw("uri")?;
+    if field.is_instance_of::<crate::codec::Uri>() {
+        return Ok(Some(field.str()?.extract()?));
+    }
+    fields.get("uri")
 }
 
 const SERVICES: &Words<Service> =

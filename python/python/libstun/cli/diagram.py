@@ -1,0 +1,232 @@
+"""Sequence diagrams as facts: who talks, and what happens when. `drawing_text`, `drawing_svg` draw them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from .describe import PacketFacts, describe
+from .keys import Keys
+from .packets import Packet, address_text
+
+__all__ = ["Diagram", "Participant", "Recorder", "Step", "diagram_of_packets", "seconds", "spread"]
+
+Kind: TypeAlias = Literal["message", "note", "section"]
+
+MAIN_ATTRIBUTES = (
+    "XOR-MAPPED-ADDRESS",
+    "XOR-RELAYED-ADDRESS",
+    "XOR-PEER-ADDRESS",
+    "CHANNEL-NUMBER",
+    "LIFETIME",
+    "ALTERNATE-SERVER",
+    "OTHER-ADDRESS",
+    "CHANGE-REQUEST",
+    "UNKNOWN-ATTRIBUTES",
+    "USERNAME",
+    "REALM",
+    "NONCE",
+)
+"""What is shown of a message, in this order."""
+MAX_DETAILS = 4
+MAX_DETAIL = 44
+"""Longer texts are cut: a nonce says nothing to people."""
+
+
+@dataclass(slots=True)
+class Participant:
+    """A lifeline."""
+
+    address: str
+    name: str = ""
+    """What it is, where that is known."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Step:
+    """Something that happens: a message from one to another, a note at one, or a heading across all."""
+
+    kind: Kind
+    time_ns: int
+    source: int | None = None
+    """The place of the participant that sends, or whose note it is."""
+    destination: int | None = None
+    label: str
+    details: list[str] = field(default_factory=list)
+    style: str = "data"
+    """The kind of message, in the words of `screen.STYLES`."""
+    is_lost: bool = False
+    repeat: int = 0
+    """How often the same message was sent this way before."""
+    transaction: str = ""
+
+    @property
+    def title(self) -> str:
+        """The label, with what became of the message."""
+        again = {0: "", 1: ", sent again"}.get(self.repeat, f", sent again ({self.repeat})")
+        return f"{self.label}{again}"
+
+    def as_json(self, participants: list[Participant]) -> dict[str, Any]:
+        """The step with the keys of the JSON output."""
+        facts: dict[str, Any] = {"kind": self.kind, "time_ns": self.time_ns}
+        if self.kind == "message":
+            assert self.source is not None and self.destination is not None
+            facts |= {
+                "source": participants[self.source].address,
+                "destination": participants[self.destination].address,
+                "transaction_id": self.transaction or None,
+                "lost": self.is_lost,
+                "sent_before": self.repeat,
+            }
+        elif self.source is not None:
+            facts["at"] = participants[self.source].address
+        return facts | {"text": self.label, "details": self.details}
+
+
+@dataclass(slots=True)
+class Diagram:
+    """Lifelines and steps."""
+
+    title: str
+    participants: list[Participant] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+
+
+class Recorder:
+    """Makes a diagram of what happens, in the order in which it is told."""
+
+    def __init__(self, title: str, keys: Keys | None = None) -> None:
+        self.diagram = Diagram(title)
+        self._keys = keys or Keys()
+        self._places: dict[str, int] = {}
+        self._sent: dict[Hashable, int] = {}
+
+    def participant(self, address: str, name: str = "") -> int:
+        """The place of the lifeline of that address, which is made if there is none."""
+        if address not in self._places:
+            self._places[address] = len(self.diagram.participants)
+            self.diagram.participants.append(Participant(address))
+        place = self._places[address]
+        if name:
+            self.diagram.participants[place].name = name
+        return place
+
+    def message(self, time_ns: int, source: str, destination: str, data: bytes, *, is_lost: bool = False) -> Step:
+        """A packet from one to another."""
+        facts = describe(data, self._keys, frozenset((source, destination)))
+        identity = (source, destination, data)
+        repeat = self._sent.get(identity, 0)
+        self._sent[identity] = repeat + 1
+        step = Step(
+            kind="message",
+            time_ns=time_ns,
+            source=self.participant(source),
+            destination=self.participant(destination),
+            label=_label(facts),
+            details=_details(facts),
+            style=_style(facts),
+            is_lost=is_lost,
+            repeat=repeat if facts.transaction_id else 0,
+            transaction=facts.transaction_id.hex(),
+        )
+        self.diagram.steps.append(step)
+        return step
+
+    def note(self, time_ns: int, at: str, text: str, style: str = "data") -> None:
+        """What one of them does or learns."""
+        place = self.participant(at)
+        self.diagram.steps.append(Step(kind="note", time_ns=time_ns, source=place, label=text, style=style))
+
+    def section(self, time_ns: int, text: str) -> None:
+        """A heading."""
+        self.diagram.steps.append(Step(kind="section", time_ns=time_ns, label=text))
+
+
+def diagram_of_packets(title: str, packets: Iterable[Packet], keys: Keys) -> Diagram:
+    """The diagram of a capture; its times count from the first packet."""
+    recorder = Recorder(title, keys)
+    roles: dict[str, set[str]] = {}
+    start: int | None = None
+    for packet in packets:
+        start = packet.time_ns if start is None else start
+        source, destination = address_text(packet.source), address_text(packet.destination)
+        if packet.note is not None:
+            recorder.participant(source)
+            recorder.note(packet.time_ns - start, destination, packet.note, "warning")
+            continue
+        step = recorder.message(packet.time_ns - start, source, destination, packet.data)
+        if step.style == "request":
+            roles.setdefault(source, set()).add("client")
+            roles.setdefault(destination, set()).add("server")
+    for address, words in roles.items():
+        if len(words) == 1:  # both: peers that check each other
+            recorder.participant(address, next(iter(words)))
+    return recorder.diagram
+
+
+def spread(gaps: list[float], needs: Iterable[tuple[float, int, int]]) -> None:
+    """Widens the gaps between lifelines so that each need fits: so much between one lifeline and another.
+
+    >>> gaps = [10.0, 10.0]
+    >>> spread(gaps, [(30, 0, 2), (12, 0, 1)])
+    >>> gaps
+    [16.0, 14.0]
+    """
+    # What needs one gap alone goes first, for what spans several takes what is there.
+    for need, first, last in sorted(needs, key=lambda item: item[2] - item[1]):
+        missing = need - sum(gaps[first:last])
+        for index in range(first, last):
+            gaps[index] += max(0.0, missing) / (last - first)
+
+
+def seconds(time_ns: int) -> str:
+    """A time for people, to the millisecond.
+
+    >>> seconds(1_500_000_000)
+    '1.500 s'
+    """
+    return f"{time_ns / 1e9:.3f} s"
+
+
+def _label(facts: PacketFacts) -> str:
+    error = facts.find("ERROR-CODE")
+    if facts.error is not None:
+        return f"{facts.title}, malformed" if facts.method is not None else facts.title
+    if facts.channel is not None and facts.payload is not None:
+        return f"{facts.title}: {facts.payload.title}, {len(facts.payload.raw)} bytes"
+    if facts.method is None:
+        return f"{facts.title}, {len(facts.raw)} bytes"
+    return f"{facts.title} {error.text}" if error is not None and error.text else facts.title
+
+
+def _style(facts: PacketFacts) -> str:
+    if facts.error is not None:
+        return "warning"
+    styles = {"request": "request", "success-response": "response", "error-response": "error"}
+    return styles.get(facts.message_class or "", "indication" if facts.message_class else "data")
+
+
+def _details(facts: PacketFacts) -> list[str]:
+    details = [facts.error] if facts.error is not None else []
+    shown = list(MAIN_ATTRIBUTES)
+    if facts.find("XOR-MAPPED-ADDRESS") is None:
+        shown.insert(0, "MAPPED-ADDRESS")
+    for name in shown:
+        attribute = facts.find(name)
+        if attribute is not None and attribute.text:
+            details.append(_cut(f"{name} {attribute.text}"))
+    data = facts.find("DATA")
+    if data is not None and data.payload is not None:
+        details.append(f"DATA: {data.payload.title}, {len(data.raw)} bytes")
+    details = details[: MAX_DETAILS - 1]
+    signatures = [
+        f"{attribute.name}{f' {attribute.verdict.check}' if attribute.verdict else ''}"
+        for attribute in facts.attributes
+        if attribute.name in ("MESSAGE-INTEGRITY", "MESSAGE-INTEGRITY-SHA256")
+    ]
+    return details + signatures[:1]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_DETAIL else f"{text[: MAX_DETAIL - 1]}…"

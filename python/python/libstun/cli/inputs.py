@@ -1,0 +1,113 @@
+"""What `decode` and `trace` are given: hexadecimal text, files, the standard input."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from .captures import is_capture, read_frames
+from .packets import Packet, address_text, read_packets
+from .screen import CommandError, Screen, UsageError
+
+__all__ = ["Source", "from_hex", "matches", "open_source", "packets_of"]
+
+MAX_MESSAGE_FILE = 1 << 20
+"""A message has at most 65 555 bytes, and as text some times more."""
+
+_SEPARATORS = re.compile(rb"0[xX]|\\x|[\s:,;\"'-]")
+
+
+@dataclass(slots=True)
+class Source:
+    """An open input: a capture to read on, or a few bytes that were read whole."""
+
+    name: str
+    file: BinaryIO
+    is_capture: bool
+    size: int | None
+    content: bytes = b""
+
+
+def from_hex(text: bytes) -> bytes | None:
+    r"""The bytes that hexadecimal text stands for, whatever stands between them; `None` if it is no such text.
+
+    >>> from_hex(b"0x00, 0x01"), from_hex(rb"\x21\x12"), from_hex(b"21:12 a4-42\n"), from_hex(b"stun")
+    (b'\x00\x01', b'!\x12', b'!\x12\xa4B', None)
+    """
+    digits = _SEPARATORS.sub(b"", text)
+    try:
+        return bytes.fromhex(digits.decode("ascii")) if digits else None
+    except ValueError:
+        return None
+
+
+@contextmanager
+def open_source(words: Sequence[str]) -> Iterator[Source]:
+    """The input that the words of a command line name: `-`, a file, or hexadecimal text in one or more words."""
+    if list(words) == ["-"]:
+        # The file belongs to the process.
+        yield _source("the standard input", cast(BufferedReader, sys.stdin.buffer), None)
+        return
+    path = Path(words[0])
+    if len(words) == 1 and _is_file(path):
+        with path.open("rb") as file:
+            yield _source(words[0], file, path.stat().st_size)
+        return
+    text = " ".join(words)
+    data = from_hex(text.encode("utf-8", "replace"))
+    if data is None:
+        shown = text if len(text) <= 40 else f"{text[:40]}..."
+        raise UsageError(f'"{shown}" is neither a file nor hexadecimal')
+    yield Source("the message", cast(BinaryIO, None), False, len(data), data)
+
+
+def packets_of(source: Source, screen: Screen, wanted: str | None) -> Iterator[Packet]:
+    """The packets of a capture, with their progress; what was skipped is said on the standard error."""
+    with screen.status(f"reading {source.name}") as status:
+        for count, packet in enumerate(read_packets(read_frames(source.file, screen.warn), screen.warn)):
+            if count % 500 == 499:
+                status.update(f"reading {source.name}: {_progress(source)}packet {packet.number}")
+            if matches(packet, wanted):
+                yield packet
+
+
+def matches(packet: Packet, wanted: str | None) -> bool:
+    """Whether the text is an address of the packet, with or without the port, or how its transaction id begins."""
+    if not wanted:
+        return True
+    for address in (packet.source, packet.destination):
+        if wanted in (address[0], address_text(address)):
+            return True
+    word = wanted.lower().removeprefix("0x")
+    return len(packet.data) >= 20 and packet.data[0] < 0x40 and packet.data[8:20].hex().startswith(word)
+
+
+def _source(name: str, file: BufferedReader, size: int | None) -> Source:
+    if is_capture(file.peek(4)):
+        return Source(name, file, True, size)
+    content = file.read(MAX_MESSAGE_FILE + 1)
+    if len(content) > MAX_MESSAGE_FILE:
+        raise CommandError(f"{name}: neither a capture nor a message, which would be shorter")
+    if not content.strip():
+        raise CommandError(f"{name}: empty")
+    # A binary message begins with 0x00 or 0x01, which no text does.
+    decoded = from_hex(content)
+    return Source(name, file, False, size, content if decoded is None else decoded)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.exists() and not path.is_dir()
+    except (OSError, ValueError):  # hexadecimal that is too long for a name
+        return False
+
+
+def _progress(source: Source) -> str:
+    tell: Callable[[], int] = source.file.tell
+    return f"{100 * tell() // source.size} %, " if source.size else ""
