@@ -55,8 +55,8 @@ impl<'a, 'py, T: TryFrom<u64> + Bounded> FromPyObject<'a, 'py> for Number<T> {
     type Error = PyErr;
 
     fn extract(given: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        let number = integer(given, T::LARGEST, "a number")?;
-        T::try_from(number).map(Self).map_err(|_| out_of_range(given, T::LARGEST, "a number"))
+        let number = integer(given, T::LARGEST, "this number")?;
+        T::try_from(number).map(Self).map_err(|_| out_of_range(given, T::LARGEST, "this number"))
     }
 }
 

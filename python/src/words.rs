@@ -113,7 +113,7 @@ pub(crate) const fn check_word(integrity: Integrity) -> &'static str {
     }
 }
 
-/// The member of the enum `class` in `libstun.enums` with that word.
+/// The member of the enum `class`, in `libstun.enums` or `libstun.nat`, with that word.
 ///
 /// Looked up here: calling an enum's class costs more than parsing a message does.
 pub(crate) fn member<'py>(py: Python<'py>, class: &str, word: &str) -> PyResult<Bound<'py, PyAny>> {
@@ -127,16 +127,19 @@ pub(crate) fn member<'py>(py: Python<'py>, class: &str, word: &str) -> PyResult<
 type Members = BTreeMap<String, BTreeMap<String, Py<PyAny>>>;
 
 fn all_members(py: Python<'_>) -> PyResult<Members> {
-    let enums = module(py, &ENUMS, "libstun.enums")?;
+    let is_enum = py.import("enum")?.getattr("EnumType")?;
     let mut all = Members::new();
-    for class in enums.getattr("__all__")?.try_iter()? {
-        let class = class?.extract::<String>()?;
-        let members = enums.getattr(class.as_str())?.try_iter()?;
-        let by_word = members.map(|member| {
-            let member = member?;
-            Ok((member.getattr("value")?.extract()?, member.unbind()))
-        });
-        all.insert(class, by_word.collect::<PyResult<_>>()?);
+    for module in ["libstun.enums", "libstun.nat"] {
+        for (name, class) in py.import(module)?.dict() {
+            if !class.is_instance(&is_enum)? {
+                continue;
+            }
+            let by_word = class.try_iter()?.map(|member| {
+                let member = member?;
+                Ok((member.getattr("value")?.extract()?, member.unbind()))
+            });
+            all.insert(name.extract()?, by_word.collect::<PyResult<_>>()?);
+        }
     }
     Ok(all)
 }

@@ -100,6 +100,12 @@ def built_in_rust(folder: Path) -> Iterator[Built]:
             yield Built(place, start[1], frozenset(field_names(body)))
 
 
+def words_of_rust(source: str) -> Iterator[tuple[str, frozenset[str]]]:
+    """The tables `NAME: &Words<...> = &[("word", ...), ...];` of a source."""
+    for table in re.finditer(r"const (\w+): &Words<[^=]*> =\s*&\[(.*?)\];", source, re.DOTALL):
+        yield table[1], frozenset(re.findall(r'\(\s*"([^"]+)"', table[2]))
+
+
 def without_text(source: str) -> str:
     """Rust without comments, and with nothing inside string and character literals. Lines stay where they are."""
     pattern = r'//[^\n]*|/\*.*?\*/|r(#*)".*?"\1|"(?:\\.|[^"\\])*"|\'(?:\\[^\n]+?|[^\'\\\n])\''

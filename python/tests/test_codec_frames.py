@@ -38,7 +38,7 @@ def test_channel_data_is_padded_in_streams() -> None:
 
 @pytest.mark.parametrize(("channel", "length"), [(0x3FFF, 0), (0x5000, 0), (-1, 0), (0x4000, 65_536)])
 def test_impossible_channel_data_is_refused(channel: int, length: int) -> None:
-    with pytest.raises(ValueError, match=r"no channel|0 to 65535 are|at most 65535"):
+    with pytest.raises(ValueError, match=r"no channel|0 to 65535|at most 65535"):
         ChannelData(channel, bytes(length))
 
 

@@ -22,9 +22,10 @@ import libstun
 from libstun import _native
 from stubs import methods, read_stub
 
-READMES = ["README.md", "python/README.md"]
-SERVER_OF_ASYNCIO = '"stun.example.org:3478"'
-SERVER_OF_SOCKETS = '("192.0.2.1", 3478)'
+# The servers of the programs in the readmes, in whose place the tests put one on loopback.
+NAMED_SERVER = '"stun.example.org:3478"'
+NUMBERED_SERVER = '("192.0.2.1", 3478)'
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 def modules() -> Iterator[ModuleType]:
@@ -46,8 +47,19 @@ def native_docs() -> dict[str, str | None]:
     return found
 
 
+def snippets() -> dict[str, str]:
+    """The Python of the readmes, under names such as `README.md:42`."""
+    found = {}
+    for name in ("README.md", "python/README.md"):
+        text = (PROJECT / name).read_text()
+        for block in re.finditer(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
+            found[f"{name}:{text.count(chr(10), 0, block.start()) + 1}"] = block[1]
+    return found
+
+
 MODULES = {module.__name__: module for module in modules()}
 NATIVE = native_docs()
+SNIPPETS = snippets()
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))
@@ -85,33 +97,30 @@ def test_the_classes_that_people_start_from_show_an_example(name: str) -> None:
     assert ">>>" in (NATIVE[name] or "")
 
 
-@pytest.mark.parametrize("readme", READMES)
-def test_the_examples_of_a_readme_work(readme: str, project: Path) -> None:
-    text = "\n".join(block for block in snippets(project / readme) if ">>>" in block)
-    assert_works(doctest.DocTestParser().get_doctest(text, {}, readme, None, None))
+@pytest.mark.parametrize("where", [each for each in SNIPPETS if ">>>" in SNIPPETS[each]])
+def test_the_examples_of_a_readme_work(where: str) -> None:
+    assert_works(doctest.DocTestParser().get_doctest(SNIPPETS[where], {}, where, None, None))
 
 
-@pytest.mark.parametrize("readme", READMES)
-@pytest.mark.parametrize("where", [SERVER_OF_ASYNCIO, SERVER_OF_SOCKETS])
-def test_a_program_of_a_readme_finds_the_address(
-    where: str, readme: str, project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (program,) = (block for block in snippets(project / readme) if where in block)
+@pytest.mark.parametrize("where", [each for each in SNIPPETS if ">>>" not in SNIPPETS[each]])
+def test_a_program_of_a_readme_finds_the_address(where: str, capsys: pytest.CaptureFixture[str]) -> None:
+    program = SNIPPETS[where]
+    assert NAMED_SERVER in program or NUMBERED_SERVER in program, "a program that needs another server needs a test"
     with a_server() as port:
-        here = f'"127.0.0.1:{port}"' if where == SERVER_OF_ASYNCIO else f'("127.0.0.1", {port})'
-        exec(compile(program.replace(where, here), "README.md", "exec"), {"__name__": "__main__"})
+        program = program.replace(NAMED_SERVER, f'"127.0.0.1:{port}"')
+        program = program.replace(NUMBERED_SERVER, f'("127.0.0.1", {port})')
+        exec(compile(program, where, "exec"), {"__name__": "__main__"})
     assert re.search(r"\('127\.0\.0\.1', \d+\)$", capsys.readouterr().out.strip())
 
 
-@pytest.mark.parametrize("readme", READMES)
-def test_every_program_of_a_readme_is_tested(readme: str, project: Path) -> None:
-    for block in snippets(project / readme):
-        assert (">>>" in block) + (SERVER_OF_ASYNCIO in block) + (SERVER_OF_SOCKETS in block) == 1
+@pytest.mark.parametrize("server", [NAMED_SERVER, NUMBERED_SERVER])
+@pytest.mark.parametrize("readme", ["README.md", "python/README.md"])
+def test_a_readme_shows_asyncio_and_the_form_without_sockets(readme: str, server: str) -> None:
+    assert [where for where in SNIPPETS if where.startswith(f"{readme}:") and server in SNIPPETS[where]]
 
 
-@pytest.mark.parametrize("folder", ["examples/python"])
-def test_examples_are_documented_programs(folder: str, project: Path) -> None:
-    for path in (project / folder).glob("*.py"):
+def test_examples_are_documented_programs() -> None:
+    for path in (PROJECT / "examples/python").glob("*.py"):
         assert ast.get_docstring(ast.parse(path.read_text())), path.name
 
 
@@ -120,11 +129,6 @@ def assert_works(test: doctest.DocTest) -> None:
     report: list[str] = []
     result = doctest.DocTestRunner(verbose=False, optionflags=doctest.ELLIPSIS).run(test, out=report.append)
     assert result.failed == 0, "".join(report)
-
-
-def snippets(path: Path) -> list[str]:
-    """The Python of a Markdown file."""
-    return re.findall(r"^```python\n(.*?)^```$", path.read_text(), re.DOTALL | re.MULTILINE)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import sysconfig
 import tomllib
 from email.message import Message
@@ -56,10 +57,14 @@ def test_the_wheel_is_small() -> None:
 
 
 @needs_wheel
-def test_one_wheel_serves_every_python_from_3_11_on() -> None:
-    if sysconfig.get_config_var("Py_GIL_DISABLED"):
-        pytest.skip("a free-threaded build of Python has its own wheel")
-    assert re.match(r"libstun-[\d.]+-cp311-abi3-\w+\.whl", Path(str(WHEEL)).name)
+def test_one_wheel_serves_many_pythons() -> None:
+    if sys.version_info >= (3, 15):
+        tags = "cp315-abi3.abi3t"  # with the GIL and without
+    elif sysconfig.get_config_var("Py_GIL_DISABLED"):
+        tags = "cp314-cp314t"  # which has no stable ABI
+    else:
+        tags = "cp311-abi3"
+    assert re.match(rf"libstun-[\d.]+-{re.escape(tags)}-\w+\.whl$", Path(str(WHEEL)).name)
 
 
 @needs_wheel

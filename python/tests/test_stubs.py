@@ -11,8 +11,8 @@ from types import ClassMethodDescriptorType, ModuleType
 import pytest
 
 import libstun
-from libstun import _native, config, events, info
-from stubs import Parameter, built_in_rust, is_decorated, methods, parameters, read_stub
+from libstun import _native, config, enums, events, info
+from stubs import Parameter, built_in_rust, is_decorated, methods, parameters, read_stub, words_of_rust
 
 STUB = read_stub()
 CLASSES = sorted(STUB.classes)
@@ -105,6 +105,27 @@ def test_what_rust_builds_are_the_classes_of_the_package_with_all_their_fields(p
 def test_every_event_is_built_by_rust(project: Path) -> None:
     concrete = {name for name, kind in vars(events).items() if is_event(kind)} - {"Event"}
     assert concrete <= {built.name for built in built_in_rust(project / "python/src")}
+
+
+def test_the_words_that_rust_takes_and_gives_are_those_of_an_enum(project: Path) -> None:
+    known = [frozenset(word.value for word in getattr(enums, name)) for name in enums.__all__]
+    tables = [table for path in (project / "python/src").rglob("*.rs") for table in words_of_rust(path.read_text())]
+    assert len(tables) > 10
+    for name, words in tables:
+        # "other" is what Rust says of what is newer than the table.
+        assert any(words <= values <= words | {"other"} for values in known), name
+
+
+@pytest.mark.parametrize("name", enums.__all__)
+def test_every_word_of_an_enum_stands_in_the_rust_sources(name: str, rust: str) -> None:
+    assert [word for word in getattr(enums, name) if f'"{word}"' not in rust] == []
+
+
+@pytest.fixture(scope="module")
+def rust(project: Path) -> str:
+    """All Rust of the bindings and of the library."""
+    folders = (project / "python/src", project / "src")
+    return "\n".join(path.read_text() for folder in folders for path in folder.rglob("*.rs"))
 
 
 def assigned(node: ast.ClassDef) -> set[str]:

@@ -16,7 +16,6 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$project/target}
 export HYPOTHESIS_STORAGE_DIRECTORY=$work/hypothesis MYPY_CACHE_DIR=$work/mypy RUFF_CACHE_DIR=$work/ruff
 python=${PYTHON:-python3}
 bin=$work/venv/bin
-passed=0 failed=0 skipped=0
 
 give_up() {
     echo "python: $*" >&2
@@ -47,21 +46,6 @@ check() {
         cat "$log"
         echo "$name: FAILED"
     fi
-}
-
-# Adds the counts of a report of pytest's to ours. A run that broke off leaves none, or an error.
-count() {
-    local counts
-    counts=$("$bin/python" - "$1" <<'PYTHON'
-import sys, xml.etree.ElementTree as xml
-suite = next(xml.parse(sys.argv[1]).iter("testsuite"))
-total, bad, skipped = int(suite.get("tests")), int(suite.get("failures")) + int(suite.get("errors")), int(suite.get("skipped"))
-print(total - bad - skipped, bad or int(not total), skipped)
-PYTHON
-    ) || counts="0 1 0"
-    # shellcheck disable=SC2086
-    set -- $counts
-    passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
 }
 
 # Puts what pip is given into the second environment, and runs the first example of the package there.
@@ -114,7 +98,7 @@ sources=python
 [ -d examples/python ] && sources="python examples/python"
 rm -f "$work/pytest.xml"
 "$bin/pytest" -q -o cache_dir="$work/pytest" --junitxml="$work/pytest.xml" python/tests
-count "$work/pytest.xml"
+read -r passed failed skipped < <("$bin/python" tests/tools/junit.py "$work/pytest.xml")
 check "types of the package" "$bin/mypy" --config-file python/pyproject.toml -p libstun
 check "types of the tests" "$bin/mypy" --config-file python/pyproject.toml python/tests
 [ -d examples/python ] && check "types of the examples" "$bin/mypy" --config-file python/pyproject.toml examples/python

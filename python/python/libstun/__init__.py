@@ -38,14 +38,14 @@ from ._native import (
     frame_length,
     method_name,
 )
+from .aliases import Address, AddressLike, AttributeValue, Host, PathLike
 from .config import (
-    Address,
-    AddressLike,
+    ATTEMPT_DELAY_NS,
+    IDLE_SLACK_NS,
     AllocationConfig,
     BindingConfig,
     Credentials,
     DiscoveryConfig,
-    Host,
     LongTerm,
     NaptrRecord,
     NatConfig,
@@ -69,10 +69,6 @@ from .enums import (
     KeepaliveKind,
     MessageClass,
     MigrationReason,
-    NatConfidence,
-    NatProperty,
-    NatReason,
-    NatValue,
     ObservedMapping,
     PeerPolicy,
     Protocol,
@@ -89,16 +85,20 @@ from .enums import (
     WakeReason,
 )
 from .errors import InternalError, LimitError, ParseError, StateError, StunError, UnknownOperationError
-from .events import Event, Failure, NatFinding, NatReport
+from .events import Event, Failure
 from .info import AllocationInfo, RelayPoolInfo
+from .nat import NatConfidence, NatEvidence, NatFinding, NatProperty, NatReason, NatReport, NatValue
 
 __all__ = [
+    "ATTEMPT_DELAY_NS",
+    "IDLE_SLACK_NS",
     "Address",
     "AddressLike",
     "Agent",
     "AllocationConfig",
     "AllocationInfo",
     "Attribute",
+    "AttributeValue",
     "AuthenticationFailure",
     "BindingConfig",
     "ChannelData",
@@ -126,6 +126,7 @@ __all__ = [
     "NaptrRecord",
     "NatConfidence",
     "NatConfig",
+    "NatEvidence",
     "NatFinding",
     "NatProperty",
     "NatReason",
@@ -134,6 +135,7 @@ __all__ = [
     "ObservedMapping",
     "ParseError",
     "Path",
+    "PathLike",
     "PeerData",
     "PeerPolicy",
     "PeerRule",

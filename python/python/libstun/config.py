@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from ipaddress import IPv4Address, IPv6Address
 from typing import TypeAlias
 
 from . import _native
+from .aliases import AddressLike, Host
 from .enums import (
     Integrity,
     KeepaliveKind,
-    NatProperty,
     PeerPolicy,
     RedirectPolicy,
     RelayFamily,
@@ -23,15 +22,15 @@ from .enums import (
     Service,
     Transport,
 )
+from .nat import NatProperty
 
 __all__ = [
-    "Address",
-    "AddressLike",
+    "ATTEMPT_DELAY_NS",
+    "IDLE_SLACK_NS",
     "AllocationConfig",
     "BindingConfig",
     "Credentials",
     "DiscoveryConfig",
-    "Host",
     "LongTerm",
     "NaptrRecord",
     "NatConfig",
@@ -45,21 +44,18 @@ __all__ = [
     "SurveyTarget",
 ]
 
-Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
-"""What the library gives: `(host, port)` for IPv4 and `(host, port, 0, scope_id)` for IPv6, as sockets do."""
+ATTEMPT_DELAY_NS = _native.ATTEMPT_DELAY_NS
+"""Between two servers of a race (RFC 8305 s5), in nanoseconds."""
 
-Host: TypeAlias = str | IPv4Address | IPv6Address
-"""An IP address; never a name."""
-
-AddressLike: TypeAlias = tuple[Host, int] | tuple[Host, int, int, int]
-"""What the library takes: the host as text or from `ipaddress`, with two or four parts."""
+IDLE_SLACK_NS = _native.IDLE_SLACK_NS
+"""A slack for `Agent.set_power()` that suits a phone in a pocket, in nanoseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShortTerm:
     """A credential that both ends know beforehand; every message is signed (RFC 8489 s9.1).
 
-    `username` is 1 to 508 bytes of UTF-8, `password` at least 1. Prepare both as an OpaqueString (RFC 8265) beforehand.
+    Both are UTF-8, and prepared as OpaqueStrings by the library: `username` 1 to 508 bytes, `password` at least 1.
 
     >>> ShortTerm("alice", "s3cret")
     ShortTerm(username='alice', integrity=None)
@@ -119,7 +115,7 @@ class BindingConfig:
     server: AddressLike
     _: KW_ONLY
     local: AddressLike | None = None
-    """What the socket is bound to; `None` if that does not matter."""
+    """What the socket is bound to; `None` if that does not matter. The same for the `local` of every configuration."""
     transport: Transport = Transport.UDP
     socket_id: int = 0
     """The host's number for the socket, handed back in each packet."""
@@ -135,6 +131,7 @@ class BindingConfig:
     backoff_first_ns: int = _native.DEFAULT_BACKOFF_FIRST_NS
     """The wait after the first failure while refreshing, doubling from there."""
     backoff_max_ns: int = _native.DEFAULT_BACKOFF_MAX_NS
+    """The longest such wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +144,7 @@ class ServerConfig:
     """Answer only requests signed with it."""
     realm: str | None = None
     """Answer only users of this realm, who sign with long-term credentials; 1 to 127 bytes."""
-    users: Mapping[str, str] = field(default_factory=dict, repr=False)
+    users: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
     """The realm's users, name to password; see also `Agent.add_user()`."""
     nonce_lifetime_ns: int | None = None
     """How long a nonce is good for; `None` is ten minutes."""
@@ -192,7 +189,7 @@ class SurveyConfig:
     """Asks many servers at once, or one after the other as a race.
 
     >>> race = SurveyConfig([SurveyTarget(("192.0.2.1", 3478)), SurveyTarget(("2001:db8::1", 3478))],
-    ...                     enough=1, attempt_delay_ns=250_000_000)
+    ...                     enough=1, attempt_delay_ns=ATTEMPT_DELAY_NS)
     """
 
     targets: Sequence[SurveyTarget]
@@ -219,7 +216,7 @@ class DiscoveryConfig:
     'turns:example.org?transport=tcp'
     """
 
-    uri: str | None = None
+    uri: str | _native.Uri | None = None
     """A stun:, stuns:, turn: or turns: URI; then it alone says what `service`, `is_secure`, `host` and `port` are."""
     service: Service = Service.STUN
     host: str | None = None
@@ -231,6 +228,7 @@ class DiscoveryConfig:
     transports: Sequence[Transport] | None = None
     """What the host can use, best first; `None` is UDP for STUN, and UDP, TCP, TLS for relays."""
     deadline_ns: int = _native.DEFAULT_DISCOVERY_DEADLINE_NS
+    """How long the whole may take."""
     resolution_delay_ns: int = _native.DEFAULT_RESOLUTION_DELAY_NS
     """How long to wait for more once an address is known."""
 
@@ -290,11 +288,13 @@ class NatConfig:
     lifetime_max_ns: int = _native.DEFAULT_NAT_LIFETIME_MAX_NS
     """The longest wait for the lifetime."""
     lifetime_precision_ns: int = _native.DEFAULT_NAT_LIFETIME_PRECISION_NS
+    """How exact to be about it."""
     attempt_interval_ns: int = _native.DEFAULT_NAT_ATTEMPT_INTERVAL_NS
     """Time between two attempts where silence is measured."""
     last_wait_ns: int = _native.DEFAULT_NAT_LAST_WAIT_NS
+    """How long to wait for the answer to such an attempt."""
     max_attempts: int = _native.DEFAULT_NAT_MAX_ATTEMPTS
-    """10 to 100."""
+    """How often to try at most: 10 to 100."""
     padding: int = _native.DEFAULT_NAT_PADDING
     """Bytes of PADDING: the MTU of the interface."""
 
@@ -304,7 +304,8 @@ class PeerRule:
     """A range of addresses of one family that may, or may not, be reached. Of several that match the last decides."""
 
     first: Host
-    last: Host
+    last: Host | None = None
+    """`None` for a range of one."""
     _: KW_ONLY
     allows: bool
 
@@ -328,9 +329,11 @@ class AllocationConfig:
     credentials_expire_ns: int | None = None
     """When they expire by the host's clock: a minute before, `CredentialsNeeded` asks for others. `None` is never."""
     family: RelayFamily = RelayFamily.IPV4
+    """Of the relayed address, or addresses; not of the path to the server."""
     relay_transport: Transport = Transport.UDP
     """Between the server and peers: UDP, or TCP for connections (RFC 6062), over TCP or TLS only."""
     port: RelayPort = RelayPort.ANY
+    """A wish for the relayed port (RFC 8656 s7.1)."""
     reservation: bytes | None = None
     """The token of another allocation's `Allocated.reservation`: the port that it stands for, and no wish in `port`."""
     dont_fragment: bool = False
@@ -349,7 +352,9 @@ class AllocationConfig:
     fingerprint: bool = True
     retransmission: Retransmission = Retransmission()
     backoff_first_ns: int = _native.DEFAULT_BACKOFF_FIRST_NS
+    """The wait after the first failure that may pass, doubling from there."""
     backoff_max_ns: int = _native.DEFAULT_BACKOFF_MAX_NS
+    """The longest such wait."""
 
 
 @dataclass(frozen=True, slots=True)

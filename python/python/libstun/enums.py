@@ -16,10 +16,6 @@ __all__ = [
     "KeepaliveKind",
     "MessageClass",
     "MigrationReason",
-    "NatConfidence",
-    "NatProperty",
-    "NatReason",
-    "NatValue",
     "ObservedMapping",
     "PeerPolicy",
     "Protocol",
@@ -145,14 +141,23 @@ class WakeReason(StrEnum):
     """Why a deadline is wanted (C10)."""
 
     OUTPUT = "output"
+    """A datagram or an event is queued."""
     RETRANSMISSION = "retransmission"
+    """A request is due again."""
     TRANSACTION_TIMEOUT = "transaction-timeout"
+    """The last wait for a response ends."""
     REFRESH = "refresh"
+    """A binding, an allocation, a permission or a channel has to be kept alive."""
     RETRY = "retry"
+    """A failed request is due again."""
     PACING = "pacing"
+    """A request that had to wait for others to the same server may be sent."""
     ATTEMPT = "attempt"
+    """The next of several addresses or servers is tried."""
     MEASUREMENT = "measurement"
+    """The next measurement of a NAT probe is due."""
     DEADLINE = "deadline"
+    """A deadline that the host gave an operation."""
 
 
 @unique
@@ -160,20 +165,35 @@ class DropReason(StrEnum):
     """Why a message from the network was dropped (C9)."""
 
     UNKNOWN_TRANSACTION = "unknown-transaction"
+    """A response to no outstanding request."""
     WRONG_SOURCE = "wrong-source"
+    """A response from another address than the one that was asked."""
     WRONG_METHOD = "wrong-method"
+    """A response of another method than its request."""
     BAD_FINGERPRINT = "bad-fingerprint"
+    """FINGERPRINT does not match."""
     UNAUTHENTICATED = "unauthenticated"
+    """A response to a signed request without a valid signature."""
     MALFORMED_ATTRIBUTE = "malformed-attribute"
+    """An attribute that is known and has an impossible value."""
     UNSUPPORTED_METHOD = "unsupported-method"
+    """A request of a method that is not served."""
     INDICATION = "indication"
+    """An indication."""
     UNUSABLE_SOURCE = "unusable-source"
+    """A source that no reply may go to."""
     QUEUE_FULL = "queue-full"
+    """The queue for replies is full: drain it."""
     UNEXPECTED = "unexpected"
+    """STUN that no operation expects."""
     MALFORMED = "malformed"
+    """STUN by its cookie and length, and broken inside."""
     OVER_BUDGET = "over-budget"
+    """The network of the source has used up what a server gives to those who have proved nothing."""
     UNKNOWN_CHANNEL = "unknown-channel"
+    """ChannelData on a channel that is not bound: late, or forged."""
     UNPERMITTED_PEER = "unpermitted-peer"
+    """Data of a peer that is not permitted, or that the policy refuses."""
 
 
 @unique
@@ -317,125 +337,6 @@ class DnsFailure(StrEnum):
     """There is no such name or record, or the host cannot ask for that kind of record."""
     FAILED = "failed"
     """The resolver gave up, or the server had failed."""
-
-
-@unique
-class NatProperty(StrEnum):
-    """What can be found out about a NAT."""
-
-    CONNECTIVITY = "connectivity"
-    """Whether UDP reaches servers."""
-    TRANSLATION = "translation"
-    """Whether there is a NAT."""
-    MAPPING = "mapping"
-    """How it maps (RFC 4787 s4.1)."""
-    FILTERING = "filtering"
-    """How it filters (RFC 4787 s5)."""
-    HAIRPINNING = "hairpinning"
-    """Whether two sockets behind it reach each other by their mapped addresses."""
-    PORT_PRESERVATION = "port-preservation"
-    """Whether the mapped port is the local one."""
-    PORT_PARITY = "port-parity"
-    """Whether even ports stay even, and odd ones odd."""
-    POOLING = "pooling"
-    """Whether all mapped addresses of the host have one IP."""
-    STABILITY = "stability"
-    """Whether the mapped address stays."""
-    GATEWAY = "gateway"
-    """Whether something rewrites addresses inside messages."""
-    FRAGMENTS = "fragments"
-    """What becomes of datagrams that are longer than the path's MTU."""
-    LIFETIME = "lifetime"
-    """How long a binding lives without traffic. Takes up to two hours, and is not tested unless asked for."""
-
-
-@unique
-class NatValue(StrEnum):
-    """What a property of a NAT is."""
-
-    OPEN = "open"
-    """Connectivity: a server has answered."""
-    BLOCKED = "blocked"
-    """Connectivity: servers at several addresses were silent."""
-    ABSENT = "absent"
-    """Translation, gateway: there is none."""
-    PRESENT = "present"
-    """Translation, gateway: there is one, or several."""
-    ENDPOINT_INDEPENDENT = "endpoint-independent"
-    """Mapping, filtering: depends on nothing."""
-    ADDRESS_DEPENDENT = "address-dependent"
-    """Mapping, filtering: depends on the remote IP address."""
-    ADDRESS_AND_PORT_DEPENDENT = "address-and-port-dependent"
-    """Mapping, filtering: depends on the remote IP address and port."""
-    SUPPORTED = "supported"
-    """Hairpinning: it works."""
-    UNSUPPORTED = "unsupported"
-    """Hairpinning: it does not."""
-    PRESERVED = "preserved"
-    """Ports, parity: it is kept."""
-    CHANGED = "changed"
-    """Ports, parity, stability: it is not."""
-    ONE_ADDRESS = "one-address"
-    """Pooling: one IP address."""
-    SEVERAL_ADDRESSES = "several-addresses"
-    """Pooling: several."""
-    STABLE = "stable"
-    """Stability: it stays."""
-    PASS = "pass"
-    """Fragments: they pass both ways."""
-    PASS_OUTBOUND = "pass-outbound"
-    """Fragments: they pass outwards; the server sent none back."""
-    LOST = "lost"
-    """Fragments: they are lost, here or elsewhere on the path."""
-    BOUNDED = "bounded"
-    """Lifetime: between `lifetime_at_least_ns` and `lifetime_below_ns` of the finding."""
-
-
-@unique
-class NatConfidence(StrEnum):
-    """How sure a known value is."""
-
-    LOW = "low"
-    """Something does not fit, or could not be confirmed."""
-    MEDIUM = "medium"
-    """One observation, or one that other causes could explain."""
-    HIGH = "high"
-    """It was seen to happen, or several observations agree."""
-
-
-@unique
-class NatReason(StrEnum):
-    """Why a value is unknown."""
-
-    NOT_TESTED = "not-tested"
-    DEADLINE = "deadline"
-    NETWORK_CHANGED = "network-changed"
-    NO_ANSWER = "no-answer"
-    LOSSY = "lossy"
-    SEND_FAILED = "send-failed"
-    ERROR_RESPONSE = "error-response"
-    RESPONSES_ALTERED = "responses-altered"
-    NO_MAPPED_ADDRESS = "no-mapped-address"
-    NO_OTHER_ADDRESS = "no-other-address"
-    ALTERNATE_SILENT = "alternate-silent"
-    SERVER_IGNORES_CHANGE_REQUEST = "server-ignores-change-request"
-    CHANGE_REQUEST_UNSUPPORTED = "change-request-unsupported"
-    SERVER_IGNORES_RESPONSE_PORT = "server-ignores-response-port"
-    RESPONSE_PORT_UNSUPPORTED = "response-port-unsupported"
-    PADDING_UNSUPPORTED = "padding-unsupported"
-    NO_SECOND_SOCKET = "no-second-socket"
-    LOCAL_ADDRESS_UNKNOWN = "local-address-unknown"
-    NO_NAT = "no-nat"
-    CONTRADICTION = "contradiction"
-    ONE_SERVER_ONLY = "one-server-only"
-    ONE_ADDRESS_ONLY = "one-address-only"
-    DEPENDS_ON_DESTINATION = "depends-on-destination"
-    FILTERING_HIDES = "filtering-hides"
-    TOO_FEW_OBSERVATIONS = "too-few-observations"
-    DIFFERENT_ADDRESSES = "different-addresses"
-    OTHER_FAMILY = "other-family"
-    OTHER = "other"
-    """A reason that is newer than this module."""
 
 
 @unique

@@ -14,16 +14,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .config import Address
+from .aliases import Address
 from .enums import (
     AuthenticationFailure,
     CredentialsNeed,
     FailureReason,
     MigrationReason,
-    NatConfidence,
-    NatProperty,
-    NatReason,
-    NatValue,
     ObservedMapping,
     RecordKind,
     RedirectRefusal,
@@ -31,6 +27,7 @@ from .enums import (
     Transport,
     UnservedReason,
 )
+from .nat import NatEvidence, NatFinding, NatProperty, NatReport
 
 __all__ = [
     "AddressChanged",
@@ -272,63 +269,6 @@ class AuthenticationFailures(Event):
 
 
 # NAT probes ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NatEvidence:
-    """One observation: what was asked, in a word, and of whom. `text` says what came of it, as in the report."""
-
-    test: str
-    asked: Address
-    text: str
-
-    def __str__(self) -> str:
-        return self.text
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NatFinding:
-    """What was found of one property: a value and how sure it is, or the reason why there is none."""
-
-    value: NatValue | None = None
-    confidence: NatConfidence | None = None
-    reason: NatReason | None = None
-    code: int | None = None
-    """The server's error code, for `NatReason.ERROR_RESPONSE`."""
-    send_error: SendError | None = None
-    """Why, for `NatReason.SEND_FAILED`."""
-    lifetime_at_least_ns: int | None = None
-    """How long a binding lives at least, for `NatValue.BOUNDED`."""
-    lifetime_below_ns: int | None = None
-    """And below what, if that is known."""
-    evidence: tuple[NatEvidence, ...] = ()
-    """What it rests on, oldest first. In reports only."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NatReport:
-    """Everything that a probe has found. `str(report)` is the whole report for people."""
-
-    server: Address
-    """The server that answered, or else the first that was asked."""
-    other: Address | None
-    """Its other address."""
-    local: Address
-    mapped: Address | None
-    requests: int
-    """Each counted once, however often it was sent."""
-    responses: int
-    depends_on_destination: bool | None
-    """Whether the mapped address depends on the destination, which is known more often than on what of it."""
-    rfc3489_name: str | None
-    """What RFC 3489 would have called it, such as "full cone NAT", where it has a word for it."""
-    findings: dict[NatProperty, NatFinding]
-    json: str = field(repr=False)
-    """The same as one JSON object."""
-    text: str = field(repr=False, compare=False)
-
-    def __str__(self) -> str:
-        return self.text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

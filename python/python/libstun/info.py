@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .config import Address
+from .aliases import Address
 from .enums import Transport
 
 __all__ = ["AllocationInfo", "RelayPoolInfo"]

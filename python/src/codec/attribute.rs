@@ -17,7 +17,7 @@ use crate::errors;
 /// An attribute of a message, as it stands there.
 ///
 /// >>> import libstun
-/// >>> request = libstun.MessageBuilder("request", 1).add(libstun.attribute_type("USERNAME"), "alice")
+/// >>> request = libstun.MessageBuilder(libstun.MessageClass.REQUEST, 1).add(libstun.attribute_type("USERNAME"), "alice")
 /// >>> for attribute in libstun.Message.parse(bytes(request)):
 /// ...     print(attribute.name, attribute.value, attribute.decode())
 /// USERNAME b'alice' alice

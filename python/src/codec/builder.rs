@@ -80,7 +80,7 @@ impl MessageBuilder {
     /// calls of their own, or if the message becomes longer than 65 552 bytes; StateError after either of them.
     ///
     /// >>> import libstun
-    /// >>> builder = libstun.MessageBuilder("request", 1)
+    /// >>> builder = libstun.MessageBuilder(libstun.MessageClass.REQUEST, 1)
     /// >>> len(builder.add(libstun.attribute_type("SOFTWARE"), "doctest"))
     /// 32
     fn add<'py>(slf: PyRef<'py, Self>, r#type: Number<u16>, value: Value<'_>) -> PyResult<PyRef<'py, Self>> {
@@ -152,7 +152,7 @@ impl MessageBuilder {
     ///
     /// >>> import libstun
     /// >>> key = libstun.Key.long_term_sha256("alice", "example.org", "s3cret")
-    /// >>> len(libstun.MessageBuilder("request", 3).sign("sha256", key))
+    /// >>> len(libstun.MessageBuilder(libstun.MessageClass.REQUEST, 3).sign(libstun.Integrity.SHA256, key))
     /// 56
     #[pyo3(signature = (integrity, key, *, length = None))]
     fn sign<'py>(

@@ -18,7 +18,7 @@ use crate::words::{CLASSES, check_word, member};
 
 /// A well-formed STUN message (RFC 8489 s5). `Message.parse()` makes one; it never changes.
 ///
-/// It is a sequence of its attributes: `len()` and `for` work. Parsing judges nothing: whether a wrong FINGERPRINT
+/// It is iterable over its attributes: `len()` and `for` work. Parsing judges nothing: whether a wrong FINGERPRINT
 /// or a missing signature matters is for the caller to say, with `fingerprint` and `check()`.
 ///
 /// >>> import libstun
@@ -110,7 +110,7 @@ impl Message {
     ///
     /// >>> import libstun
     /// >>> key = libstun.Key.short_term("s3cret")
-    /// >>> signed = bytes(libstun.MessageBuilder("request", 1).sign("sha256", key))
+    /// >>> signed = bytes(libstun.MessageBuilder(libstun.MessageClass.REQUEST, 1).sign(libstun.Integrity.SHA256, key))
     /// >>> message = libstun.Message.parse(signed)
     /// >>> message.check("sha256", key)
     /// <Check.VALID: 'valid'>
@@ -152,7 +152,7 @@ impl Message {
     ///
     /// >>> import libstun
     /// >>> software = libstun.attribute_type("SOFTWARE")
-    /// >>> message = libstun.Message.parse(bytes(libstun.MessageBuilder("request", 1).add(software, "doctest")))
+    /// >>> message = libstun.Message.parse(bytes(libstun.MessageBuilder(libstun.MessageClass.REQUEST, 1).add(software, "doctest")))
     /// >>> message.find(software).decode()
     /// 'doctest'
     fn find(&self, py: Python<'_>, r#type: Number<u16>) -> PyResult<Option<Attribute>> {
