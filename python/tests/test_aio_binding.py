@@ -334,7 +334,7 @@ def test_the_agent_itself_can_be_used_beside(loop: str) -> None:
 def test_a_burst_of_bindings_all_get_their_answers(loop: str) -> None:
     async def main() -> None:
         async with a_server() as server, aio.open_agent() as agent:
-            found = await asyncio.gather(*(agent.binding(server.addresses[0], timeout=20) for _ in range(200)))
+            found = await asyncio.gather(*(agent.binding(server.addresses[0], timeout=20) for _ in range(50)))
             assert {mapped.address[1] for mapped in found} == {agent.addresses[0][1]}
             assert len(agent.core) == 0
 

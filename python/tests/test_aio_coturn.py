@@ -17,6 +17,7 @@ from libstun import (
     NatProperty,
     NatValue,
     PeerPolicy,
+    RelayPoolConfig,
     ServerConfig,
     StateError,
     Transport,
@@ -235,3 +236,62 @@ def test_our_server_answers_as_rfc_5780_wants(loop: str) -> None:
             assert report.findings[NatProperty.FILTERING].value == NatValue.ENDPOINT_INDEPENDENT
 
     run(main, loop)
+
+
+@both_loops
+def test_a_pool_goes_on_with_another_relay_when_one_dies(loop: str, tmp_path: Path) -> None:
+    async def main() -> None:
+        options = (*LONG_TERM, "allow-loopback-peers")
+        with contextlib.ExitStack() as running:
+            servers = {}
+            for name in ("one", "two"):
+                (tmp_path / name).mkdir()
+                server = contextlib.ExitStack()
+                running.push(server)
+                servers[server.enter_context(coturn(tmp_path / name, *options))] = server
+            peer = running.enter_context(a_peer())
+            to = peer.getsockname()
+            pool_config = RelayPoolConfig([config(port) for port in servers])
+            async with aio.open_agent() as agent, agent.relay_pool(pool_config, timeout=10) as pool:
+                await pool.permit("127.0.0.1", timeout=10)
+                first, selected = pool.relayed, pool.selected
+                assert selected is not None
+                pool.send(b"hello", to)
+                assert await received(peer) == (b"hello", first)
+                peer.sendto(b"and back", first)
+                assert await anext(pool) == (b"and back", to)
+                # Its server dies, while packets go on being sent.
+                servers[list(servers)[selected]].close()
+                while pool.selected in (selected, None):
+                    with contextlib.suppress(StateError):
+                        pool.send(b"still there?", to)
+                    await asyncio.sleep(0.05)
+                assert pool.relayed != first
+                await pool.bind_channel(to, timeout=10)
+                peer.sendto(b"yes", pool.relayed)
+                assert await anext(pool) == (b"yes", to)
+                kinds = set()
+                async for event in pool.events:
+                    kinds.add(type(event))
+                    if isinstance(event, events.Migrated):
+                        break
+                assert kinds >= {events.RelaySelected, events.Migrated}
+            assert pool.info is None
+
+    run(main, loop)
+
+
+def test_a_pool_none_of_whose_servers_will_do_is_an_error(relay_port: int) -> None:
+    async def main() -> None:
+        wrong = AllocationConfig(("127.0.0.1", relay_port), credentials=LongTerm("alice", "wrong"))
+        async with aio.open_agent() as agent:
+            with pytest.raises(aio.OperationFailed, match="credentials"):
+                async with agent.relay_pool(RelayPoolConfig([wrong, wrong])):
+                    pass
+            assert len(agent.core) == 0
+            # And with one that will, it does.
+            async with agent.relay_pool(RelayPoolConfig([wrong, config(relay_port)]), timeout=10) as pool:
+                assert pool.selected == 1
+                assert pool.info is not None
+
+    run(main)

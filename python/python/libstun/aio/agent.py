@@ -26,11 +26,12 @@ from ..events import DiscoveredServer, Mapped
 from ..nat import NatProperty, NatReport
 from .binding import Binding, Lasting
 from .discovery import Resolver
-from .driver import Driver
+from .driver import Driver, Link
 from .names import ServerLike, first_of_each_family, is_ipv6, plain
 from .nat import NatProbe, open_probe
 from .operation import EventStream, Operation, SomeEvents
-from .reach import Reach, SurveyResult, collect
+from .pool import RelayPool
+from .reach import Reach, SurveyResult, Way, collect
 from .relay import Relay
 from .sockets import four_sockets
 from .stream import Dialer
@@ -307,7 +308,7 @@ class AsyncAgent:
         try:
             async with asyncio.timeout(timeout):
                 relay = await self._start_allocation(server, credentials, transport, family, tls)
-                await relay.events.allocated()
+                await relay.events.until(relay.ready)
             yield relay
         except BaseException:
             if relay is not None:
@@ -315,6 +316,31 @@ class AsyncAgent:
             raise
         else:
             await relay.close()
+
+    @asynccontextmanager
+    async def relay_pool(self, config: RelayPoolConfig, *, timeout: float | None = None) -> AsyncIterator[RelayPool]:
+        """Relays at several TURN servers as one socket, for as long as the block runs.
+
+            relays = [AllocationConfig(server, credentials=credentials) for server in servers]
+            async with agent.relay_pool(RelayPoolConfig(relays), timeout=10) as pool:
+                await pool.permit("192.0.2.7")
+                pool.send(b"hello", ("192.0.2.7", 5000))
+
+        The block starts when one is selected; OperationFailed if the first attempt of every one fails, TimeoutError
+        after `timeout` seconds.
+        """
+        pool: RelayPool | None = None
+        try:
+            async with asyncio.timeout(timeout):
+                pool = await self._start_pool(config)
+                await pool.events.until(pool.ready)
+            yield pool
+        except BaseException:
+            if pool is not None:
+                await pool.close(timeout=0)
+            raise
+        else:
+            await pool.close()
 
     # Anything
 
@@ -424,3 +450,25 @@ class AsyncAgent:
         relay = Relay(self._driver, self.core.start_allocation(config, self._driver.now()), way.dialer, way.link)
         self._driver.flush()
         return relay
+
+    async def _start_pool(self, config: RelayPoolConfig) -> RelayPool:
+        ways: list[Way] = []
+        try:
+            for relay in config.relays:
+                way = await self._reach.way([plain(relay.server)], relay.transport, relay.local)
+                ways.append(await self._reach.to_itself(way))
+            relays = [
+                replace(relay, local=way.local, transport=way.transport, socket_id=way.socket_id)
+                for relay, way in zip(config.relays, ways, strict=True)
+            ]
+            id = self.core.start_relay_pool(replace(config, relays=relays), self._driver.now())
+        except BaseException:
+            for way in ways:
+                if way.link is not None:
+                    await self._driver.remove(way.link)
+            raise
+        dialers: dict[int | None, Dialer | None] = {place: way.dialer for place, way in enumerate(ways)}
+        links: dict[int | None, Link | None] = {place: way.link for place, way in enumerate(ways)}
+        pool = RelayPool(self._driver, id, dialers, links)
+        self._driver.flush()
+        return pool
