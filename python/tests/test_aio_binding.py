@@ -339,3 +339,21 @@ def test_a_burst_of_bindings_all_get_their_answers(loop: str) -> None:
             assert len(agent.core) == 0
 
     run(main, loop)
+
+
+@both_loops
+def test_a_binding_moves_with_its_host_to_another_network(loop: str) -> None:
+    async def main() -> None:
+        async with (
+            a_server() as server,
+            aio.open_agent("127.0.0.2:0") as agent,
+            agent.keep_binding(server.addresses[0]) as binding,
+        ):
+            (before,) = agent.addresses
+            assert binding.address == before
+            agent.network_changed(["127.0.0.3"])
+            kinds = [type(await anext(binding)) for _ in range(3)]
+            assert kinds == [events.Mapped, events.Restarted, events.Mapped]
+            assert binding.address == ("127.0.0.3", before[1])
+
+    run(main, loop)

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from .._native import Transmit
-from ..aliases import Address
+from ..aliases import Address, AddressLike
 from ..enums import Transport
 from . import icmp
-from .names import plain
+from .names import is_ipv6, literal, parse_local, plain
 
-__all__ = ["Receiver", "SharedProtocol", "UdpSocket"]
+__all__ = ["Receiver", "SharedProtocol", "UdpSocket", "bound_socket"]
 
 READ_BATCH = 64
 """Datagrams read from a socket before the rest of the program has its turn."""
@@ -106,33 +106,40 @@ class UdpSocket:
     @classmethod
     async def open(cls, sock: socket.socket, socket_id: int, receiver: Receiver) -> UdpSocket:
         """Takes over a socket that is bound, and closes it in the end."""
+        try:
+            return cls.open_now(sock, socket_id, receiver)
+        except NotImplementedError:
+            self = cls(sock, socket_id, receiver)
+        loop = asyncio.get_running_loop()
+        protocol = SharedProtocol()
+        protocol.tap = self
+        transport, _ = await loop.create_datagram_endpoint(lambda: protocol, sock=sock)
+        self._gone = loop.create_future()
+        self._release = transport.abort
+        return self
+
+    @classmethod
+    def open_now(cls, sock: socket.socket, socket_id: int, receiver: Receiver) -> UdpSocket:
+        """The same, on loops that have readers; else it raises NotImplementedError.
+
+        A reader of our own wherever there are some: uvloop's datagram transport crashes the interpreter when there is
+        something in the socket's error queue, and asyncio's gives an error without its destination.
+        """
         sock.setblocking(False)
         self = cls(sock, socket_id, receiver)
         loop = asyncio.get_running_loop()
 
-        # A reader of our own wherever the loop has readers. uvloop's datagram transport crashes the interpreter when
-        # there is something in the socket's error queue, and asyncio's gives an error without its destination.
         def watch() -> None:
             loop.remove_reader(sock.fileno())
             loop.add_reader(sock.fileno(), self._readable)
-
-        try:
-            watch()
-        except NotImplementedError:
-            protocol = SharedProtocol()
-            protocol.tap = self
-            transport, _ = await loop.create_datagram_endpoint(lambda: protocol, sock=sock)
-            self._gone = loop.create_future()
-            self._release = transport.abort
-            return self
-        self._queues_errors = icmp.enable(sock)
-        self._watch = watch
 
         def release() -> None:
             loop.remove_reader(sock.fileno())
             sock.close()
 
-        self._release = release
+        watch()
+        self._queues_errors = icmp.enable(sock)
+        self._watch, self._release = watch, release
         return self
 
     @classmethod
@@ -228,3 +235,19 @@ class UdpSocket:
         count, bounces = icmp.drain(self._sock)
         claimed = [self._receiver.bounced(self, bounce) for bounce in bounces]
         return count, not all(claimed)
+
+
+def bound_socket(local: str | AddressLike) -> socket.socket:
+    """A socket at that address. Raises OSError if it cannot be bound, ValueError for a name."""
+    address = literal(parse_local(local))
+    assert address is not None  # or parse_local() has raised
+    family = socket.AF_INET6 if is_ipv6(address) else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(address)
+    except OSError as error:
+        sock.close()
+        raise OSError(error.errno, f"cannot bind {address[0]} port {address[1]}: {error.strerror}") from None
+    return sock
