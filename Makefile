@@ -54,8 +54,8 @@ python:
 	tests/tools/python.sh
 
 python-bench:
-	cd $(TARGET) && checks/python/venv/bin/python ../python/benches/calls.py
-	cd $(TARGET) && checks/python/venv/bin/python ../python/benches/codec.py
+	target/checks/python/venv/bin/python python/benches/calls.py
+	target/checks/python/venv/bin/python python/benches/codec.py
 
 python-free-threaded:
 	tests/tools/python_free_threaded.sh
