@@ -134,8 +134,7 @@ def coturn(directory: Path, *lines: str, port: int | None = None, host: str = "1
         f"listening-port={port}",
         f"min-port={first}",
         f"max-port={first + 199}",
-        "no-tls",
-        "no-dtls",
+        *(["no-dtls"] if any(line.startswith("cert=") for line in lines) else ["no-tls", "no-dtls"]),
         "no-cli",
         "fingerprint",
         "log-file=stdout",
@@ -157,6 +156,15 @@ def coturn(directory: Path, *lines: str, port: int | None = None, host: str = "1
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def certificate(directory: Path) -> tuple[Path, Path]:
+    """A certificate for localhost that nobody has signed but itself, and its key."""
+    cert, key = directory / "cert.pem", directory / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    command += ["-addext", "subjectAltName=DNS:localhost", "-out", str(cert), "-keyout", str(key)]
+    subprocess.run(command, check=True, capture_output=True, timeout=SAFETY)
+    return cert, key
 
 
 LONG_TERM = ("lt-cred-mech", "user=alice:s3cret", "realm=example.test", "stale-nonce=30")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from aio_support import LONG_TERM, both_loops, coturn, free_ports, needs_coturn, received, run
+from aio_support import LONG_TERM, both_loops, certificate, coturn, free_ports, needs_coturn, received, run
 from libstun import (
     AllocationConfig,
     LongTerm,
@@ -187,6 +189,33 @@ def test_a_connection_that_is_lost_is_opened_again(tmp_path: Path) -> None:
             await context.__aexit__(None, None, None)
 
     run(main)
+
+
+@both_loops
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is missing")
+def test_a_server_is_reached_over_tls(loop: str, tmp_path: Path) -> None:
+    async def main() -> None:
+        cert, key = certificate(tmp_path)
+        port, secure = free_ports(2)
+        lines = (f"tls-listening-port={secure}", f"cert={cert}", f"pkey={key}")
+        trusting = ssl.create_default_context(cafile=cert)
+        with coturn(tmp_path, *LONG_TERM, *lines, port=port):
+            async with aio.open_agent("127.0.0.1:0") as agent:
+                mapped = await agent.binding(f"stuns:localhost:{secure}", tls=trusting, timeout=10)
+                assert mapped.address[0] == "127.0.0.1"
+                with pytest.raises(ssl.SSLCertVerificationError):
+                    await agent.binding(f"stuns:localhost:{secure}", timeout=10)
+                with pytest.raises(ssl.SSLCertVerificationError):  # it is for localhost
+                    await agent.binding(("127.0.0.1", secure), transport=Transport.TLS, tls=trusting, timeout=10)
+                uri = f"turns:localhost:{secure}"
+                async with agent.allocation(uri, credentials=ALICE, tls=trusting, timeout=10) as relay:
+                    assert relay.info is not None and relay.info.transport == Transport.TLS
+                uri = f"turn:localhost:{port}?transport=tcp"
+                async with agent.allocation(uri, credentials=ALICE, timeout=10) as relay:
+                    assert relay.info is not None and relay.info.transport == Transport.TCP
+                assert len(agent.core) == 0
+
+    run(main, loop)
 
 
 def test_a_server_that_refuses_connections_is_an_error() -> None:

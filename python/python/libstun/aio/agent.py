@@ -27,7 +27,7 @@ from ..nat import NatProperty, NatReport
 from .binding import Binding, Lasting
 from .discovery import Resolver
 from .driver import Driver, Link
-from .names import ServerLike, first_of_each_family, is_ipv6, plain
+from .names import ServerLike, first_of_each_family, is_ipv6, plain, transport_of
 from .nat import NatProbe, open_probe
 from .operation import EventStream, Operation, SomeEvents
 from .pool import RelayPool
@@ -86,12 +86,12 @@ class AsyncAgent:
             stream.end()
         return stream
 
-    async def resolve(self, server: ServerLike) -> list[Address]:
+    async def resolve(self, server: ServerLike, transport: Transport | None = None) -> list[Address]:
         """The addresses of a server that this agent can reach, in the order in which to try them.
 
         Raises OSError if there are none, OperationFailed for a URI that leads nowhere.
         """
-        return await self._reach.addresses(server)
+        return await self._reach.addresses(server, transport)
 
     # Bindings
 
@@ -101,7 +101,7 @@ class AsyncAgent:
         *,
         timeout: float | None = None,
         credentials: Credentials | None = None,
-        transport: Transport = Transport.UDP,
+        transport: Transport | None = None,
         local: str | AddressLike | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> Mapped:
@@ -111,13 +111,15 @@ class AsyncAgent:
             print(mapped.address)
 
         A name's addresses are raced, IPv6 and IPv4 in turn (RFC 8305). Without a timeout it takes 39.5 s to give up a
-        server that is silent. `local` chooses one of several sockets. A `BindingConfig` says the rest.
+        server that is silent. `local` chooses one of several sockets. `transport` is UDP, unless a URI says TCP or TLS;
+        `tls` is the context for that. A `BindingConfig` says the rest.
 
         Raises OperationFailed, which says why, or OSError where the name has no address.
         """
         async with asyncio.timeout(timeout):
             if isinstance(server, BindingConfig):
                 return await self._ask(replace(server, refresh_ns=None))
+            transport = transport or transport_of(server)
             addresses = await self._reach.addresses(server, transport)
             if transport != Transport.UDP:
                 return await self._ask_over_stream(addresses, self._reach.dialer(server, transport, tls), credentials)
@@ -142,7 +144,7 @@ class AsyncAgent:
         timeout: float | None = None,
         wait: bool = True,
         credentials: Credentials | None = None,
-        transport: Transport = Transport.UDP,
+        transport: Transport | None = None,
         local: str | AddressLike | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> AsyncIterator[Binding]:
@@ -290,7 +292,7 @@ class AsyncAgent:
         *,
         credentials: Credentials | None = None,
         timeout: float | None = None,
-        transport: Transport = Transport.UDP,
+        transport: Transport | None = None,
         family: RelayFamily = RelayFamily.IPV4,
         tls: ssl.SSLContext | None = None,
     ) -> AsyncIterator[Relay]:
@@ -416,14 +418,14 @@ class AsyncAgent:
         self,
         server: ServerLike | BindingConfig,
         credentials: Credentials | None,
-        transport: Transport,
+        transport: Transport | None,
         local: str | AddressLike | None,
         tls: ssl.SSLContext | None,
     ) -> Binding:
         if isinstance(server, BindingConfig):
             config, way = server, await self._reach.way([plain(server.server)], server.transport, server.local)
         else:
-            way = await self._reach.way_to(server, transport, local, tls, credentials)
+            way = await self._reach.way_to(server, transport or transport_of(server), local, tls, credentials)
             config = BindingConfig(way.server, credentials=credentials)
         config = replace(config, local=way.local, transport=way.transport, socket_id=way.socket_id)
         binding = Binding(
@@ -436,14 +438,14 @@ class AsyncAgent:
         self,
         server: ServerLike | AllocationConfig,
         credentials: Credentials | None,
-        transport: Transport,
+        transport: Transport | None,
         family: RelayFamily,
         tls: ssl.SSLContext | None,
     ) -> Relay:
         if isinstance(server, AllocationConfig):
             config, way = server, await self._reach.way([plain(server.server)], server.transport, server.local)
         else:
-            way = await self._reach.way_to(server, transport, None, tls, credentials)
+            way = await self._reach.way_to(server, transport or transport_of(server), None, tls, credentials)
             config = AllocationConfig(way.server, credentials=credentials, family=family)
         way = await self._reach.to_itself(way)
         config = replace(config, local=way.local, transport=way.transport, socket_id=way.socket_id)
