@@ -35,7 +35,7 @@ LOOPS = [
 both_loops = pytest.mark.parametrize("loop", LOOPS)
 
 
-def run(main: Callable[[], Awaitable[Any]], loop: str = "asyncio") -> None:
+def run(main: Callable[[], Awaitable[Any]], loop: str | Callable[[], asyncio.AbstractEventLoop] = "asyncio") -> None:
     """Runs a test in debug mode, and fails if it leaves behind a task, a socket, or an exception in a callback."""
     gc.collect()
     sockets = open_sockets()
@@ -50,7 +50,7 @@ def run(main: Callable[[], Awaitable[Any]], loop: str = "asyncio") -> None:
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        factory = uvloop.new_event_loop if loop == "uvloop" else None
+        factory = loop if callable(loop) else uvloop.new_event_loop if loop == "uvloop" else None
         with asyncio.Runner(debug=True, loop_factory=factory) as runner:
             runner.run(watched())
         gc.collect()
