@@ -206,3 +206,18 @@ def test_icmp_errors_do_not_keep_the_loop_busy(loop: str, monkeypatch: pytest.Mo
         assert 3 <= calls <= 9, f"{calls} wake-ups for three errors"
 
     run(main, loop)
+
+
+@needs_linux
+@both_loops
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", pytest.param("::1", marks=needs_ipv6)])
+def test_a_server_that_listens_everywhere_answers_from_where_it_was_asked(loop: str, host: str) -> None:
+    async def main() -> None:
+        config = libstun.ServerConfig(realm="example.test", users={"alice": "s3cret"})
+        credentials = libstun.LongTerm("alice", "s3cret")
+        async with aio.open_agent() as server, server.serve(config), aio.open_agent() as agent:
+            (port,) = [address[1] for address in server.addresses if (":" in address[0]) == (":" in host)]
+            mapped = await agent.binding((host, port), timeout=20, credentials=credentials)
+            assert mapped.address[0] in ("127.0.0.1", "::1")
+
+    run(main, loop)

@@ -43,8 +43,8 @@ class Link(Protocol):
     def carries(self, transmit: Transmit) -> bool:
         """Whether a packet is for this link, by its addresses."""
 
-    def send(self, data: bytes, remote: Address) -> None:
-        """Sends a packet, or raises OSError."""
+    def send(self, data: bytes, remote: Address, local: Address) -> None:
+        """Sends a packet from one of its local addresses, or raises OSError."""
 
     async def close(self) -> None:
         """Closes it."""
@@ -130,9 +130,9 @@ class Driver:
 
     # What happens to it
 
-    def receive(self, source: UdpSocket, data: bytes, remote: Address) -> bool:
+    def receive(self, source: UdpSocket, data: bytes, remote: Address, local: Address) -> bool:
         """A datagram has arrived. False if it is another protocol's."""
-        path = Path(remote, local=source.local, socket_id=source.socket_id)
+        path = Path(remote, local=local, socket_id=source.socket_id)
         outcome = self.core.handle_input(data, path, self.clock())
         if outcome is False:
             return False
@@ -196,7 +196,7 @@ class Driver:
         """Sends one packet, and tells the agent if that is not possible."""
         try:
             link = self._link_for(transmit)
-            link.send(transmit.data, transmit.remote)
+            link.send(transmit.data, transmit.remote, transmit.local)
             self.sent += 1
         except OSError as error:
             logger.debug("cannot send to %s: %s", transmit.remote[0], error)

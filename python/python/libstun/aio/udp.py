@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from .._native import Transmit
 from ..aliases import Address, AddressLike
 from ..enums import Transport
-from . import icmp
+from . import icmp, pktinfo
 from .names import is_ipv6, literal, parse_local, plain
 
 __all__ = ["Receiver", "SharedProtocol", "UdpSocket", "bound_socket"]
@@ -21,12 +21,15 @@ READ_BATCH = 64
 
 MAX_DATAGRAM = 65536
 
+WILDCARDS = ("0.0.0.0", "::")
+"""What a socket is bound to that takes what comes to any address of the host."""
+
 
 class Receiver(Protocol):
     """Who is told what arrives on a socket."""
 
-    def receive(self, source: UdpSocket, data: bytes, remote: Address) -> bool:
-        """A datagram. False if it is another protocol's."""
+    def receive(self, source: UdpSocket, data: bytes, remote: Address, local: Address) -> bool:
+        """A datagram, and where it came to. False if it is another protocol's."""
 
     def bounced(self, source: UdpSocket, bounce: icmp.Bounce) -> bool:
         """A datagram came back. False if it was another protocol's."""
@@ -102,6 +105,7 @@ class UdpSocket:
         self._watch: Callable[[], None] = lambda: None
         self._gone: asyncio.Future[None] | None = None
         self._queues_errors = False
+        self._knows_local = False
 
     @classmethod
     async def open(cls, sock: socket.socket, socket_id: int, receiver: Receiver) -> UdpSocket:
@@ -139,6 +143,7 @@ class UdpSocket:
 
         watch()
         self._queues_errors = icmp.enable(sock)
+        self._knows_local = self.local[0] in WILDCARDS and pktinfo.enable(sock)
         self._watch, self._release = watch, release
         return self
 
@@ -170,12 +175,16 @@ class UdpSocket:
 
     def carries(self, transmit: Transmit) -> bool:
         """Whether a packet is for this socket."""
-        return transmit.local == self.local and transmit.transport == Transport.UDP
+        if transmit.transport != Transport.UDP:
+            return False
+        if not self._knows_local:
+            return transmit.local == self.local
+        return transmit.local[1] == self.local[1] and len(transmit.local) == len(self.local)
 
-    def send(self, data: bytes, remote: Address) -> None:
+    def send(self, data: bytes, remote: Address, local: Address) -> None:
         """Sends at once, or raises OSError. What the socket has no room for is lost, as datagrams may be."""
         try:
-            self._sock.sendto(data, remote)
+            self._send(data, remote, local)
         except BlockingIOError:
             return
         except OSError:
@@ -183,11 +192,11 @@ class UdpSocket:
             if not self._queues_errors or not self._drain()[0]:
                 raise
             with contextlib.suppress(BlockingIOError):
-                self._sock.sendto(data, remote)
+                self._send(data, remote, local)
 
     def datagram_received(self, data: bytes, remote: Any) -> bool:
         """What a transport has read."""
-        return self._receiver.receive(self, data, plain(remote))
+        return self._receiver.receive(self, data, plain(remote), self.local)
 
     def error_received(self) -> bool:
         """A transport has met an error. True if it was about what the agent has sent, and nothing else."""
@@ -213,7 +222,7 @@ class UdpSocket:
     def _readable(self) -> None:
         for turn in range(READ_BATCH):
             try:
-                data, remote = self._sock.recvfrom(MAX_DATAGRAM)
+                data, remote, local = self._read()
             except (BlockingIOError, InterruptedError):
                 if turn == 0:
                     self._recover()  # readable only for what is in the error queue
@@ -221,9 +230,21 @@ class UdpSocket:
             except OSError:
                 self._recover()
                 continue
-            self._receiver.receive(self, data, plain(remote))
+            self._receiver.receive(self, data, plain(remote), local)
             if self._sock.fileno() < 0:
                 return  # closed by what it led to
+
+    def _read(self) -> tuple[bytes, Any, Address]:
+        if not self._knows_local:
+            return (*self._sock.recvfrom(MAX_DATAGRAM), self.local)
+        data, ancillary, _, remote = self._sock.recvmsg(MAX_DATAGRAM, pktinfo.ANCILLARY)
+        return data, remote, pktinfo.destination(ancillary, self.local)
+
+    def _send(self, data: bytes, remote: Address, local: Address) -> None:
+        if self._knows_local and local[0] not in WILDCARDS:
+            pktinfo.send_from(self._sock, data, remote, local)
+        else:
+            self._sock.sendto(data, remote)
 
     def _recover(self) -> None:
         self._drain()
