@@ -1,6 +1,6 @@
 """What the codec costs beside aioice's, in nanoseconds; the least of several runs.
 
-    python python/benches/codec.py
+python python/benches/codec.py
 """
 
 from __future__ import annotations

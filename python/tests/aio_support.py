@@ -35,7 +35,7 @@ LOOPS = [
 both_loops = pytest.mark.parametrize("loop", LOOPS)
 
 
-def run(main: Callable[[], Awaitable[Any]], loop: str = "asyncio") -> None:
+def run(main: Callable[[], Awaitable[Any]], loop: str | Callable[[], asyncio.AbstractEventLoop] = "asyncio") -> None:
     """Runs a test in debug mode, and fails if it leaves behind a task, a socket, or an exception in a callback."""
     gc.collect()
     sockets = open_sockets()
@@ -50,7 +50,7 @@ def run(main: Callable[[], Awaitable[Any]], loop: str = "asyncio") -> None:
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        factory = uvloop.new_event_loop if loop == "uvloop" else None
+        factory = loop if callable(loop) else uvloop.new_event_loop if loop == "uvloop" else None
         with asyncio.Runner(debug=True, loop_factory=factory) as runner:
             runner.run(watched())
         gc.collect()
@@ -134,8 +134,7 @@ def coturn(directory: Path, *lines: str, port: int | None = None, host: str = "1
         f"listening-port={port}",
         f"min-port={first}",
         f"max-port={first + 199}",
-        "no-tls",
-        "no-dtls",
+        *(["no-dtls"] if any(line.startswith("cert=") for line in lines) else ["no-tls", "no-dtls"]),
         "no-cli",
         "fingerprint",
         "log-file=stdout",
@@ -157,6 +156,15 @@ def coturn(directory: Path, *lines: str, port: int | None = None, host: str = "1
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def certificate(directory: Path) -> tuple[Path, Path]:
+    """A certificate for localhost that nobody has signed but itself, and its key."""
+    cert, key = directory / "cert.pem", directory / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    command += ["-addext", "subjectAltName=DNS:localhost", "-out", str(cert), "-keyout", str(key)]
+    subprocess.run(command, check=True, capture_output=True, timeout=SAFETY)
+    return cert, key
 
 
 LONG_TERM = ("lt-cred-mech", "user=alice:s3cret", "realm=example.test", "stale-nonce=30")

@@ -334,8 +334,26 @@ def test_the_agent_itself_can_be_used_beside(loop: str) -> None:
 def test_a_burst_of_bindings_all_get_their_answers(loop: str) -> None:
     async def main() -> None:
         async with a_server() as server, aio.open_agent() as agent:
-            found = await asyncio.gather(*(agent.binding(server.addresses[0], timeout=20) for _ in range(200)))
+            found = await asyncio.gather(*(agent.binding(server.addresses[0], timeout=20) for _ in range(50)))
             assert {mapped.address[1] for mapped in found} == {agent.addresses[0][1]}
             assert len(agent.core) == 0
+
+    run(main, loop)
+
+
+@both_loops
+def test_a_binding_moves_with_its_host_to_another_network(loop: str) -> None:
+    async def main() -> None:
+        async with (
+            a_server() as server,
+            aio.open_agent("127.0.0.2:0") as agent,
+            agent.keep_binding(server.addresses[0]) as binding,
+        ):
+            (before,) = agent.addresses
+            assert binding.address == before
+            agent.network_changed(["127.0.0.3"])
+            kinds = [type(await anext(binding)) for _ in range(3)]
+            assert kinds == [events.Mapped, events.Restarted, events.Mapped]
+            assert binding.address == ("127.0.0.3", before[1])
 
     run(main, loop)

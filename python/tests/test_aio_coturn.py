@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from aio_support import LONG_TERM, both_loops, coturn, free_ports, needs_coturn, received, run
+from aio_support import LONG_TERM, both_loops, certificate, coturn, free_ports, needs_coturn, received, run
 from libstun import (
     AllocationConfig,
     LongTerm,
     NatProperty,
     NatValue,
     PeerPolicy,
+    RelayPoolConfig,
     ServerConfig,
     StateError,
     Transport,
@@ -188,6 +191,33 @@ def test_a_connection_that_is_lost_is_opened_again(tmp_path: Path) -> None:
     run(main)
 
 
+@both_loops
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is missing")
+def test_a_server_is_reached_over_tls(loop: str, tmp_path: Path) -> None:
+    async def main() -> None:
+        cert, key = certificate(tmp_path)
+        port, secure = free_ports(2)
+        lines = (f"tls-listening-port={secure}", f"cert={cert}", f"pkey={key}")
+        trusting = ssl.create_default_context(cafile=cert)
+        with coturn(tmp_path, *LONG_TERM, *lines, port=port):
+            async with aio.open_agent("127.0.0.1:0") as agent:
+                mapped = await agent.binding(f"stuns:localhost:{secure}", tls=trusting, timeout=10)
+                assert mapped.address[0] == "127.0.0.1"
+                with pytest.raises(ssl.SSLCertVerificationError):
+                    await agent.binding(f"stuns:localhost:{secure}", timeout=10)
+                with pytest.raises(ssl.SSLCertVerificationError):  # it is for localhost
+                    await agent.binding(("127.0.0.1", secure), transport=Transport.TLS, tls=trusting, timeout=10)
+                uri = f"turns:localhost:{secure}"
+                async with agent.allocation(uri, credentials=ALICE, tls=trusting, timeout=10) as relay:
+                    assert relay.info is not None and relay.info.transport == Transport.TLS
+                uri = f"turn:localhost:{port}?transport=tcp"
+                async with agent.allocation(uri, credentials=ALICE, timeout=10) as relay:
+                    assert relay.info is not None and relay.info.transport == Transport.TCP
+                assert len(agent.core) == 0
+
+    run(main, loop)
+
+
 def test_a_server_that_refuses_connections_is_an_error() -> None:
     async def main() -> None:
         async with aio.open_agent() as agent:
@@ -235,3 +265,62 @@ def test_our_server_answers_as_rfc_5780_wants(loop: str) -> None:
             assert report.findings[NatProperty.FILTERING].value == NatValue.ENDPOINT_INDEPENDENT
 
     run(main, loop)
+
+
+@both_loops
+def test_a_pool_goes_on_with_another_relay_when_one_dies(loop: str, tmp_path: Path) -> None:
+    async def main() -> None:
+        options = (*LONG_TERM, "allow-loopback-peers")
+        with contextlib.ExitStack() as running:
+            servers = {}
+            for name in ("one", "two"):
+                (tmp_path / name).mkdir()
+                server = contextlib.ExitStack()
+                running.push(server)
+                servers[server.enter_context(coturn(tmp_path / name, *options))] = server
+            peer = running.enter_context(a_peer())
+            to = peer.getsockname()
+            pool_config = RelayPoolConfig([config(port) for port in servers])
+            async with aio.open_agent() as agent, agent.relay_pool(pool_config, timeout=10) as pool:
+                await pool.permit("127.0.0.1", timeout=10)
+                first, selected = pool.relayed, pool.selected
+                assert selected is not None
+                pool.send(b"hello", to)
+                assert await received(peer) == (b"hello", first)
+                peer.sendto(b"and back", first)
+                assert await anext(pool) == (b"and back", to)
+                # Its server dies, while packets go on being sent.
+                servers[list(servers)[selected]].close()
+                while pool.selected in (selected, None):
+                    with contextlib.suppress(StateError):
+                        pool.send(b"still there?", to)
+                    await asyncio.sleep(0.05)
+                assert pool.relayed != first
+                await pool.bind_channel(to, timeout=10)
+                peer.sendto(b"yes", pool.relayed)
+                assert await anext(pool) == (b"yes", to)
+                kinds = set()
+                async for event in pool.events:
+                    kinds.add(type(event))
+                    if isinstance(event, events.Migrated):
+                        break
+                assert kinds >= {events.RelaySelected, events.Migrated}
+            assert pool.info is None
+
+    run(main, loop)
+
+
+def test_a_pool_none_of_whose_servers_will_do_is_an_error(relay_port: int) -> None:
+    async def main() -> None:
+        wrong = AllocationConfig(("127.0.0.1", relay_port), credentials=LongTerm("alice", "wrong"))
+        async with aio.open_agent() as agent:
+            with pytest.raises(aio.OperationFailed, match="credentials"):
+                async with agent.relay_pool(RelayPoolConfig([wrong, wrong])):
+                    pass
+            assert len(agent.core) == 0
+            # And with one that will, it does.
+            async with agent.relay_pool(RelayPoolConfig([wrong, config(relay_port)]), timeout=10) as pool:
+                assert pool.selected == 1
+                assert pool.info is not None
+
+    run(main)

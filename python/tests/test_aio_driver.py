@@ -9,9 +9,10 @@ import time
 import pytest
 
 import libstun
-from aio_support import both_loops, needs_ipv6, run, silent_socket
+from aio_support import both_loops, closed_port, needs_ipv6, needs_linux, run, silent_socket
 from libstun import aio, events
 from libstun.aio import driver as driver_module
+from libstun.aio.udp import UdpSocket
 
 SECOND = 1_000_000_000
 
@@ -160,3 +161,63 @@ def test_a_bug_in_the_agent_leaves_nobody_waiting() -> None:
             assert isinstance(complaints[0], libstun.InternalError)
 
     run(main)
+
+
+class NoReaders(asyncio.SelectorEventLoop):
+    """A loop without readers, as Windows has one."""
+
+    def add_reader(self, fd: object, callback: object, *args: object) -> None:
+        raise NotImplementedError
+
+    def remove_reader(self, fd: object) -> bool:
+        raise NotImplementedError
+
+
+def test_a_loop_without_readers_will_do() -> None:
+    async def main() -> None:
+        async with aio.open_agent("127.0.0.1:0") as server, server.serve(), aio.open_agent("127.0.0.1:0") as agent:
+            assert (await agent.binding(server.addresses[0])).address == agent.addresses[0]
+            async with agent.nat_probe(server.addresses[0], timeout=10) as probe:
+                assert (await probe.finished_report()).mapped is not None
+        assert server.received > 1
+
+    run(main, NoReaders)
+
+
+@needs_linux
+@both_loops
+def test_icmp_errors_do_not_keep_the_loop_busy(loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = 0
+    readable = UdpSocket._readable
+
+    def counted(self: UdpSocket) -> None:
+        nonlocal calls
+        calls += 1
+        readable(self)
+
+    monkeypatch.setattr(UdpSocket, "_readable", counted)
+
+    async def main() -> None:
+        async with aio.open_agent() as agent:
+            for _ in range(3):
+                with pytest.raises(aio.OperationFailed):
+                    await agent.binding(closed_port())
+            await asyncio.sleep(0.2)
+        assert 3 <= calls <= 9, f"{calls} wake-ups for three errors"
+
+    run(main, loop)
+
+
+@needs_linux
+@both_loops
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", pytest.param("::1", marks=needs_ipv6)])
+def test_a_server_that_listens_everywhere_answers_from_where_it_was_asked(loop: str, host: str) -> None:
+    async def main() -> None:
+        config = libstun.ServerConfig(realm="example.test", users={"alice": "s3cret"})
+        credentials = libstun.LongTerm("alice", "s3cret")
+        async with aio.open_agent() as server, server.serve(config), aio.open_agent() as agent:
+            (port,) = [address[1] for address in server.addresses if (":" in address[0]) == (":" in host)]
+            mapped = await agent.binding((host, port), timeout=20, credentials=credentials)
+            assert mapped.address[0] in ("127.0.0.1", "::1")
+
+    run(main, loop)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,7 +16,17 @@ from typing import Any
 
 import pytest
 
-from aio_support import LONG_TERM, SAFETY, closed_port, coturn, free_ports, needs_coturn, needs_ipv6, silent_socket
+from aio_support import (
+    LONG_TERM,
+    SAFETY,
+    certificate,
+    closed_port,
+    coturn,
+    free_ports,
+    needs_coturn,
+    needs_ipv6,
+    silent_socket,
+)
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to one process")
 pytestmark = posix_only
@@ -108,6 +120,7 @@ def test_serve_that_cannot_listen_says_where() -> None:
         ("address", "--timeout", "never"),
         ("address", "--every", "5"),
         ("address", "--watch", "--tcp"),
+        ("address", "--watch", "stuns:localhost"),
         ("address", "-4", "-6"),
         ("address", "-4", "--local", "127.0.0.1"),
         ("address", "[::1"),
@@ -200,12 +213,32 @@ def test_address_tells_when_a_watched_server_falls_silent() -> None:
 def test_address_asks_over_tcp(tmp_path: Path) -> None:
     with coturn(tmp_path, *LONG_TERM, "secure-stun") as port:
         server = f"127.0.0.1:{port}"
-        found = as_json("address", "--tcp", "--user", "alice", "--password", "s3cret", server)
+        alice = ("--user", "alice", "--password", "s3cret")
+        found = as_json("address", "--tcp", *alice, server)
         assert found["servers"][0]["address"].startswith("127.0.0.1:")
         assert "s3cret" not in json.dumps(found)
         done = libstun("address", "--tcp", f"127.0.0.1:{free_ports(1)[0]}")
         assert done.returncode == 1
         assert "Connection refused" in done.stdout
+        found = as_json("address", f"stun:127.0.0.1:{port}", f"turn:127.0.0.1:{port}?transport=tcp", *alice)["servers"]
+        assert [entry["transport"] for entry in found] == ["udp", "tcp"]
+        assert all(entry["address"] for entry in found)
+
+
+@needs_coturn
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is missing")
+def test_address_trusts_no_certificate_of_its_own_making(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path)
+    secure = free_ports(1)[0]
+    with coturn(tmp_path, f"tls-listening-port={secure}", f"cert={cert}", f"pkey={key}", "no-auth"):
+        done = libstun("address", f"stuns:localhost:{secure}")
+        assert done.returncode == 1
+        assert "certificate verify failed" in done.stdout
+        trusting = subprocess.run(
+            command("address", f"stuns:localhost:{secure}", "--json"),
+            capture_output=True, text=True, timeout=SAFETY, check=True, env={**os.environ, "SSL_CERT_FILE": str(cert)},
+        )  # fmt: skip
+        assert json.loads(trusting.stdout)["servers"][0]["address"].startswith("127.0.0.1:")
 
 
 def test_nat_reports_what_our_server_tells() -> None:

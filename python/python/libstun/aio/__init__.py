@@ -31,6 +31,7 @@ from .errors import OperationFailed
 from .names import DEFAULT_PORT, ServerLike
 from .nat import NatProbe
 from .operation import EventStream, Operation
+from .pool import RelayPool
 from .reach import SurveyResult
 from .relay import Relay
 from .sockets import LocalLike, bound_sockets
@@ -47,6 +48,7 @@ __all__ = [
     "Operation",
     "OperationFailed",
     "Relay",
+    "RelayPool",
     "Resolver",
     "ServerLike",
     "SharedProtocol",

@@ -26,11 +26,12 @@ from ..events import DiscoveredServer, Mapped
 from ..nat import NatProperty, NatReport
 from .binding import Binding, Lasting
 from .discovery import Resolver
-from .driver import Driver
-from .names import ServerLike, first_of_each_family, is_ipv6, plain
+from .driver import Driver, Link
+from .names import ServerLike, first_of_each_family, is_ipv6, plain, transport_of
 from .nat import NatProbe, open_probe
 from .operation import EventStream, Operation, SomeEvents
-from .reach import Reach, SurveyResult, collect
+from .pool import RelayPool
+from .reach import Reach, SurveyResult, Way, collect
 from .relay import Relay
 from .sockets import four_sockets
 from .stream import Dialer
@@ -85,12 +86,12 @@ class AsyncAgent:
             stream.end()
         return stream
 
-    async def resolve(self, server: ServerLike) -> list[Address]:
+    async def resolve(self, server: ServerLike, transport: Transport | None = None) -> list[Address]:
         """The addresses of a server that this agent can reach, in the order in which to try them.
 
         Raises OSError if there are none, OperationFailed for a URI that leads nowhere.
         """
-        return await self._reach.addresses(server)
+        return await self._reach.addresses(server, transport)
 
     # Bindings
 
@@ -100,7 +101,7 @@ class AsyncAgent:
         *,
         timeout: float | None = None,
         credentials: Credentials | None = None,
-        transport: Transport = Transport.UDP,
+        transport: Transport | None = None,
         local: str | AddressLike | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> Mapped:
@@ -110,13 +111,15 @@ class AsyncAgent:
             print(mapped.address)
 
         A name's addresses are raced, IPv6 and IPv4 in turn (RFC 8305). Without a timeout it takes 39.5 s to give up a
-        server that is silent. `local` chooses one of several sockets. A `BindingConfig` says the rest.
+        server that is silent. `local` chooses one of several sockets. `transport` is UDP, unless a URI says TCP or TLS;
+        `tls` is the context for that. A `BindingConfig` says the rest.
 
         Raises OperationFailed, which says why, or OSError where the name has no address.
         """
         async with asyncio.timeout(timeout):
             if isinstance(server, BindingConfig):
                 return await self._ask(replace(server, refresh_ns=None))
+            transport = transport or transport_of(server)
             addresses = await self._reach.addresses(server, transport)
             if transport != Transport.UDP:
                 return await self._ask_over_stream(addresses, self._reach.dialer(server, transport, tls), credentials)
@@ -141,7 +144,7 @@ class AsyncAgent:
         timeout: float | None = None,
         wait: bool = True,
         credentials: Credentials | None = None,
-        transport: Transport = Transport.UDP,
+        transport: Transport | None = None,
         local: str | AddressLike | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> AsyncIterator[Binding]:
@@ -289,7 +292,7 @@ class AsyncAgent:
         *,
         credentials: Credentials | None = None,
         timeout: float | None = None,
-        transport: Transport = Transport.UDP,
+        transport: Transport | None = None,
         family: RelayFamily = RelayFamily.IPV4,
         tls: ssl.SSLContext | None = None,
     ) -> AsyncIterator[Relay]:
@@ -307,7 +310,7 @@ class AsyncAgent:
         try:
             async with asyncio.timeout(timeout):
                 relay = await self._start_allocation(server, credentials, transport, family, tls)
-                await relay.events.allocated()
+                await relay.events.until(relay.ready)
             yield relay
         except BaseException:
             if relay is not None:
@@ -315,6 +318,31 @@ class AsyncAgent:
             raise
         else:
             await relay.close()
+
+    @asynccontextmanager
+    async def relay_pool(self, config: RelayPoolConfig, *, timeout: float | None = None) -> AsyncIterator[RelayPool]:
+        """Relays at several TURN servers as one socket, for as long as the block runs.
+
+            relays = [AllocationConfig(server, credentials=credentials) for server in servers]
+            async with agent.relay_pool(RelayPoolConfig(relays), timeout=10) as pool:
+                await pool.permit("192.0.2.7")
+                pool.send(b"hello", ("192.0.2.7", 5000))
+
+        The block starts when one is selected; OperationFailed if the first attempt of every one fails, TimeoutError
+        after `timeout` seconds.
+        """
+        pool: RelayPool | None = None
+        try:
+            async with asyncio.timeout(timeout):
+                pool = await self._start_pool(config)
+                await pool.events.until(pool.ready)
+            yield pool
+        except BaseException:
+            if pool is not None:
+                await pool.close(timeout=0)
+            raise
+        else:
+            await pool.close()
 
     # Anything
 
@@ -390,14 +418,14 @@ class AsyncAgent:
         self,
         server: ServerLike | BindingConfig,
         credentials: Credentials | None,
-        transport: Transport,
+        transport: Transport | None,
         local: str | AddressLike | None,
         tls: ssl.SSLContext | None,
     ) -> Binding:
         if isinstance(server, BindingConfig):
             config, way = server, await self._reach.way([plain(server.server)], server.transport, server.local)
         else:
-            way = await self._reach.way_to(server, transport, local, tls, credentials)
+            way = await self._reach.way_to(server, transport or transport_of(server), local, tls, credentials)
             config = BindingConfig(way.server, credentials=credentials)
         config = replace(config, local=way.local, transport=way.transport, socket_id=way.socket_id)
         binding = Binding(
@@ -410,17 +438,39 @@ class AsyncAgent:
         self,
         server: ServerLike | AllocationConfig,
         credentials: Credentials | None,
-        transport: Transport,
+        transport: Transport | None,
         family: RelayFamily,
         tls: ssl.SSLContext | None,
     ) -> Relay:
         if isinstance(server, AllocationConfig):
             config, way = server, await self._reach.way([plain(server.server)], server.transport, server.local)
         else:
-            way = await self._reach.way_to(server, transport, None, tls, credentials)
+            way = await self._reach.way_to(server, transport or transport_of(server), None, tls, credentials)
             config = AllocationConfig(way.server, credentials=credentials, family=family)
         way = await self._reach.to_itself(way)
         config = replace(config, local=way.local, transport=way.transport, socket_id=way.socket_id)
         relay = Relay(self._driver, self.core.start_allocation(config, self._driver.now()), way.dialer, way.link)
         self._driver.flush()
         return relay
+
+    async def _start_pool(self, config: RelayPoolConfig) -> RelayPool:
+        ways: list[Way] = []
+        try:
+            for relay in config.relays:
+                way = await self._reach.way([plain(relay.server)], relay.transport, relay.local)
+                ways.append(await self._reach.to_itself(way))
+            relays = [
+                replace(relay, local=way.local, transport=way.transport, socket_id=way.socket_id)
+                for relay, way in zip(config.relays, ways, strict=True)
+            ]
+            id = self.core.start_relay_pool(replace(config, relays=relays), self._driver.now())
+        except BaseException:
+            for way in ways:
+                if way.link is not None:
+                    await self._driver.remove(way.link)
+            raise
+        dialers: dict[int | None, Dialer | None] = {place: way.dialer for place, way in enumerate(ways)}
+        links: dict[int | None, Link | None] = {place: way.link for place, way in enumerate(ways)}
+        pool = RelayPool(self._driver, id, dialers, links)
+        self._driver.flush()
+        return pool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from .._native import Path
 from ..aliases import Address
@@ -25,22 +26,28 @@ RECONNECT_LONGEST = 60.0
 class Lasting(Operation):
     """An operation that outlives connections: when it asks for another one, it gets it."""
 
-    def __init__(self, driver: Driver, id: int, dialer: Dialer | None = None, link: Link | None = None) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        id: int,
+        dialers: Mapping[int | None, Dialer | None] | None = None,
+        links: Mapping[int | None, Link | None] | None = None,
+    ) -> None:
+        """Both by the relay of a pool that they are for, or None. The links are its own, and closed with it."""
         super().__init__(driver, id)
-        self._dialer = dialer
-        self._link = link
-        self._releasing: asyncio.Task[None] | None = None
+        self._dialers = dict(dialers or {})
+        self._links = {relay: link for relay, link in (links or {}).items() if link is not None}
+        self._releasing: list[asyncio.Task[None]] = []
 
     def cancel(self) -> None:
         super().cancel()
-        link, self._link = self._link, None
-        if link is not None and not self._driver.is_closed:
-            self._releasing = self._driver.spawn(self._driver.remove(link))
+        links, self._links = list(self._links.values()), {}
+        if not self._driver.is_closed:
+            self._releasing += [self._driver.spawn(self._driver.remove(link)) for link in links]
 
     async def released(self) -> None:
-        """Waits until its own socket or connection is closed, after it was cancelled."""
-        if self._releasing is not None:
-            await self._releasing
+        """Waits until its own sockets and connections are closed, after it was cancelled."""
+        await asyncio.gather(*self._releasing)
 
     def _notice(self, event: Event) -> None:
         super()._notice(event)
@@ -48,19 +55,18 @@ class Lasting(Operation):
             self._driver.spawn(self._reconnect(event))
 
     async def _reconnect(self, event: Reconnect) -> None:
-        old, self._link = self._link, None
+        old = self._links.pop(event.relay, None)
         if old is not None:
             await self._driver.remove(old)
         link, path = await self._connected(event)
         if self._has_ended:
             await self._driver.remove(link)
             return
-        self._link = link
+        self._links[event.relay] = link
         try:
-            self._driver.core.reconnected(self.id, path, self._driver.now())
+            self._driver.core.reconnected(self.id, path, self._driver.now(), relay=event.relay)
         except UnknownOperationError:
-            await self._driver.remove(link)
-            self._link = None
+            await self._driver.remove(self._links.pop(event.relay))
         self._driver.flush()
 
     async def _connected(self, event: Reconnect) -> tuple[Link, Path]:
@@ -77,7 +83,7 @@ class Lasting(Operation):
         if event.transport == Transport.UDP:
             link = await private_socket(self._driver, event.local[0])
             return link, Path(event.server, local=link.local, socket_id=link.socket_id)
-        dialer = self._dialer or Dialer(self._driver, event.transport)
+        dialer = self._dialers.get(event.relay) or Dialer(self._driver, event.transport)
         connection = await dialer.dial([event.server])
         return connection, connection.path
 
@@ -88,7 +94,7 @@ class Binding(Lasting):
     def __init__(
         self, driver: Driver, id: int, server: Address, dialer: Dialer | None = None, link: Link | None = None
     ) -> None:
-        super().__init__(driver, id, dialer, link)
+        super().__init__(driver, id, {None: dialer}, {None: link})
         self.server = server
         """Who is asked."""
         self.address: Address | None = None

@@ -14,11 +14,11 @@ from .._native import Agent, Path, PeerData, Transmit
 from ..aliases import Address, AddressLike
 from ..enums import SendError, Transport
 from ..errors import StateError
-from ..events import Event
+from ..events import Event, Restarted
 from . import icmp
 from .clock import Clock
 from .names import Endpoint, is_ipv6, parse_local, plain
-from .udp import UdpSocket
+from .udp import UdpSocket, bound_socket
 
 __all__ = ["Driver", "Link", "Subscriber"]
 
@@ -43,8 +43,8 @@ class Link(Protocol):
     def carries(self, transmit: Transmit) -> bool:
         """Whether a packet is for this link, by its addresses."""
 
-    def send(self, data: bytes, remote: Address) -> None:
-        """Sends a packet, or raises OSError."""
+    def send(self, data: bytes, remote: Address, local: Address) -> None:
+        """Sends a packet from one of its local addresses, or raises OSError."""
 
     async def close(self) -> None:
         """Closes it."""
@@ -130,9 +130,9 @@ class Driver:
 
     # What happens to it
 
-    def receive(self, source: UdpSocket, data: bytes, remote: Address) -> bool:
+    def receive(self, source: UdpSocket, data: bytes, remote: Address, local: Address) -> bool:
         """A datagram has arrived. False if it is another protocol's."""
-        path = Path(remote, local=source.local, socket_id=source.socket_id)
+        path = Path(remote, local=local, socket_id=source.socket_id)
         outcome = self.core.handle_input(data, path, self.clock())
         if outcome is False:
             return False
@@ -181,10 +181,10 @@ class Driver:
                 transmits, events = self.core.poll_transmits(), self.core.poll_events()
                 if not transmits and not events:
                     break
-                for transmit in transmits:
-                    self.send(transmit)
                 for event in events:
                     self._publish(event)
+                for transmit in transmits:
+                    self.send(transmit)
         except Exception:
             self._end_all()  # a bug somewhere: nobody shall wait for what cannot come
             raise
@@ -196,7 +196,7 @@ class Driver:
         """Sends one packet, and tells the agent if that is not possible."""
         try:
             link = self._link_for(transmit)
-            link.send(transmit.data, transmit.remote)
+            link.send(transmit.data, transmit.remote, transmit.local)
             self.sent += 1
         except OSError as error:
             logger.debug("cannot send to %s: %s", transmit.remote[0], error)
@@ -243,6 +243,8 @@ class Driver:
 
     def _publish(self, event: Event) -> None:
         logger.debug("operation %d: %s", event.id, event)
+        if isinstance(event, Restarted):
+            self._move(event)
         operation = self.operations.get(event.id)
         if operation is not None:
             if event.is_last:
@@ -250,6 +252,21 @@ class Driver:
             operation.push(event)
         for subscriber in list(self.everything):
             subscriber.push(event)
+
+    def _move(self, event: Restarted) -> None:
+        """Has a socket at the address that an operation has moved to with the host, if it had one where it was."""
+        locals_ = [found.local for found in self.links.values() if isinstance(found, UdpSocket)]
+        if event.previous not in locals_ or event.local in locals_:
+            return
+        try:
+            sock = bound_socket(event.local)
+        except OSError as error:
+            logger.debug("%s", error)  # its requests fail then, and it asks again later
+            return
+        try:
+            self.add(UdpSocket.open_now(sock, self.new_socket_id(), self))
+        except NotImplementedError:
+            sock.close()
 
     # The timer
 

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, cast
 
 from .._native import Uri
 from ..aliases import Address, AddressLike, Host
-from ..enums import Scheme
+from ..enums import Scheme, Transport
 
 __all__ = [
     "DEFAULT_PORT",
@@ -26,6 +26,7 @@ __all__ = [
     "parse_local",
     "parse_server",
     "plain",
+    "transport_of",
 ]
 
 ServerLike: TypeAlias = str | Uri | Host | AddressLike | tuple[str, int]
@@ -68,6 +69,20 @@ def parse_server(server: ServerLike) -> Endpoint | Uri:
     if text.partition(":")[0].lower() in _SCHEMES:
         return Uri.parse(text)
     return _of_text(text, DEFAULT_PORT)
+
+
+def transport_of(server: ServerLike) -> Transport:
+    """How a server is to be reached: TLS or TCP where a URI says so, else UDP.
+
+    >>> transport_of("stuns:example.org"), transport_of("turn:example.org?transport=tcp"), transport_of("example.org")
+    (<Transport.TLS: 'tls'>, <Transport.TCP: 'tcp'>, <Transport.UDP: 'udp'>)
+    """
+    parsed = parse_server(server)
+    if not isinstance(parsed, Uri):
+        return Transport.UDP
+    if parsed.scheme in (Scheme.STUNS, Scheme.TURNS):
+        return Transport.TLS
+    return Transport.TCP if parsed.transport == "tcp" else Transport.UDP
 
 
 def parse_local(local: str | AddressLike, default_port: int = 0) -> Endpoint:

@@ -17,7 +17,7 @@ from ..events import Answered, DiscoveredServer, ServersFound, Surveyed, Unanswe
 from .discovery import Discovery, Resolver
 from .driver import Driver, Link
 from .errors import OperationFailed
-from .names import ServerLike, is_ipv6, lookup, parse_server, plain
+from .names import ServerLike, is_ipv6, lookup, parse_server, plain, transport_of
 from .operation import Operation
 from .sockets import private_socket
 from .stream import Dialer
@@ -69,9 +69,10 @@ class Reach:
         self._resolver = resolver
         self._driver = driver
 
-    async def addresses(self, server: ServerLike, transport: Transport = Transport.UDP) -> list[Address]:
+    async def addresses(self, server: ServerLike, transport: Transport | None = None) -> list[Address]:
         """The addresses of a server, in the order in which to try them. Raises OSError if there are none."""
         families = self._driver.families()
+        transport = transport or transport_of(server)
         parsed = parse_server(server)
         if not isinstance(parsed, Uri):
             return (await lookup(parsed, families=families))[:MAX_ADDRESSES]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from ..events import (
     Failed,
     Failure,
     Lost,
+    Moved,
     PeerRefused,
     Reconnect,
     Retrying,
@@ -34,7 +35,7 @@ from .stream import Dialer
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["Relay"]
+__all__ = ["PeerOperation", "PeerSocket", "Relay", "refusal", "rejection"]
 
 ALLOCATION_MISMATCH = 437
 """The error code of a server that has an allocation for those two addresses already (RFC 8656 s19)."""
@@ -43,22 +44,25 @@ MAX_PACKETS = 1024
 """Packets of peers that are kept for a reader. What comes beyond is lost, as in the buffer of a socket."""
 
 
-class Relay(AsyncIterator[tuple[bytes, Address]]):
-    """A relay: `async for data, peer in relay` is what permitted peers send.
+class PeerSocket(AsyncIterator[tuple[bytes, Address]]):
+    """What a relay and a pool of them have in common: `async for data, peer in relay` is what permitted peers send."""
 
-    `events` has what happens to it: `Lost` and `Allocated` when it was lost and there is another one, with another
-    address and the same peers.
-    """
-
-    def __init__(self, driver: Driver, id: int, dialer: Dialer | None = None, link: Link | None = None) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        id: int,
+        dialers: Mapping[int | None, Dialer | None],
+        links: Mapping[int | None, Link | None],
+    ) -> None:
         self.dropped = 0
         """Packets of peers that nobody has read in time."""
         self._driver = driver
         self._packets: deque[tuple[bytes, Address]] = deque()
-        self._allocated: Allocated | None = None
-        self._refused: dict[tuple[str, int], PeerRefused] = {}
-        self._addresses: list[tuple[str, int]] = []
-        self.events = _Allocation(driver, id, self, dialer, link)
+        self._relayed: Address | None = None
+        self._additional: Address | None = None
+        self._refused: dict[tuple[str, int], Failure] = {}
+        self._keys: dict[int | None, list[tuple[str, int]]] = {}
+        self.events = PeerOperation(driver, id, self, dialers, links)
         """The operation: iterate over it for events."""
 
     @property
@@ -69,27 +73,14 @@ class Relay(AsyncIterator[tuple[bytes, Address]]):
     @property
     def relayed(self) -> Address:
         """The relayed address, for peers to be told. Raises StateError while there is none."""
-        if self._allocated is None:
+        if self._relayed is None:
             raise StateError("there is no relayed address now")
-        return self._allocated.relayed
+        return self._relayed
 
     @property
     def additional(self) -> Address | None:
         """The relayed address of the other family, if there are two."""
-        return self._allocated.additional if self._allocated else None
-
-    @property
-    def mapped(self) -> Address | None:
-        """The host's own public address, if the server has said it."""
-        return self._allocated.mapped if self._allocated else None
-
-    @property
-    def info(self) -> AllocationInfo | None:
-        """What else is known now; `None` once it has ended."""
-        try:
-            return self._driver.core.allocation(self.id)
-        except UnknownOperationError:
-            return None
+        return self._additional
 
     async def permit(self, host: Host | AddressLike, *, timeout: float | None = None) -> None:
         """Lets the host send to the relay, whatever its port, and be sent to. Returns when that is so.
@@ -133,12 +124,6 @@ class Relay(AsyncIterator[tuple[bytes, Address]]):
         self._driver.send(self._driver.core.send_to_peer(self.id, peer, data, self._driver.now()))
         self._driver.flush()
 
-    def set_credentials(self, credentials: Credentials, *, expire_ns: int | None = None) -> None:
-        """Gives other credentials, best after `CredentialsNeeded`."""
-        self.events.forget_rejection()
-        self._driver.core.set_credentials(self.id, credentials, self._driver.now(), expire_ns=expire_ns)
-        self._driver.flush()
-
     async def close(self, *, timeout: float = 1.0) -> None:
         """Gives the relay back to the server, and waits `timeout` seconds at most until it has taken it."""
         driver = self._driver
@@ -163,13 +148,13 @@ class Relay(AsyncIterator[tuple[bytes, Address]]):
             raise StopAsyncIteration
         return None
 
-    def _check(self, key: tuple[str, int]) -> None:
-        if not self.events.is_running:
-            raise StateError("the relay is closed")
-        refused = self._refused.get(key)
-        if refused is not None:
-            failure = Failure(reason=FailureReason.ERROR_RESPONSE, code=refused.code, text=str(refused))
-            raise OperationFailed(failure)
+    def ready(self) -> bool | None:
+        """True when there is a relayed address, `None` while there may be one. Else it raises OperationFailed."""
+        if self._relayed is not None:
+            return True
+        if not self.events.is_running and not isinstance(self.events.last, Failed):
+            raise StateError("the relay was closed")
+        return None
 
     def arrived(self, data: PeerData) -> None:
         """A peer has sent something. For the driver."""
@@ -181,88 +166,148 @@ class Relay(AsyncIterator[tuple[bytes, Address]]):
 
     def noticed(self, event: Event) -> None:
         """Something has happened. For the operation."""
-        match event:
-            case Allocated():
-                self._allocated = event
-                self._listen_at(event.relayed, event.additional)
-            case Lost() | Closed() | Failed():
-                self._allocated = None
-                self._listen_at()
-            case PeerRefused(peer=peer):
-                self._refused[_canonical(peer[0]), peer[1]] = event
 
     def ended(self) -> None:
         """Nobody reads any more. For the operation."""
-        self._listen_at()
+        self._relayed = self._additional = None
+        for relay in list(self._keys):
+            self._listen(relay)
 
-    def _listen_at(self, *addresses: Address | None) -> None:
-        for address in self._addresses:
-            self._driver.relays.pop(address, None)
-        self._addresses = [(address[0], address[1]) for address in addresses if address is not None]
-        for key in self._addresses:
+    def _check(self, key: tuple[str, int]) -> None:
+        if not self.events.is_running:
+            raise StateError("the relay is closed")
+        if key in self._refused:
+            raise OperationFailed(self._refused[key])
+
+    def _refuse(self, peer: Address, failure: Failure) -> None:
+        self._refused[_canonical(peer[0]), peer[1]] = failure
+
+    def _listen(self, relay: int | None, *addresses: Address | None) -> None:
+        """Takes from now on what is sent to those addresses of a relay, and to no others of it."""
+        for key in self._keys.pop(relay, []):
+            self._driver.relays.pop(key, None)
+        keys = [(address[0], address[1]) for address in addresses if address is not None]
+        if keys:
+            self._keys[relay] = keys
+        for key in keys:
             self._driver.relays[key] = self.arrived
 
 
-class _Allocation(Lasting):
-    """The operation of a relay."""
+class PeerOperation(Lasting):
+    """The operation of a relay or a pool."""
 
-    def __init__(self, driver: Driver, id: int, relay: Relay, dialer: Dialer | None, link: Link | None) -> None:
-        super().__init__(driver, id, dialer, link)
-        self._relay = relay
-        self._rejection: Failure | None = None
-        self._has_changed_port = False
-
-    async def allocated(self) -> None:
-        """Waits for the relayed address. Raises OperationFailed if the first attempt to get it fails."""
-
-        def check() -> bool | None:
-            if self._relay._allocated is not None:
-                return True
-            if self._rejection is not None:
-                raise OperationFailed(self._rejection)
-            if self._failure is not None:
-                raise OperationFailed(self._failure.failure)
-            if self._has_ended:
-                raise StateError("the relay was closed")
-            return None
-
-        await self.until(check)
-
-    async def change_port(self) -> None:
-        """Asks from another socket."""
-        info = self._relay.info
-        if info is not None:
-            wish = Reconnect(id=self.id, server=info.server, local=info.local, transport=info.transport)
-            await self._reconnect(wish)
-
-    def forget_rejection(self) -> None:
-        """There are other credentials."""
-        self._rejection = None
+    def __init__(
+        self,
+        driver: Driver,
+        id: int,
+        owner: PeerSocket,
+        dialers: Mapping[int | None, Dialer | None],
+        links: Mapping[int | None, Link | None],
+    ) -> None:
+        super().__init__(driver, id, dialers, links)
+        self._owner = owner
 
     def cancel(self) -> None:
-        self._relay.ended()
+        self._owner.ended()
         super().cancel()
+
+    def end(self) -> None:
+        self._owner.ended()
+        super().end()
+
+    def reconnect(self, wish: Reconnect) -> None:
+        """Goes on from another socket, or over another connection."""
+        self._driver.spawn(self._reconnect(wish))
 
     def _notice(self, event: Event) -> None:
         super()._notice(event)
-        self._relay.noticed(event)
+        self._owner.noticed(event)
+
+
+class Relay(PeerSocket):
+    """A relay: `async for data, peer in relay` is what permitted peers send.
+
+    `events` has what happens to it: `Lost` and `Allocated` when it was lost and there is another one, with another
+    address and the same peers.
+    """
+
+    def __init__(self, driver: Driver, id: int, dialer: Dialer | None = None, link: Link | None = None) -> None:
+        self._mapped: Address | None = None
+        self._failure: Failure | None = None
+        self._has_changed_port = False
+        super().__init__(driver, id, {None: dialer}, {None: link})
+
+    @property
+    def mapped(self) -> Address | None:
+        """The host's own public address, if the server has said it."""
+        return self._mapped
+
+    @property
+    def info(self) -> AllocationInfo | None:
+        """What else is known now; `None` once it has ended."""
+        try:
+            return self._driver.core.allocation(self.id)
+        except UnknownOperationError:
+            return None
+
+    def set_credentials(self, credentials: Credentials, *, expire_ns: int | None = None) -> None:
+        """Gives other credentials, best after `CredentialsNeeded`."""
+        self._failure = None
+        self._driver.core.set_credentials(self.id, credentials, self._driver.now(), expire_ns=expire_ns)
+        self._driver.flush()
+
+    def ready(self) -> bool | None:
+        """Whether there is a relayed address; raises OperationFailed if the first attempt to get one has failed."""
+        if self._relayed is None and self._failure is not None:
+            raise OperationFailed(self._failure)
+        return super().ready()
+
+    def noticed(self, event: Event) -> None:
+        """Something has happened. For the operation."""
         match event:
-            case CredentialsNeeded(reason=CredentialsNeed.REJECTED):
-                self._rejection = _rejected(event)
-            case Retrying(failure=failure) if failure.code == ALLOCATION_MISMATCH and not self._has_changed_port:
-                # The server still knows an allocation of before on this port: a relay that was closed a moment ago, or
-                # one of a program that has crashed. Another port is as good as this one.
-                self._has_changed_port, self._failure = True, None
-                self._driver.spawn(self.change_port())
             case Allocated():
-                self._failure = self._rejection = None
+                self._relayed, self._additional, self._failure = event.relayed, event.additional, None
+                self._mapped = event.mapped or self._mapped
+                self._listen(None, event.relayed, event.additional)
+            case Moved():
+                self._mapped = event.mapped or self._mapped
+            case Lost() | Closed():
+                self.ended()
+            case PeerRefused():
+                self._refuse(event.peer, refusal(event))
+            case CredentialsNeeded(reason=CredentialsNeed.REJECTED):
+                self._failure = rejection(event)
+            case Retrying(failure=failure) if failure.code == ALLOCATION_MISMATCH and not self._has_changed_port:
+                self._has_changed_port = True
+                self._change_port()
+            case Retrying():
+                self._failure = event.failure
+            case Failed():
+                self._failure = event.failure
+                self.ended()
+
+    def _change_port(self) -> None:
+        """Asks from another socket.
+
+        The server still knows an allocation of before on this port, such as one of a program that has crashed.
+        """
+        info = self.info
+        if info is not None:
+            wish = Reconnect(id=self.id, server=info.server, local=info.local, transport=info.transport)
+            self.events.reconnect(wish)
+
+
+def refusal(event: PeerRefused) -> Failure:
+    """What a server says that will not relay to a peer."""
+    return Failure(reason=FailureReason.ERROR_RESPONSE, code=event.code, text=str(event))
+
+
+def rejection(event: CredentialsNeeded) -> Failure:
+    """What a server says that does not know whose these credentials are."""
+    return Failure(reason=FailureReason.AUTHENTICATION, detail=AuthenticationFailure.REJECTED, text=str(event))
 
 
 def _canonical(host: Host) -> str:
     ip = ip_address(host)
     mapped = ip.ipv4_mapped if ip.version == 6 else None
     return str(mapped or ip)
-
-
-def _rejected(event: CredentialsNeeded) -> Failure:
-    return Failure(reason=FailureReason.AUTHENTICATION, detail=AuthenticationFailure.REJECTED, text=str(event))

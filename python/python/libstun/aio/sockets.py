@@ -12,8 +12,8 @@ from typing import TypeAlias, cast
 from ..aliases import AddressLike
 from ..config import ServerConfig
 from .driver import Driver
-from .names import is_ipv6, literal, parse_local, plain
-from .udp import UdpSocket
+from .names import plain
+from .udp import UdpSocket, bound_socket
 
 __all__ = ["LocalLike", "bound_sockets", "four_sockets", "private_socket"]
 
@@ -31,7 +31,7 @@ def bound_sockets(local: LocalLike | None) -> list[socket.socket]:
         if local is None:
             return _wildcards(sockets)
         for address in _several(local):
-            sockets.append(_bound(address))  # those that are bound are closed if one fails
+            sockets.append(bound_socket(address))  # those that are bound are closed if one fails
     except BaseException:
         for sock in sockets:
             sock.close()
@@ -43,7 +43,7 @@ def bound_sockets(local: LocalLike | None) -> list[socket.socket]:
 
 async def private_socket(driver: Driver, host: str, scope_id: int = 0) -> UdpSocket:
     """Another socket for one operation, at `host` and any port."""
-    sock = _bound((host, 0, 0, scope_id) if ":" in host else (host, 0))
+    sock = bound_socket((host, 0, 0, scope_id) if ":" in host else (host, 0))
     try:
         link = await UdpSocket.open(sock, driver.new_socket_id(), driver)
     except BaseException:
@@ -90,27 +90,12 @@ def _wildcards(sockets: list[socket.socket]) -> list[socket.socket]:
     error: OSError | None = None
     for address in ("0.0.0.0", 0), ("::", 0, 0, 0):
         try:
-            sockets.append(_bound(cast(AddressLike, address)))
+            sockets.append(bound_socket(cast(AddressLike, address)))
         except OSError as failure:
             error = failure  # the host has no such family
     if not sockets and error is not None:
         raise error
     return sockets
-
-
-def _bound(local: str | AddressLike) -> socket.socket:
-    address = literal(parse_local(local))
-    assert address is not None  # or parse_local() has raised
-    family = socket.AF_INET6 if is_ipv6(address) else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_DGRAM)
-    try:
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind(address)
-    except OSError as error:
-        sock.close()
-        raise OSError(error.errno, f"cannot bind {address[0]} port {address[1]}: {error.strerror}") from None
-    return sock
 
 
 def _several(local: LocalLike) -> list[str | AddressLike]:

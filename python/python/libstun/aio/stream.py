@@ -53,7 +53,7 @@ class Connection(asyncio.Protocol):
         ends = (transmit.local, transmit.remote, transmit.transport)
         return ends == (self.local, self.remote, self.transport_kind)
 
-    def send(self, data: bytes, remote: Address) -> None:
+    def send(self, data: bytes, remote: Address, local: Address) -> None:
         """Writes a frame."""
         if self._transport is None or self._transport.is_closing():
             raise BrokenPipeError(errno.EPIPE, "the connection is closed")

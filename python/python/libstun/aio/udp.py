@@ -9,24 +9,27 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from .._native import Transmit
-from ..aliases import Address
+from ..aliases import Address, AddressLike
 from ..enums import Transport
-from . import icmp
-from .names import plain
+from . import icmp, pktinfo
+from .names import is_ipv6, literal, parse_local, plain
 
-__all__ = ["Receiver", "SharedProtocol", "UdpSocket"]
+__all__ = ["Receiver", "SharedProtocol", "UdpSocket", "bound_socket"]
 
 READ_BATCH = 64
 """Datagrams read from a socket before the rest of the program has its turn."""
 
 MAX_DATAGRAM = 65536
 
+WILDCARDS = ("0.0.0.0", "::")
+"""What a socket is bound to that takes what comes to any address of the host."""
+
 
 class Receiver(Protocol):
     """Who is told what arrives on a socket."""
 
-    def receive(self, source: UdpSocket, data: bytes, remote: Address) -> bool:
-        """A datagram. False if it is another protocol's."""
+    def receive(self, source: UdpSocket, data: bytes, remote: Address, local: Address) -> bool:
+        """A datagram, and where it came to. False if it is another protocol's."""
 
     def bounced(self, source: UdpSocket, bounce: icmp.Bounce) -> bool:
         """A datagram came back. False if it was another protocol's."""
@@ -102,37 +105,46 @@ class UdpSocket:
         self._watch: Callable[[], None] = lambda: None
         self._gone: asyncio.Future[None] | None = None
         self._queues_errors = False
+        self._knows_local = False
 
     @classmethod
     async def open(cls, sock: socket.socket, socket_id: int, receiver: Receiver) -> UdpSocket:
         """Takes over a socket that is bound, and closes it in the end."""
+        try:
+            return cls.open_now(sock, socket_id, receiver)
+        except NotImplementedError:
+            self = cls(sock, socket_id, receiver)
+        loop = asyncio.get_running_loop()
+        protocol = SharedProtocol()
+        protocol.tap = self
+        transport, _ = await loop.create_datagram_endpoint(lambda: protocol, sock=sock)
+        self._gone = loop.create_future()
+        self._release = transport.abort
+        return self
+
+    @classmethod
+    def open_now(cls, sock: socket.socket, socket_id: int, receiver: Receiver) -> UdpSocket:
+        """The same, on loops that have readers; else it raises NotImplementedError.
+
+        A reader of our own wherever there are some: uvloop's datagram transport crashes the interpreter when there is
+        something in the socket's error queue, and asyncio's gives an error without its destination.
+        """
         sock.setblocking(False)
         self = cls(sock, socket_id, receiver)
         loop = asyncio.get_running_loop()
 
-        # A reader of our own wherever the loop has readers. uvloop's datagram transport crashes the interpreter when
-        # there is something in the socket's error queue, and asyncio's gives an error without its destination.
         def watch() -> None:
             loop.remove_reader(sock.fileno())
             loop.add_reader(sock.fileno(), self._readable)
-
-        try:
-            watch()
-        except NotImplementedError:
-            protocol = SharedProtocol()
-            protocol.tap = self
-            transport, _ = await loop.create_datagram_endpoint(lambda: protocol, sock=sock)
-            self._gone = loop.create_future()
-            self._release = transport.abort
-            return self
-        self._queues_errors = icmp.enable(sock)
-        self._watch = watch
 
         def release() -> None:
             loop.remove_reader(sock.fileno())
             sock.close()
 
-        self._release = release
+        watch()
+        self._queues_errors = icmp.enable(sock)
+        self._knows_local = self.local[0] in WILDCARDS and pktinfo.enable(sock)
+        self._watch, self._release = watch, release
         return self
 
     @classmethod
@@ -163,12 +175,16 @@ class UdpSocket:
 
     def carries(self, transmit: Transmit) -> bool:
         """Whether a packet is for this socket."""
-        return transmit.local == self.local and transmit.transport == Transport.UDP
+        if transmit.transport != Transport.UDP:
+            return False
+        if not self._knows_local:
+            return transmit.local == self.local
+        return transmit.local[1] == self.local[1] and len(transmit.local) == len(self.local)
 
-    def send(self, data: bytes, remote: Address) -> None:
+    def send(self, data: bytes, remote: Address, local: Address) -> None:
         """Sends at once, or raises OSError. What the socket has no room for is lost, as datagrams may be."""
         try:
-            self._sock.sendto(data, remote)
+            self._send(data, remote, local)
         except BlockingIOError:
             return
         except OSError:
@@ -176,11 +192,11 @@ class UdpSocket:
             if not self._queues_errors or not self._drain()[0]:
                 raise
             with contextlib.suppress(BlockingIOError):
-                self._sock.sendto(data, remote)
+                self._send(data, remote, local)
 
     def datagram_received(self, data: bytes, remote: Any) -> bool:
         """What a transport has read."""
-        return self._receiver.receive(self, data, plain(remote))
+        return self._receiver.receive(self, data, plain(remote), self.local)
 
     def error_received(self) -> bool:
         """A transport has met an error. True if it was about what the agent has sent, and nothing else."""
@@ -206,7 +222,7 @@ class UdpSocket:
     def _readable(self) -> None:
         for turn in range(READ_BATCH):
             try:
-                data, remote = self._sock.recvfrom(MAX_DATAGRAM)
+                data, remote, local = self._read()
             except (BlockingIOError, InterruptedError):
                 if turn == 0:
                     self._recover()  # readable only for what is in the error queue
@@ -214,9 +230,21 @@ class UdpSocket:
             except OSError:
                 self._recover()
                 continue
-            self._receiver.receive(self, data, plain(remote))
+            self._receiver.receive(self, data, plain(remote), local)
             if self._sock.fileno() < 0:
                 return  # closed by what it led to
+
+    def _read(self) -> tuple[bytes, Any, Address]:
+        if not self._knows_local:
+            return (*self._sock.recvfrom(MAX_DATAGRAM), self.local)
+        data, ancillary, _, remote = self._sock.recvmsg(MAX_DATAGRAM, pktinfo.ANCILLARY)
+        return data, remote, pktinfo.destination(ancillary, self.local)
+
+    def _send(self, data: bytes, remote: Address, local: Address) -> None:
+        if self._knows_local and local[0] not in WILDCARDS:
+            pktinfo.send_from(self._sock, data, remote, local)
+        else:
+            self._sock.sendto(data, remote)
 
     def _recover(self) -> None:
         self._drain()
@@ -228,3 +256,19 @@ class UdpSocket:
         count, bounces = icmp.drain(self._sock)
         claimed = [self._receiver.bounced(self, bounce) for bounce in bounces]
         return count, not all(claimed)
+
+
+def bound_socket(local: str | AddressLike) -> socket.socket:
+    """A socket at that address. Raises OSError if it cannot be bound, ValueError for a name."""
+    address = literal(parse_local(local))
+    assert address is not None  # or parse_local() has raised
+    family = socket.AF_INET6 if is_ipv6(address) else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(address)
+    except OSError as error:
+        sock.close()
+        raise OSError(error.errno, f"cannot bind {address[0]} port {address[1]}: {error.strerror}") from None
+    return sock

@@ -6,11 +6,12 @@ import argparse
 import asyncio
 import os
 import socket
+import ssl
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .. import BindingConfig, ObservedMapping, SurveyConfig, SurveyTarget, Transport, aio, events
+from ..aio.names import transport_of
 from ..aliases import Address
 from .live import (
     DEFAULT_SERVERS,
@@ -75,10 +76,10 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     """Asks; see the module."""
     if args.every is not None and (not args.watch or args.every < 1):
         raise UsageError("--every is for --watch, and at least 1 second")
-    if args.watch and args.tcp:
-        raise UsageError("--watch is for UDP, whose addresses go away")
     credentials_of(args)
     check_servers(args.server)
+    if args.watch and (args.tcp or any(transport_of(name) != Transport.UDP for name in args.server)):
+        raise UsageError("--watch is for UDP, whose addresses go away")
     if args.watch:
         return run_until_interrupted(_watch(args, screen))
     return asyncio.run(_ask(args, screen))
@@ -90,6 +91,7 @@ class _Asked:
 
     name: str
     server: Address | None
+    transport: Transport = Transport.UDP
     address: Address | None = None
     rtt_ns: int | None = None
     error: str | None = None
@@ -107,6 +109,7 @@ class _Asked:
         return {
             "name": self.name,
             "server": self.server and address_text(self.server),
+            "transport": self.transport,
             "family": None if self.server is None else _family(self.server),
             "address": self.address and address_text(self.address),
             "rtt_ms": None if self.rtt_ns is None else self.rtt_ns / 1e6,
@@ -117,41 +120,44 @@ class _Asked:
 async def _ask(args: argparse.Namespace, screen: Screen) -> int:
     async with aio.open_agent(local_of(args)) as agent:
         with screen.status("looking up servers") as status:
-            asked = await _resolve(agent, args.server or DEFAULT_SERVERS, args.timeout)
-            mapping = ObservedMapping.UNKNOWN
-            if args.tcp:
-                await _ask_over_tcp(agent, asked, args)
-            else:
-                mapping = await _survey(agent, asked, args, status)
+            asked = await _resolve(agent, args)
+            mapping, _ = await asyncio.gather(
+                _survey(agent, asked, args, status), _ask_over_streams(agent, asked, args)
+            )
     _show(asked, mapping, screen)
     return 0 if any(one.address for one in asked) else 1
 
 
-async def _resolve(agent: aio.AsyncAgent, names: Sequence[str], timeout: float) -> list[_Asked]:
+async def _resolve(agent: aio.AsyncAgent, args: argparse.Namespace) -> list[_Asked]:
     """Each server's addresses, at most one of each family; or why there are none."""
 
     async def resolve(name: str) -> list[_Asked]:
+        transport = transport_of(name)
+        if transport == Transport.UDP and args.tcp:
+            transport = Transport.TCP
+        if transport == Transport.TLS:
+            return [_Asked(name, None, transport)]  # asked by its name, which the certificate has to be for
         try:
-            async with asyncio.timeout(timeout):
-                addresses = await agent.resolve(name)
+            async with asyncio.timeout(args.timeout):
+                addresses = await agent.resolve(name, transport)
         except TimeoutError:
-            return [_Asked(name, None, error="the name was not found in time")]
+            return [_Asked(name, None, transport, error="the name was not found in time")]
         except (OSError, aio.OperationFailed) as error:
-            return [_Asked(name, None, error=_reason(error))]
+            return [_Asked(name, None, transport, error=_reason(error))]
         first: dict[str, Address] = {}
         for address in addresses:
             first.setdefault(_family(address), address)
-        return [_Asked(name, address) for address in first.values()]
+        return [_Asked(name, address, transport) for address in first.values()]
 
     # Duplicates would be asked twice.
-    found = await asyncio.gather(*(resolve(name) for name in dict.fromkeys(names)))
+    found = await asyncio.gather(*(resolve(name) for name in dict.fromkeys(args.server or DEFAULT_SERVERS)))
     return [one for of_server in found for one in of_server]
 
 
 async def _survey(
     agent: aio.AsyncAgent, asked: list[_Asked], args: argparse.Namespace, status: Status
 ) -> ObservedMapping:
-    targets = [one for one in asked if one.server is not None]
+    targets = [one for one in asked if one.server is not None and one.transport == Transport.UDP]
     if not targets:
         return ObservedMapping.UNKNOWN
     config = SurveyConfig(
@@ -180,13 +186,14 @@ async def _survey(
     return mapping
 
 
-async def _ask_over_tcp(agent: aio.AsyncAgent, asked: list[_Asked], args: argparse.Namespace) -> None:
+async def _ask_over_streams(agent: aio.AsyncAgent, asked: list[_Asked], args: argparse.Namespace) -> None:
     async def ask(one: _Asked) -> None:
-        if one.server is None:
-            return
         try:
             mapped = await agent.binding(
-                one.server, transport=Transport.TCP, timeout=args.timeout, credentials=credentials_of(args)
+                one.server or one.name,
+                transport=one.transport,
+                timeout=args.timeout,
+                credentials=credentials_of(args),
             )
         except TimeoutError:
             one.error = f"no answer within {args.timeout:g} s"
@@ -195,7 +202,7 @@ async def _ask_over_tcp(agent: aio.AsyncAgent, asked: list[_Asked], args: argpar
         else:
             one.address, one.rtt_ns = mapped.address, mapped.rtt_ns
 
-    await asyncio.gather(*(ask(one) for one in asked))
+    await asyncio.gather(*(ask(one) for one in asked if one.transport != Transport.UDP and one.error is None))
 
 
 def _show(asked: list[_Asked], mapping: ObservedMapping, screen: Screen) -> None:
@@ -228,7 +235,7 @@ async def _watch(args: argparse.Namespace, screen: Screen) -> int:
     with interruption() as is_over:
         async with aio.open_agent(local_of(args)) as agent:
             with screen.status("looking up servers"):
-                asked = await _resolve(agent, args.server or DEFAULT_SERVERS, args.timeout)
+                asked = await _resolve(agent, args)
             stream = agent.events()
             watched: dict[int, _Asked] = {}
             for one in asked:
@@ -304,6 +311,7 @@ def _milliseconds(rtt_ns: int | None) -> str:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and not isinstance(error, socket.gaierror) and error.errno:
+    is_plain = isinstance(error, OSError) and not isinstance(error, socket.gaierror | ssl.SSLError)
+    if is_plain and isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)  # asyncio puts addresses into the text, which stand beside it here
     return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

@@ -24,9 +24,9 @@ examples:
   libstun serve --listen 192.0.2.1:3478 --alternate 192.0.2.2:3479
 
 It answers Binding requests over UDP until Ctrl-C, and listens on port 3478 of
-every address unless it is told where. On a host with several addresses name
-them: a server that listens everywhere answers from the one that the system
-chooses, which need not be the one that was asked.
+every address unless it is told where. Except on Linux, name the addresses of a
+host with several: a server that listens everywhere may answer from another one
+than was asked.
 
 With --alternate, another address and another port, it serves NAT behaviour
 discovery (RFC 5780), on four sockets.
