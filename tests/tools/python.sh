@@ -72,10 +72,11 @@ sdist_installs() {
     [ "$(stat -c %s "$sdist")" -lt 1000000 ] || { echo "$sdist is not small"; return 1; }
     hash=$("$python" -VV; sha256sum <"$sdist")
     [ "$hash" = "$(cat "$work/sdist-$name.passed" 2>/dev/null)" ] && return
-    # In one place, always, so that building leaves nothing behind but what the next time replaces.
+    # In one place, always, so that building leaves nothing behind but what the next time replaces. Not where the project
+    # itself is compiled: Cargo tells a copy from it by nothing, and would take the one for the other.
     rm -rf "$work/unpacked" && mkdir "$work/unpacked"
     tar -xzmf "$sdist" -C "$work/unpacked" --strip-components=1
-    installs "$work/unpacked" || return
+    CARGO_TARGET_DIR=$work/target installs "$work/unpacked" || return
     echo "$hash" >"$work/sdist-$name.passed"
 }
 

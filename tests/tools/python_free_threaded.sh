@@ -39,11 +39,11 @@ run_tests() {
     local folder=$1 tests=$2
     shift 2
     # shellcheck disable=SC2086
-    "$@" python3.15 -m venv --clear "$folder/tests" &&
-        "$@" "$folder/tests/bin/pip" install --quiet --no-index --find-links "$folder/wheels" $packages &&
-        "$@" "$folder/tests/bin/pip" install --quiet --no-index "$folder/wheels/$wheel" &&
+    "$@" python3.15 -m venv --clear "$folder/venv-3.15" &&
+        "$@" "$folder/venv-3.15/bin/pip" install --quiet --no-index --find-links "$folder/wheels" $packages &&
+        "$@" "$folder/venv-3.15/bin/pip" install --quiet --no-index "$folder/wheels/$wheel" &&
         "$@" env PYTHONSAFEPATH=1 "LIBSTUN_WHEEL=$folder/wheels/$wheel" \
-            "$folder/tests/bin/pytest" -q -p no:cacheprovider --junitxml="$folder/pytest.xml" "$tests" || echo "the tests have failed" >&2
+            "$folder/venv-3.15/bin/pytest" -q -p no:cacheprovider --junitxml="$folder/pytest.xml" "$tests" || echo "the tests have failed" >&2
 }
 
 # What the tests need is fetched here, so that the other Python needs no network.
@@ -65,11 +65,12 @@ elif [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         chroot "$root" apt-get install -y -qq --no-install-recommends python3.15 python3.15-venv >/dev/null
     fi
     rm -rf "$root/work" && mkdir "$root/work"
-    git ls-files -z python Cargo.toml pyproject.toml LICENSE-APACHE LICENSE-MIT tests/vectors examples/python | xargs -0 cp --parents -t "$root/work"
+    git ls-files -z | xargs -0 cp --parents -t "$root/work"
     cp -r "$work/wheels" "$root/work/wheels"
     mount -t proc proc "$root/proc"
     mount --bind /dev "$root/dev"
-    trap 'umount "$root/proc" "$root/dev"' EXIT
+    mount --bind /dev/pts "$root/dev/pts"
+    trap 'umount "$root/dev/pts" "$root/dev" "$root/proc"' EXIT
     run_tests /work /work/python/tests chroot "$root"
     report=$root/work/pytest.xml
 else

@@ -148,7 +148,8 @@ impl Message {
 
     /// The first attribute of a type that may be acted on: one before any integrity attribute (RFC 8489 s14.5).
     ///
-    /// None if there is none. Raises ValueError if `type` is not 0 to 0xFFFF.
+    /// None if there is none, and for the integrity attributes and FINGERPRINT, which check() and fingerprint are for.
+    /// Raises ValueError if `type` is not 0 to 0xFFFF.
     ///
     /// >>> import libstun
     /// >>> software = libstun.attribute_type("SOFTWARE")

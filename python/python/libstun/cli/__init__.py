@@ -21,6 +21,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, NoReturn
 
 from .. import __version__
@@ -53,7 +54,7 @@ examples:
   libstun trace --simulate loss
 
 "libstun COMMAND --help" says more about a command."""
-_EXTRA = '\nFor colours, and to read captures: pip install "libstun[cli]"'
+_EXTRA = '\nFor colours: pip install "libstun[cli]"'
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -102,7 +103,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    epilog = _EPILOG if _has_extra() else _EPILOG + _EXTRA
+    epilog = _EPILOG if find_spec("rich") is not None else _EPILOG + _EXTRA
     parser = _Parser(prog="libstun", description=_DESCRIPTION, epilog=epilog)
     parser.add_argument("--version", action="version", version=f"libstun {__version__}")
     _add_output_options(parser, color="auto", json=False)
@@ -129,10 +130,6 @@ def _add_output_options(parser: argparse.ArgumentParser, *, color: str, json: bo
     )
 
 
-def _has_extra() -> bool:
-    return find_spec("rich") is not None and find_spec("dpkt") is not None
-
-
 def _complain(error: Exception, code: int) -> int:
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, OSError) and error.strerror:
@@ -144,7 +141,11 @@ def _complain(error: Exception, code: int) -> int:
 
 
 def _make_output_robust() -> None:
-    """What a terminal's encoding does not have is shown as an escape, and is no error."""
+    """What a terminal's encoding does not have is shown as an escape; what is closed swallows everything."""
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

@@ -10,7 +10,7 @@ from .describe import AttributeFacts, PacketFacts, describe
 from .inputs import Source, open_source, packets_of
 from .keys import Keys
 from .packets import Packet, address_text
-from .screen import Node, Screen, Span, cells
+from .screen import Node, Screen, Span, UsageError, cells
 from .values import short_hex
 
 __all__ = ["add", "message_tree", "run"]
@@ -23,11 +23,14 @@ examples:
   libstun decode --filter 192.0.2.1:3478 --json call.pcap | jq .class
   tcpdump -w - udp port 3478 | libstun decode -
 
-Signatures are checked with --password: as a short-term credential and, where the user and the realm are known from
-the options or the messages, as a long-term one. With --json a message is one object, and a capture one object per
-line. In a capture ChannelData is looked for between addresses that have exchanged STUN before.
+Signatures are checked with --password: as a short-term credential and, where
+the user and the realm are known from the options or the messages, as a
+long-term one. With --json a message is one object, and a capture one object per
+line. In a capture ChannelData is looked for between addresses that have
+exchanged STUN before.
 
-Exit code: 0; 1 if a message is malformed or a check has failed, or if a capture has no STUN."""
+Exit code: 0; 1 if a message is malformed or a check has failed, or if a capture
+has no STUN."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -59,6 +62,8 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     with open_source(args.input) as source:
         if source.is_capture:
             return _show_capture(source, args.filter, keys, screen)
+        if args.filter is not None:
+            raise UsageError(f"--filter is for captures, and {source.name} is none")
         facts = describe(source.content, keys)
     screen.tree(message_tree(facts))
     screen.data(facts.as_json(), pretty=screen.is_terminal)
@@ -70,11 +75,11 @@ def message_tree(facts: PacketFacts, *before: Span) -> Node:
     root = Node([*before, *_title(facts), (f"  {len(facts.raw)} bytes", "dim")])
     if facts.error is not None:
         root.add(("malformed: ", "bad"), (facts.error, "bad"))
+    width = max(len("transaction"), *(cells(attribute.title) for attribute in facts.attributes), 0)
     if facts.transaction_id:
-        root.add(("transaction", "name"), "  ", facts.transaction_id.hex())
-    width = max((cells(attribute.title) for attribute in facts.attributes), default=0)
+        root.add(("transaction".ljust(width), "name"), "  ", facts.transaction_id.hex())
     for attribute in facts.attributes:
-        node = root.add(*_attribute(attribute, width))
+        node = root.add(*_attribute(attribute, width), hang=width + 2)
         if attribute.payload is not None:
             node.children.append(_payload(attribute.payload))
     if facts.stopped is not None:
@@ -89,7 +94,7 @@ def message_tree(facts: PacketFacts, *before: Span) -> Node:
 def _show_capture(source: Source, wanted: str | None, keys: Keys, screen: Screen) -> int:
     start: int | None = None
     count = 0
-    for packet in packets_of(source, screen, wanted):
+    for packet in packets_of(source, screen, wanted, are_shown=True):
         start = packet.time_ns if start is None else start
         place = _place(packet, packet.time_ns - start)
         if packet.note is not None:

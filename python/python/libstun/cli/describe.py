@@ -31,7 +31,7 @@ class AttributeFacts:
     raw: bytes
     is_required: bool
     is_covered: bool | None
-    """By an integrity attribute; `None` if the message is too damaged to tell."""
+    """By an integrity attribute; `None` if there is none, or the message is too damaged to tell."""
     text: str = ""
     value: Any = None
     error: str | None = None
@@ -149,8 +149,10 @@ def describe(data: bytes, keys: Keys | None = None, conversation: Hashable = Non
     facts = _with_header(PacketFacts(protocol=Protocol.STUN, raw=data), message)
     verdicts = keys.check(message, conversation)
     for attribute in message:
-        view = _attribute(attribute, attribute.offset, attribute.is_covered, keys, depth)
-        view.verdict = _verdict(view, message, verdicts)
+        is_covered = attribute.is_covered if verdicts else None
+        view = _attribute(attribute, attribute.offset, is_covered, keys, depth)
+        if facts.find(view.title) is None:  # a second one of the same name is ignored by everybody (RFC 8489 s14)
+            view.verdict = _verdict(view, message, verdicts)
         facts.attributes.append(view)
     return facts
 
@@ -166,12 +168,7 @@ def _with_header(facts: PacketFacts, message: Message) -> PacketFacts:
 def _verdict(attribute: AttributeFacts, message: Message, verdicts: dict[Integrity, Verdict | None]) -> Verdict | None:
     if attribute.name == "FINGERPRINT":
         return Verdict(message.fingerprint, "")
-    first = message.find(attribute.type)
-    for kind, name in _INTEGRITY.items():
-        # A second attribute of the same name is ignored by everybody (RFC 8489 s14).
-        if attribute.name == name and first is not None and first.offset == attribute.offset:
-            return verdicts.get(kind)
-    return None
+    return next((verdicts.get(kind) for kind, name in _INTEGRITY.items() if attribute.name == name), None)
 
 
 def _attribute(attribute: Attribute, offset: int, is_covered: bool | None, keys: Keys, depth: int) -> AttributeFacts:

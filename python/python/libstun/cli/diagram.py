@@ -71,7 +71,8 @@ class Step:
         """The step with the keys of the JSON output."""
         facts: dict[str, Any] = {"kind": self.kind, "time_ns": self.time_ns}
         if self.kind == "message":
-            assert self.source is not None and self.destination is not None
+            assert self.source is not None
+            assert self.destination is not None
             facts |= {
                 "source": participants[self.source].address,
                 "destination": participants[self.destination].address,
@@ -91,6 +92,12 @@ class Diagram:
     title: str
     participants: list[Participant] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
+
+    @property
+    def digits(self) -> int:
+        """How exact times have to be: milliseconds, or microseconds where they would not tell packets apart."""
+        times = {step.time_ns for step in self.steps if step.kind != "section"}
+        return 3 if len({seconds(time) for time in times}) == len(times) else 6
 
 
 class Recorder:
@@ -180,13 +187,13 @@ def spread(gaps: list[float], needs: Iterable[tuple[float, int, int]]) -> None:
             gaps[index] += max(0.0, missing) / (last - first)
 
 
-def seconds(time_ns: int) -> str:
-    """A time for people, to the millisecond.
+def seconds(time_ns: int, digits: int = 3) -> str:
+    """A time for people.
 
     >>> seconds(1_500_000_000)
     '1.500 s'
     """
-    return f"{time_ns / 1e9:.3f} s"
+    return f"{time_ns / 1e9:.{digits}f} s"
 
 
 def _label(facts: PacketFacts) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from html import escape
 from itertools import pairwise
 
@@ -18,7 +19,7 @@ SMALL_CHAR = 6.7
 """And of the 11 px one."""
 LINE = 15
 MARGIN = 24
-TIME_COLUMN = 86
+TIME_COLUMN = 90
 MIN_GAP = 200
 MAX_NOTE = 40
 LONG_WAIT_NS = 1_000_000_000
@@ -56,12 +57,14 @@ def draw_svg(diagram: Diagram) -> str:
     box_height = 46 if any(participant.name for participant in diagram.participants) else 30
     y = float(top + box_height + 12)
     now: int | None = None
+    digits = diagram.digits
     for step in diagram.steps:
         waited = step.time_ns - now if now is not None else 0
         if waited >= LONG_WAIT_NS and step.kind != "section":
-            body.append(_text(MARGIN + TIME_COLUMN - 18, y + 12, f"+{seconds(waited)}", "wait", "end"))
+            body.append(_text(MARGIN + TIME_COLUMN - 18, y + 12, f"+{seconds(waited, digits)}", "wait", "end"))
             y += 20
-        parts, height = _step(step, places, y, step.time_ns != now, _right(diagram, places))
+        time = "" if step.time_ns == now else seconds(step.time_ns, digits)
+        parts, height = _step(step, places, y, time, _right(diagram, places))
         body += parts
         y += height
         now = step.time_ns if step.kind != "section" else now
@@ -75,8 +78,10 @@ def draw_svg(diagram: Diagram) -> str:
     ]
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
-            ' role="img" aria-labelledby="title">',
+            (
+                f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}"'
+                f' height="{height}" role="img" aria-labelledby="title">'
+            ),
             f'<title id="title">{_clean(diagram.title)}</title>',
             f"<style>\n{_STYLE}\n</style>",
             f'<rect class="page" width="{width}" height="{height}"/>',
@@ -136,14 +141,14 @@ def _head(participant: Participant, x: float, top: float, height: float) -> Iter
         yield _text(x, top + height / 2 + 4, participant.address, "", "middle")
 
 
-def _step(step: Step, places: list[float], y: float, has_time: bool, right: float) -> tuple[list[str], float]:
+def _step(step: Step, places: list[float], y: float, time: str, right: float) -> tuple[list[str], float]:
     """The elements of a step that begins at `y`, and its height."""
     if step.kind == "section":
         return _section(step, y, right)
     parts, height = _message(step, places, y) if step.kind == "message" else _note(step, places, y)
-    if has_time:
+    if time:
         baseline = y + (29 if step.kind == "message" else 18)
-        parts.append(_text(MARGIN + TIME_COLUMN - 18, baseline, seconds(step.time_ns), "time", "end"))
+        parts.append(_text(MARGIN + TIME_COLUMN - 18, baseline, time, "time", "end"))
     return parts, height
 
 
@@ -156,7 +161,10 @@ def _section(step: Step, y: float, right: float) -> tuple[list[str], float]:
 
 
 def _message(step: Step, places: list[float], y: float) -> tuple[list[str], float]:
-    assert step.source is not None and step.destination is not None
+    assert step.source is not None
+    assert step.destination is not None
+    if step.source == step.destination:
+        return _note(replace(step, label=f"{step.title} (to itself)"), places, y)
     start, end = places[step.source], places[step.destination]
     line = y + 25
     kind = "lost" if step.is_lost else step.style

@@ -12,7 +12,7 @@ from .screen import Span, cells, printable
 
 __all__ = ["draw_text"]
 
-TIME_COLUMN = 12
+TIME_COLUMN = 14
 MIN_GAP = 18
 """Between two lifelines, whatever the terminal: below that nothing can be read."""
 MAX_NOTE = 44
@@ -80,6 +80,7 @@ def draw_text(diagram: Diagram, *, width: int | None = None, unicode: bool = Tru
         return
     yield from _header(diagram, places)
     now: int | None = None
+    digits = diagram.digits
     for step in diagram.steps:
         waited = 0 if now is None else step.time_ns - now
         if step.kind == "section":
@@ -91,7 +92,8 @@ def draw_text(diagram: Diagram, *, width: int | None = None, unicode: bool = Tru
             yield _Row(places, signs["wait" if waited >= LONG_WAIT_NS else "line"]).spans()
         rows = list(_message(step, places, signs) if step.kind == "message" else _note(step, places, signs))
         if step.time_ns != now:
-            rows[0].put(0, f"{seconds(step.time_ns):>{TIME_COLUMN - 2}}", "dim")
+            time = seconds(step.time_ns, digits)
+            rows[0].put(TIME_COLUMN - 2 - len(time), time, "dim")
         now = step.time_ns
         yield from (row.spans() for row in rows)
     yield _Row(places, signs["line"]).spans()
@@ -137,7 +139,8 @@ def _need(step: Step, count: int) -> tuple[int, int, int]:
 
 
 def _message(step: Step, places: list[int], signs: dict[str, str]) -> Iterator[_Row]:
-    assert step.source is not None and step.destination is not None
+    assert step.source is not None
+    assert step.destination is not None
     start, end = places[step.source], places[step.destination]
     row = _Row(places, signs["line"])
     if start == end:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from .captures import is_capture, read_frames
+from .captures import Frame, is_capture, read_frames
 from .packets import Packet, address_text, read_packets
-from .screen import CommandError, Screen, UsageError
+from .screen import CommandError, Screen, Status, UsageError
 
 __all__ = ["Source", "from_hex", "matches", "open_source", "packets_of"]
 
@@ -50,8 +50,10 @@ def from_hex(text: bytes) -> bytes | None:
 @contextmanager
 def open_source(words: Sequence[str]) -> Iterator[Source]:
     """The input that the words of a command line name: `-`, a file, or hexadecimal text in one or more words."""
+    if list(words) == ["-"] and sys.stdin is None:
+        raise CommandError("there is no standard input")
     if list(words) == ["-"]:
-        # The file belongs to the process.
+        # Left open: it belongs to the process.
         yield _source("the standard input", cast(BufferedReader, sys.stdin.buffer), None)
         return
     path = Path(words[0])
@@ -67,12 +69,16 @@ def open_source(words: Sequence[str]) -> Iterator[Source]:
     yield Source("the message", cast(BinaryIO, None), False, len(data), data)
 
 
-def packets_of(source: Source, screen: Screen, wanted: str | None) -> Iterator[Packet]:
-    """The packets of a capture, with their progress; what was skipped is said on the standard error."""
-    with screen.status(f"reading {source.name}") as status:
-        for count, packet in enumerate(read_packets(read_frames(source.file, screen.warn), screen.warn)):
-            if count % 500 == 499:
-                status.update(f"reading {source.name}: {_progress(source)}packet {packet.number}")
+def packets_of(source: Source, screen: Screen, wanted: str | None, *, are_shown: bool = False) -> Iterator[Packet]:
+    """The packets of a capture, with their progress; what was skipped is said on the standard error.
+
+    `are_shown` if each is shown at once: on a terminal that is progress enough.
+    """
+    is_busy = are_shown and screen.is_terminal and not wanted
+    with nullcontext() if is_busy else screen.status(f"reading {source.name}") as status:
+        frames = read_frames(source.file, screen.warn)
+        counted = frames if status is None else _counted(frames, source, status)
+        for packet in read_packets(counted, screen.warn):
             if matches(packet, wanted):
                 yield packet
 
@@ -86,6 +92,14 @@ def matches(packet: Packet, wanted: str | None) -> bool:
             return True
     word = wanted.lower().removeprefix("0x")
     return len(packet.data) >= 20 and packet.data[0] < 0x40 and packet.data[8:20].hex().startswith(word)
+
+
+def _counted(frames: Iterator[Frame], source: Source, status: Status) -> Iterator[Frame]:
+    """The same, and the status says how far they are."""
+    for frame in frames:
+        if frame.number % 1000 == 0:
+            status.update(f"reading {source.name}: {_progress(source)}packet {frame.number}")
+        yield frame
 
 
 def _source(name: str, file: BufferedReader, size: int | None) -> Source:

@@ -96,7 +96,7 @@ class _Reader:
     def __init__(self) -> None:
         self._streams: dict[tuple[Endpoint, Endpoint], _Stream] = {}
         self._stun_between: set[frozenset[Endpoint]] = set()
-        self._fragments = 0
+        self._fragments = self._others = 0
         self._foreign_links: dict[int, int] = {}
 
     def read(self, frame: Frame) -> Iterator[Packet]:
@@ -111,6 +111,8 @@ class _Reader:
             if self._is_ours(segment.payload, frozenset(ends)):
                 note = "the capture has cut this packet off" if segment.is_cut else None
                 yield _packet(frame, "udp", ends, b"" if note else segment.payload, note)
+            elif frozenset(ends) in self._stun_between:
+                self._others += 1
         else:
             for data, note in self._stream(ends, segment):
                 yield _packet(frame, "tcp", ends, data, note)
@@ -118,6 +120,8 @@ class _Reader:
     def skipped(self) -> Iterator[str]:
         if self._fragments:
             yield f"{self._fragments} fragments of IP packets were skipped: they are not put together"
+        if self._others:
+            yield f"{self._others} packets between addresses that exchange STUN are neither STUN nor ChannelData"
         for link_type, count in sorted(self._foreign_links.items()):
             yield f"{count} packets of link type {link_type} were skipped: it is not known"
         for (source, destination), stream in self._streams.items():
@@ -177,33 +181,32 @@ class _Reader:
 
 def _read_stream(stream: _Stream, payload: bytes) -> Iterator[tuple[bytes, str | None]]:
     """The frames that the bytes complete."""
-    if stream.is_stun is False:
-        if not _resembles_stun(payload):
-            return
-        stream.is_stun = True  # the capture began, or went on, in the middle of something
-    stream.buffer += payload
+    if stream.is_stun is False and _resembles_stun(payload):
+        stream.is_stun = None  # the capture began, or went on, in the middle of something
+    if stream.is_stun is not False:
+        stream.buffer += payload
     if stream.is_stun is None:
-        start = bytes(stream.buffer[:8])
-        if len(start) == 8:
-            stream.is_stun = _resembles_stun(start)
-        elif not start.startswith((b"\0", b"\1")):
-            stream.is_stun = False
-        if not stream.is_stun:
-            if stream.is_stun is False:
-                stream.buffer.clear()
-            return
-    while stream.buffer:
+        stream.is_stun = _is_stun(bytes(stream.buffer[:8]))
+    while stream.is_stun and stream.buffer:
         try:
             length = frame_length(bytes(stream.buffer[:20]))
         except ParseError as error:
             yield b"", f"the stream is no STUN from here on: {error}"
             stream.is_stun = False
-            stream.buffer.clear()
-            return
+            break
         if length is None or len(stream.buffer) < length:
             return
         yield bytes(stream.buffer[:length]), None
         del stream.buffer[:length]
+    if stream.is_stun is False:
+        stream.buffer.clear()
+
+
+def _is_stun(start: bytes) -> bool | None:
+    """Whether a stream that starts so is STUN; `None` if more is needed to know."""
+    if len(start) >= 8:
+        return _resembles_stun(start)
+    return None if start[0] < 0x40 else False
 
 
 def _packet(frame: Frame, transport: str, ends: tuple[Endpoint, Endpoint], data: bytes, note: str | None) -> Packet:

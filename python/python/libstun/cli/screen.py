@@ -15,11 +15,13 @@ import threading
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 __all__ = ["COLORS", "STYLES", "CommandError", "Node", "Screen", "Span", "Status", "UsageError", "cells", "printable"]
 
@@ -67,10 +69,12 @@ class Node:
 
     spans: Sequence[Span]
     children: list[Node] = dataclasses.field(default_factory=list)
+    hang: int = 2
+    """How far what does not fit on the line is indented below it."""
 
-    def add(self, *spans: Span) -> Node:
+    def add(self, *spans: Span, hang: int = 2) -> Node:
         """Adds a line below this one, and returns it."""
-        child = Node(spans)
+        child = Node(spans, hang=hang)
         self.children.append(child)
         return child
 
@@ -137,8 +141,11 @@ class Screen:
     def data(self, value: object, *, pretty: bool = False) -> None:
         """Prints JSON on one line, or indented. Bytes become hexadecimal, dataclasses objects."""
         if self.is_json:
-            text = json_module.dumps(value, ensure_ascii=False, default=_to_json, indent=2 if pretty else None)
-            sys.stdout.write(text + "\n")
+            indent = 2 if pretty else None
+            text = json_module.dumps(value, ensure_ascii=not self.has_unicode, default=_to_json, indent=indent)
+            # JSON lets through what a terminal obeys, such as the one-letter CSI.
+            safe = (char if char.isprintable() or char == "\n" else json_module.dumps(char)[1:-1] for char in text)
+            sys.stdout.write((text if text.isprintable() else "".join(safe)) + "\n")
             sys.stdout.flush()
 
     def warn(self, text: str) -> None:
@@ -168,19 +175,15 @@ class Screen:
             self._status = None
 
     def _print(self, spans: Sequence[Span]) -> None:
-        if self._console is None:
-            self._hide_status()
-            sys.stdout.write(_text(spans).rstrip() + "\n")
-            sys.stdout.flush()
+        console = self._console
+        if console is not None and (console.legacy_windows or self._status is not None):
+            # It knows consoles without escapes, and prints above a status line.
+            console.print(_rich_text(spans), soft_wrap=True)
             return
-        from rich.text import Text
-
-        text = Text()
-        for span in spans:
-            content, style = (span, "") if isinstance(span, str) else span
-            text.append(printable(content), STYLES.get(style, ""))
-        text.rstrip()
-        self._console.print(text, soft_wrap=True)
+        self._hide_status()
+        text = _text(spans) if console is None else "".join(_escaped(span) for span in spans)
+        sys.stdout.write(text.rstrip() + "\n")
+        sys.stdout.flush()
 
     def _hide_status(self) -> None:
         if self._status is not None:
@@ -276,6 +279,34 @@ def _console(is_terminal: bool) -> Console:
     return Console(force_terminal=True, no_color=False, highlight=False, color_system=system)
 
 
+def _rich_text(spans: Sequence[Span]) -> Text:
+    from rich.text import Text
+
+    text = Text()
+    for span in spans:
+        content, style = (span, "") if isinstance(span, str) else span
+        text.append(printable(content), STYLES.get(style, ""))
+    text.rstrip()
+    return text
+
+
+def _escaped(span: Span) -> str:
+    """A span with the escapes of its style: many times as fast as a console, which captures need."""
+    if isinstance(span, str):
+        return printable(span)
+    before, after = _escapes(STYLES.get(span[1], ""))
+    return f"{before}{printable(span[0])}{after}" if span[0] else ""
+
+
+@cache
+def _escapes(style: str) -> tuple[str, str]:
+    from rich.color import ColorSystem
+    from rich.style import Style
+
+    before, _, after = Style.parse(style).render("|", color_system=ColorSystem.STANDARD).partition("|")
+    return before, after
+
+
 def _text(spans: Sequence[Span]) -> str:
     return "".join(printable(span if isinstance(span, str) else span[0]) for span in spans)
 
@@ -293,9 +324,10 @@ def _tree_lines(
     node: Node, width: int | None, guides: tuple[str, str, str, str], first: str = "", rest: str = ""
 ) -> Iterator[list[Span]]:
     branch, last, through, blank = guides
-    below = through if node.children else blank
-    for number, part in enumerate(_wrap(node.spans, None if width is None else width - cells(first))):
-        yield [(first, "dim"), *part] if number == 0 else [(rest + below, "dim"), *part]
+    below = rest + (through if node.children else blank).rstrip()
+    below += " " * (cells(first) + node.hang - cells(below))
+    for number, part in enumerate(_wrap(node.spans, None if width is None else width - cells(first), node.hang)):
+        yield [(first if number == 0 else below, "dim"), *part]
     for child in node.children:
         is_last = child is node.children[-1]
         yield from _tree_lines(
@@ -303,21 +335,25 @@ def _tree_lines(
         )
 
 
-def _wrap(spans: Sequence[Span], width: int | None) -> Iterator[list[Span]]:
+def _wrap(spans: Sequence[Span], width: int | None, hang: int) -> Iterator[list[Span]]:
     """Splits spans into lines at spaces where there are some, and anywhere where a word is too long."""
     if width is None or cells(_text(spans)) <= width:
         yield list(spans)
         return
-    line: list[Span] = []
+    line: list[tuple[str, str]] = []
     used = 0
-    limit = max(20, width - 3)  # what goes on is indented below
-    for word, style in _words(spans, limit):
+    limit = width
+    for word, style in _words(spans, max(20, width - hang)):
         if used + cells(word.rstrip()) > limit and used > 0:
-            yield line
-            line, used = [], 0
-        line.append((word, style) if style else word)
-        used += cells(word)
-    yield line
+            yield [*line]
+            line, used, limit = [], 0, max(20, width - hang)
+        shown = word if line else word.lstrip()
+        if line and isinstance(line[-1], tuple) and line[-1][1] == style:
+            line[-1] = (line[-1][0] + shown, style)
+        else:
+            line.append((shown, style))
+        used += cells(shown)
+    yield [*line]
 
 
 def _words(spans: Sequence[Span], limit: int) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ from .drawing_svg import draw_svg
 from .drawing_text import draw_text
 from .inputs import Source, open_source, packets_of
 from .keys import Keys
-from .screen import CommandError, Screen, UsageError
+from .screen import CommandError, Screen, UsageError, cells
 from .simulate import SCENARIOS, simulate
 from .tracefile import diagram_of_trace, is_trace
 
@@ -28,8 +28,9 @@ examples:
 scenarios:
 {scenarios}
 
-They run in memory between real agents, in virtual time and from fixed seeds: the picture is always the same. With
---json the steps are printed, one object per line, with their times in nanoseconds.
+They run in memory between real agents, in virtual time and from fixed seeds:
+the picture is always the same. With --json the steps are printed, one object
+per line, with their times in nanoseconds.
 
 Exit code: 0; 1 if there is nothing to draw."""
 
@@ -67,9 +68,13 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         raise CommandError(f"{diagram.title}: nothing to draw")
     if args.svg is not None:
         _write_svg(diagram, args.svg)
-    else:
+    elif not args.json:
+        widest = 0
         for line in draw_text(diagram, width=screen.width, unicode=screen.has_unicode):
             screen.line(*line)
+            widest = max(widest, sum(cells(span if isinstance(span, str) else span[0]) for span in line))
+        if screen.width is not None and widest > screen.width:
+            screen.warn(f"the diagram needs {widest} columns: try --filter, or --svg")
     for step in diagram.steps:
         screen.data(step.as_json(diagram.participants))
     return 0
@@ -77,11 +82,15 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
 
 def _diagram(args: argparse.Namespace, screen: Screen) -> Diagram:
     if args.simulate is not None:
+        if args.filter is not None:
+            raise UsageError("--filter is for captures")
         return simulate(args.simulate)
     keys = Keys(args.password, args.user, args.realm)
     with _open(args.input) as source:
         if source.is_capture:
             return diagram_of_packets(Path(source.name).name, packets_of(source, screen, args.filter), keys)
+        if args.filter is not None:
+            raise UsageError(f"--filter is for captures, and {source.name} is none")
         if is_trace(source.content):
             return diagram_of_trace(Path(source.name).name, source.content, keys)
     raise CommandError(f"{args.input}: neither a capture nor a trace")

@@ -59,7 +59,7 @@ def value_text(attribute: Attribute) -> str:
         case bytes():
             return short_hex(value)
         case ErrorCode():
-            return _error_text(value)
+            return _family_of(attribute) + _error_text(value)
         case (str(), *_):
             return address_text(value)
         case _:
@@ -74,8 +74,6 @@ def value_json(attribute: Attribute) -> Any:
             return {"code": value.code, "reason": value.reason}
         case (str(), *_):
             return address_text(value)
-        case (_, ErrorCode() as error):
-            return {"family": value[0], "code": error.code, "reason": error.reason}
         case tuple() if attribute.name == "CHANGE-REQUEST":
             return {"change_ip": bool(value[0]), "change_port": bool(value[1])}
         case tuple() if attribute.name in ("PASSWORD-ALGORITHM", "PASSWORD-ALGORITHMS"):
@@ -100,6 +98,12 @@ def _error_text(error: ErrorCode) -> str:
     return f"{error.code} ({_REASONS[error.code]})"
 
 
+def _family_of(attribute: Attribute) -> str:
+    """What an ADDRESS-ERROR-CODE is about (RFC 8656 s18.12)."""
+    is_one = attribute.name == "ADDRESS-ERROR-CODE"
+    return {1: "IPv4: ", 2: "IPv6: "}.get(attribute.value[0], "") if is_one else ""
+
+
 def _number_text(name: str, value: int) -> str:
     if name in _IN_HEX:
         return f"0x{value:0{_IN_HEX[name]}x}"
@@ -115,11 +119,9 @@ def _tuple_text(name: str, value: tuple[Any, ...]) -> str:
         wishes = [word for word, is_set in zip(("IP", "port"), value, strict=False) if is_set]
         return f"answer from another {' and '.join(wishes)}" if wishes else "answer from here"
     if name in ("PASSWORD-ALGORITHM", "PASSWORD-ALGORITHMS"):
-        return ", ".join(_ALGORITHMS.get(number, f"algorithm {number}") for number, _ in value)
+        return ", ".join(_ALGORITHMS.get(number, f"algorithm {number}") for number, _ in value) or "none"
     if name == "UNKNOWN-ATTRIBUTES":
         return ", ".join(attribute_name(number) or f"0x{number:04x}" for number in value) or "none"
     if name == "ICMP":
         return f"type {value[0]}, code {value[1]}"
-    if len(value) == 2 and isinstance(value[1], ErrorCode):
-        return f"IPv{value[0]}: {_error_text(value[1])}"
     return ", ".join(str(part) for part in value)

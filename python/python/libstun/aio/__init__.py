@@ -1,0 +1,111 @@
+"""An asyncio driver for agents: sockets, timer, name resolution and ICMP errors, on asyncio's loops and uvloop.
+
+    import asyncio
+    from libstun import aio
+
+    async def main():
+        async with aio.open_agent() as agent:
+            mapped = await agent.binding("stun.example.org:3478", timeout=5)
+            print(mapped.address)
+
+    asyncio.run(main())
+
+Whatever leaves the block of `open_agent()` leaves nothing behind: no socket, timer, task or callback. Timeouts are in
+seconds here, as everywhere in asyncio; configurations and events are those of `libstun`, in nanoseconds. The logger
+`libstun` tells every event at level DEBUG, and no secrets.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import TypeVar, cast
+
+from .agent import AsyncAgent
+from .binding import Binding
+from .clock import Clock, default_clock
+from .discovery import Resolver
+from .driver import Driver
+from .errors import OperationFailed
+from .names import DEFAULT_PORT, ServerLike
+from .nat import NatProbe
+from .operation import EventStream, Operation
+from .reach import SurveyResult
+from .relay import Relay
+from .sockets import LocalLike, bound_sockets
+from .udp import SharedProtocol, UdpSocket
+
+__all__ = [
+    "DEFAULT_PORT",
+    "AsyncAgent",
+    "Binding",
+    "Clock",
+    "EventStream",
+    "LocalLike",
+    "NatProbe",
+    "Operation",
+    "OperationFailed",
+    "Relay",
+    "Resolver",
+    "ServerLike",
+    "SharedProtocol",
+    "SurveyResult",
+    "default_clock",
+    "open_agent",
+]
+
+
+@asynccontextmanager
+async def open_agent(
+    local: LocalLike | None = None,
+    *,
+    sock: socket.socket | Iterable[socket.socket] | None = None,
+    protocol: SharedProtocol | Iterable[SharedProtocol] | None = None,
+    seed: bytes | None = None,
+    max_operations: int | None = None,
+    clock: Clock | None = None,
+    resolver: Resolver | None = None,
+) -> AsyncIterator[AsyncAgent]:
+    """An agent on the running loop, for as long as the block runs.
+
+    Without arguments it has an IPv4 and an IPv6 socket on any port, or the one that the host can have. Else it has a
+    socket at each of the addresses `local`, and those that it is given: `sock` are bound UDP sockets, which it takes
+    over and closes; `protocol` are sockets that it shares with another protocol (see `SharedProtocol`).
+
+    `seed` makes what it sends repeatable, which is for tests: 32 bytes. `clock` gives its time in nanoseconds.
+    `resolver` asks the DNS for SRV and NAPTR records, which the system's resolver does not know.
+
+    Raises OSError if a socket cannot be opened.
+    """
+    driver = Driver(clock or default_clock(), seed=seed, max_operations=max_operations)
+    try:
+        protocols = _list(protocol, SharedProtocol)
+        given = _list(sock, socket.socket)
+        if local is not None or not (given or protocols):
+            given += bound_sockets(local)
+        await _open(driver, given)
+        for shared in protocols:
+            driver.add(UdpSocket.share(shared, driver.new_socket_id(), driver))
+        yield AsyncAgent(driver, resolver)
+    finally:
+        await driver.close()
+
+
+async def _open(driver: Driver, sockets: list[socket.socket]) -> None:
+    for number, sock in enumerate(sockets):
+        try:
+            driver.add(await UdpSocket.open(sock, driver.new_socket_id(), driver))
+        except BaseException:
+            for other in sockets[number:]:
+                other.close()
+            raise
+
+
+def _list(given: One | Iterable[One] | None, kind: type[One]) -> list[One]:
+    if given is None:
+        return []
+    return [given] if isinstance(given, kind) else list(cast(Iterable[One], given))
+
+
+One = TypeVar("One")
