@@ -25,6 +25,7 @@ from libstun import (
     BindingConfig,
     DiscoveryConfig,
     DnsFailure,
+    DropReason,
     LongTerm,
     Message,
     MessageBuilder,
@@ -354,3 +355,30 @@ def test_times_go_up_to_the_end_of_time() -> None:
     agent.handle_timeout(2**64 - 2)
     timeout = agent.poll_timeout()
     assert timeout is None or timeout <= 2**64 - 1
+
+
+def test_what_nobody_drains_is_bounded_and_its_drops_are_counted() -> None:
+    agent = seeded()
+    agent.start_server(ServerConfig(budget=False), 0)
+    for number in range(20_000):
+        request = MessageBuilder(MessageClass.REQUEST, BINDING, number.to_bytes(12, "big"))
+        agent.handle_input(bytes(request), Path(MAPPED, local=SERVER), 0)
+    assert agent.poll_timeout() == 0
+    kept = len(agent.poll_transmits())
+    assert 0 < kept <= 1024
+    assert kept + agent.dropped(DropReason.QUEUE_FULL) == 20_000
+    assert agent.poll_timeout() is None
+
+
+def test_polls_only_drain() -> None:
+    agent = seeded()
+    agent.start_binding(BindingConfig(SERVER, local=CLIENT), 0)
+    before = (agent.poll_timeout(), agent.wake_reason(), len(agent), agent.dropped(), repr(agent))
+    for _ in range(3):
+        assert (agent.poll_timeout(), agent.wake_reason(), len(agent), agent.dropped(), repr(agent)) == before
+        assert agent.poll_event() is None
+        assert agent.poll_events() == []
+    assert before[0] == 0
+    assert len(agent.poll_transmits()) == 1
+    assert agent.poll_transmit() is None
+    assert agent.poll_timeout() == 500 * MS
