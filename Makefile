@@ -4,6 +4,7 @@
 # make sim SEEDS=1000000           so many whole networks, each from a seed of its own
 # make keepalives                  wake-ups an hour of 100000 clients in a virtual day (20 minutes)
 # make python                      the Python package: its wheel, tests, types, stubs and sdists
+# make python-bench                what its calls cost, and its codec beside aioice's (after make python)
 # make python-free-threaded        the same without the GIL, or as near as this machine comes to that
 # make teeth                       breaks the core on purpose, and says which check notices
 # make install PREFIX=/x           library, headers, pkg-config and CMake files
@@ -18,7 +19,7 @@ HOURS   = 24
 CC      = cc
 TARGET  = $${CARGO_TARGET_DIR:-target}
 
-.PHONY: all demo test check fuzz sim keepalives python python-free-threaded teeth header install uninstall msrv clean
+.PHONY: all demo test check fuzz sim keepalives python python-bench python-free-threaded teeth header install uninstall msrv clean
 
 all:
 	cargo build --profile dist --locked -p libstun-c
@@ -51,6 +52,10 @@ keepalives:
 
 python:
 	tests/tools/python.sh
+
+python-bench:
+	target/checks/python/venv/bin/python python/benches/calls.py
+	target/checks/python/venv/bin/python python/benches/codec.py
 
 python-free-threaded:
 	tests/tools/python_free_threaded.sh

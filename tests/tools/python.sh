@@ -102,6 +102,7 @@ rm -f "$work/pytest.xml"
 read -r passed failed skipped < <("$bin/python" tests/tools/junit.py "$work/pytest.xml")
 check "types of the package" "$bin/mypy" --config-file python/pyproject.toml -p libstun
 check "types of the tests" "$bin/mypy" --config-file python/pyproject.toml python/tests
+check "types of the benches" "$bin/mypy" --config-file python/pyproject.toml python/benches
 [ -d examples/python ] && check "types of the examples" "$bin/mypy" --config-file python/pyproject.toml examples/python
 check "stubs" "$bin/python" -m mypy.stubtest --mypy-config-file python/pyproject.toml \
     --allowlist python/tests/stubtest.txt libstun._native
