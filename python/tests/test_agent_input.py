@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import array
+import copy
 import errno
+import pickle
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
@@ -18,6 +20,7 @@ from libstun import (
     DropReason,
     FailureReason,
     Path,
+    PeerData,
     SendError,
     Transmit,
     Transport,
@@ -223,3 +226,32 @@ def test_a_path_alone_concerns_all_that_is_outstanding_there() -> None:
     assert agent.handle_send_error(PATH, SendError.REFUSED, 0) is True
     assert [happened.id for happened in agent.poll_events()] == ids
     assert elsewhere in agent
+
+
+# Values --------------------------------------------------------------------------------------------------------------
+
+
+def test_paths_transmits_and_data_of_peers_are_values() -> None:
+    scoped = Path(("fe80::1", 3478, 0, 3), local=("::", 9), transport=Transport.TLS, socket_id=2**32 - 1, ecn=2)
+    request = started()[2]
+    received = PeerData(b"hello", Path(OTHER, local=SERVER, socket_id=3))
+    for value in (PATH, scoped, request, received, Transmit(b"", SERVER)):
+        for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+            assert pickle.loads(pickle.dumps(value, protocol)) == value
+        again = copy.deepcopy(value)
+        assert (again, hash(again), repr(again)) == (value, hash(value), repr(value))
+        assert copy.copy(value) == value
+        assert value != object()
+        with pytest.raises(AttributeError):
+            value.data = b""  # type: ignore[misc, union-attr]
+    assert request != Transmit(request.data, Path(SERVER, local=CLIENT, socket_id=8))
+    assert request == Transmit(request.data, PATH)
+    assert len({PATH, Path(SERVER, local=CLIENT, socket_id=7), scoped}) == 2
+    assert (received.data, received.peer, received.relayed, received.socket_id) == (b"hello", OTHER, SERVER, 3)
+
+
+def test_a_transmit_that_was_pickled_still_says_what_failed() -> None:
+    agent, _, request = started(ONCE)
+    again = pickle.loads(pickle.dumps(request))
+    assert agent.handle_send_error(again, SendError.REFUSED, 0) is True
+    assert event(agent, events.Failed).failure.detail == SendError.REFUSED

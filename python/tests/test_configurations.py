@@ -7,6 +7,7 @@ import dataclasses
 import pickle
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path as File
 from typing import Any
 
@@ -19,6 +20,8 @@ from libstun import (
     FailureReason,
     LongTerm,
     Message,
+    MessageBuilder,
+    MessageClass,
     NaptrRecord,
     NatConfig,
     NatProperty,
@@ -41,8 +44,27 @@ from libstun import (
     config,
     events,
 )
-from support import CLIENT, MS, OTHER, SECOND, SERVER, event, mapped, only, respond, seeded
+from support import (
+    ALLOCATE,
+    ALTERNATE_SERVER,
+    BINDING,
+    CLIENT,
+    MAPPED,
+    MS,
+    OTHER,
+    SECOND,
+    SERVER,
+    Relays,
+    TurnServer,
+    event,
+    mapped,
+    number,
+    only,
+    respond,
+    seeded,
+)
 
+CHANGE_REQUEST = 0x0003
 UNITS = {"from_secs": SECOND, "from_millis": MS}
 
 SOURCES = {
@@ -189,6 +211,33 @@ def test_what_a_configuration_says_by_default_is_what_the_core_does() -> None:
     assert agent.poll_timeout() == _native.DEFAULT_DISCOVERY_DEADLINE_NS
 
 
+def test_surveys_relays_and_servers_do_by_default_what_the_core_does() -> None:
+    elsewhere = partial(respond, build=lambda answer: answer.add_address(ALTERNATE_SERVER, OTHER), error=300)
+    agent = seeded()
+    agent.start_survey(SurveyConfig([SurveyTarget(SERVER)]), 0)
+    agent.handle_input(elsewhere(only(agent).data), SERVER, 0)
+    request = only(agent)
+    assert request.remote == OTHER, "redirections are followed"
+    agent.handle_input(
+        respond(request.data, lambda answer: answer.add(1, b"\x00\x01\x12\x34\xcb\x00\x71\x07")), OTHER, 0
+    )
+    assert event(agent, events.Unanswered).failure.reason == FailureReason.NO_MAPPED_ADDRESS
+
+    relays = Relays(TurnServer(refused={ALLOCATE: 300}, redirects_to=OTHER), TurnServer(OTHER))
+    relays.allocate(AllocationConfig(SERVER))
+    relays.next(events.Redirected)
+    relays.next(events.Allocated)
+    relays.agent.handle_timeout(_native.DEFAULT_KEEPALIVE_NS)
+    assert Message.parse(only(relays.agent).data).message_class == MessageClass.INDICATION
+
+    agent = seeded()
+    agent.start_server(ServerConfig(local=SERVER, alternate=OTHER), 0)
+    change = MessageBuilder(MessageClass.REQUEST, BINDING).add(CHANGE_REQUEST, number(6))
+    agent.handle_input(bytes(change), Path(MAPPED, local=SERVER), 0)
+    answer = only(agent)
+    assert (answer.local, answer.socket_id) == (OTHER, 0)
+
+
 def test_configurations_are_frozen_compared_hashed_copied_and_pickled() -> None:
     for one in (
         ShortTerm("alice", "s3cret"),
@@ -227,7 +276,7 @@ def test_secrets_are_not_shown() -> None:
 
 # What contradicts itself; of no type, so that it may be wrong ---------------------------------------------------------
 
-BINDING: Any = BindingConfig(SERVER, local=CLIENT)
+ASKING: Any = BindingConfig(SERVER, local=CLIENT)
 ALLOCATION: Any = AllocationConfig(SERVER, local=CLIENT)
 TCP: Any = replace(ALLOCATION, transport=Transport.TCP, relay_transport=Transport.TCP)
 NAT: Any = NatConfig(SERVER, local=CLIENT)
@@ -240,31 +289,31 @@ ENDPOINT = "has port 0, or is unspecified, multicast or broadcast"
 REACHABLE = "behaviour discovery needs one local address, or two IP addresses and two ports"
 
 REFUSED: list[tuple[Any, str]] = [
-    (replace(BINDING, server=("192.0.2.1", 0)), ENDPOINT),
-    (replace(BINDING, server=("0.0.0.0", 3478)), ENDPOINT),
-    (replace(BINDING, server=("224.0.0.1", 3478)), ENDPOINT),
-    (replace(BINDING, server=("255.255.255.255", 3478)), ENDPOINT),
-    (replace(BINDING, server=V6), "different families"),
-    (replace(BINDING, refresh_ns=SECOND - 1), "refresh interval is under one second"),
-    (replace(BINDING, retransmission=Retransmission(rc=0)), "Retransmission"),
-    (replace(BINDING, retransmission=Retransmission(rm=0)), "Retransmission"),
-    (replace(BINDING, retransmission=Retransmission(ti_ns=0)), "Retransmission"),
-    (replace(BINDING, retransmission=Retransmission(initial_rto_ns=0)), "Retransmission"),
-    (replace(BINDING, credentials=ShortTerm("", "s3cret")), "username.*empty"),
-    (replace(BINDING, credentials=ShortTerm("a" * 509, "s3cret")), "username has 1 to 508 bytes"),
-    (replace(BINDING, credentials=ShortTerm("alice", "")), "password.*empty"),
-    (replace(BINDING, credentials=LongTerm("a\0b", "s3cret")), "username.*forbids"),
-    (replace(BINDING, credentials=LongTerm("alice", "a\0b")), "password.*forbids"),
-    (replace(BINDING, credentials=LongTerm("a" * 509, "s3cret")), "username has 1 to 508 bytes"),
-    (replace(BINDING, transport="sctp"), "BindingConfig.transport: .*'udp', 'tcp', 'tls'"),
-    (replace(BINDING, redirects="maybe"), "BindingConfig.redirects"),
-    (replace(BINDING, socket_id=2**32), "BindingConfig.socket_id"),
-    (replace(BINDING, socket_id=-1), "BindingConfig.socket_id: -1"),
-    (replace(BINDING, refresh_ns=2**64), "BindingConfig.refresh_ns"),
-    (replace(BINDING, backoff_first_ns=-1), "BindingConfig.backoff_first_ns"),
-    (replace(BINDING, server=("stun.example.org", 3478)), "BindingConfig.server: .*resolve names before"),
-    (replace(BINDING, server=("192.0.2.1", 65536)), "BindingConfig.server"),
-    (replace(BINDING, server=("192.0.2.1", 1, 2)), "BindingConfig.server: .*two or four parts"),
+    (replace(ASKING, server=("192.0.2.1", 0)), ENDPOINT),
+    (replace(ASKING, server=("0.0.0.0", 3478)), ENDPOINT),
+    (replace(ASKING, server=("224.0.0.1", 3478)), ENDPOINT),
+    (replace(ASKING, server=("255.255.255.255", 3478)), ENDPOINT),
+    (replace(ASKING, server=V6), "different families"),
+    (replace(ASKING, refresh_ns=SECOND - 1), "refresh interval is under one second"),
+    (replace(ASKING, retransmission=Retransmission(rc=0)), "Retransmission"),
+    (replace(ASKING, retransmission=Retransmission(rm=0)), "Retransmission"),
+    (replace(ASKING, retransmission=Retransmission(ti_ns=0)), "Retransmission"),
+    (replace(ASKING, retransmission=Retransmission(initial_rto_ns=0)), "Retransmission"),
+    (replace(ASKING, credentials=ShortTerm("", "s3cret")), "username.*empty"),
+    (replace(ASKING, credentials=ShortTerm("a" * 509, "s3cret")), "username has 1 to 508 bytes"),
+    (replace(ASKING, credentials=ShortTerm("alice", "")), "password.*empty"),
+    (replace(ASKING, credentials=LongTerm("a\0b", "s3cret")), "username.*forbids"),
+    (replace(ASKING, credentials=LongTerm("alice", "a\0b")), "password.*forbids"),
+    (replace(ASKING, credentials=LongTerm("a" * 509, "s3cret")), "username has 1 to 508 bytes"),
+    (replace(ASKING, transport="sctp"), "BindingConfig.transport: .*'udp', 'tcp', 'tls'"),
+    (replace(ASKING, redirects="maybe"), "BindingConfig.redirects"),
+    (replace(ASKING, socket_id=2**32), "BindingConfig.socket_id"),
+    (replace(ASKING, socket_id=-1), "BindingConfig.socket_id: -1"),
+    (replace(ASKING, refresh_ns=2**64), "BindingConfig.refresh_ns"),
+    (replace(ASKING, backoff_first_ns=-1), "BindingConfig.backoff_first_ns"),
+    (replace(ASKING, server=("stun.example.org", 3478)), "BindingConfig.server: .*resolve names before"),
+    (replace(ASKING, server=("192.0.2.1", 65536)), "BindingConfig.server"),
+    (replace(ASKING, server=("192.0.2.1", 1, 2)), "BindingConfig.server: .*two or four parts"),
     (SurveyConfig([]), "there is nobody to ask"),
     (SurveyConfig([TARGET] * 65), "targets.*more than 64"),
     (SurveyConfig([TARGET], enough=0), "no answer at all would be enough"),
@@ -364,25 +413,25 @@ def test_what_contradicts_itself_is_refused_with_a_reason(given: Any, words: str
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (replace(BINDING, server="192.0.2.1:3478"), "BindingConfig.server: str is no address"),
-        (replace(BINDING, server=None), "BindingConfig.server"),
-        (replace(BINDING, server=(b"192.0.2.1", 3478)), "BindingConfig.server"),
-        (replace(BINDING, server=(3221225985, 3478)), "BindingConfig.server"),
-        (replace(BINDING, server=("192.0.2.1", "3478")), "BindingConfig.server"),
-        (replace(BINDING, server=("192.0.2.1", 3478.0)), "BindingConfig.server"),
-        (replace(BINDING, refresh_ns=25.0), "BindingConfig.refresh_ns: float is not a duration in nanoseconds"),
-        (replace(BINDING, fingerprint=1), "BindingConfig.fingerprint"),
-        (replace(BINDING, credentials="alice"), "LongTerm|credentials"),
-        (replace(BINDING, credentials=ShortTerm(b"alice", "s3cret")), "username"),  # type: ignore[arg-type]
-        (replace(BINDING, retransmission=None), "Retransmission"),
-        (replace(BINDING, transport=1), "BindingConfig.transport"),
+        (replace(ASKING, server="192.0.2.1:3478"), "BindingConfig.server: str is no address"),
+        (replace(ASKING, server=None), "BindingConfig.server"),
+        (replace(ASKING, server=(b"192.0.2.1", 3478)), "BindingConfig.server"),
+        (replace(ASKING, server=(3221225985, 3478)), "BindingConfig.server"),
+        (replace(ASKING, server=("192.0.2.1", "3478")), "BindingConfig.server"),
+        (replace(ASKING, server=("192.0.2.1", 3478.0)), "BindingConfig.server"),
+        (replace(ASKING, refresh_ns=25.0), "BindingConfig.refresh_ns: float is not a duration in nanoseconds"),
+        (replace(ASKING, fingerprint=1), "BindingConfig.fingerprint"),
+        (replace(ASKING, credentials="alice"), "LongTerm|credentials"),
+        (replace(ASKING, credentials=ShortTerm(b"alice", "s3cret")), "username"),  # type: ignore[arg-type]
+        (replace(ASKING, retransmission=None), "Retransmission"),
+        (replace(ASKING, transport=1), "BindingConfig.transport"),
         (SurveyConfig(None), "SurveyConfig.targets"),  # type: ignore[arg-type]
         (SurveyConfig([SERVER]), "SurveyConfig.targets: tuple is no SurveyTarget"),  # type: ignore[list-item]
         (DiscoveryConfig(host=7), "DiscoveryConfig.host"),  # type: ignore[arg-type]
         (replace(NAT, properties=[NatProperty.MAPPING, 7]), "NatConfig.properties"),
         (replace(ALLOCATION, reservation="12345678"), "AllocationConfig.reservation"),
         (replace(ALLOCATION, peer_rules=["10.0.0.1"]), "AllocationConfig.peer_rules"),
-        (RelayPoolConfig([BINDING]), "BindingConfig is no AllocationConfig"),
+        (RelayPoolConfig([ASKING]), "BindingConfig is no AllocationConfig"),
         (ServerConfig(users=[("alice", "s3cret")], realm="x"), "ServerConfig.users"),  # type: ignore[arg-type]
         (ServerConfig(users={"alice": 7}, realm="x"), "ServerConfig.users"),  # type: ignore[dict-item]
         (ServerConfig(credentials=LongTerm("a", "b")), "LongTerm is no ShortTerm"),  # type: ignore[arg-type]

@@ -425,3 +425,31 @@ def test_failures_say_which_detail_they_have() -> None:
         assert failure.text
         assert copy.deepcopy(failure) == failure
         assert hash(failure) == hash(pickle.loads(pickle.dumps(failure)))
+
+
+class InterruptError(Exception):
+    """What a signal handler may raise at any time."""
+
+
+def test_an_event_that_could_not_be_made_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(**_fields: object) -> None:
+        raise InterruptError
+
+    agent = seeded()
+    ids = [agent.start_binding(replace(BINDING, server=server, refresh_ns=None), 0) for server in (SERVER, OTHER)]
+    for request in agent.poll_transmits():
+        agent.handle_input(mapped(request.data), request.path, SECOND)
+    discovery = agent.start_discovery(DiscoveryConfig(host="192.0.2.9"), SECOND)
+    with monkeypatch.context() as patched:
+        patched.setattr(events, "Mapped", interrupted)
+        for poll in (agent.poll_event, agent.poll_events, agent.poll_event):
+            with pytest.raises(InterruptError):
+                poll()
+            timeout = agent.poll_timeout()
+            assert timeout is not None
+            assert timeout <= SECOND, "there is output still"
+            assert agent.wake_reason() == libstun.WakeReason.OUTPUT
+    happened = agent.poll_events()
+    assert sorted(event.id for event in happened) == sorted([*ids, discovery])
+    assert [event.id for event in happened if isinstance(event, events.Mapped)] == ids
+    assert agent.poll_timeout() is None

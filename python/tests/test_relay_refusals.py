@@ -10,6 +10,7 @@ import pytest
 from libstun import (
     Address,
     AllocationConfig,
+    BindingConfig,
     FailureReason,
     Key,
     LimitError,
@@ -18,6 +19,7 @@ from libstun import (
     Path,
     PeerPolicy,
     PeerRule,
+    RelayPoolConfig,
     SendError,
     StateError,
     Transport,
@@ -26,6 +28,7 @@ from libstun import (
 )
 from support import (
     CLIENT,
+    OTHER,
     PEER,
     REFRESH,
     SERVER,
@@ -162,3 +165,41 @@ def test_an_answer_without_a_relayed_address_or_lifetime_is_none() -> None:
 def add_addresses(addresses: list[tuple[int, Address]], answer: MessageBuilder) -> None:
     for type, address in addresses:
         answer.add_address(type, address)
+
+
+def test_a_peer_that_the_policy_refuses_is_not_sent_to() -> None:
+    relays = Relays(TurnServer())
+    id = relays.allocate()
+    with pytest.raises(ValueError, match="loopback"):
+        relays.agent.send_to_peer(id, ("127.0.0.1", 9), b"hello", 0)
+    with pytest.raises(ValueError, match="port"):
+        relays.agent.send_to_peer(id, (PEER[0], 0), b"hello", 0)
+
+
+def test_paths_that_contradict_themselves_are_refused_to_whom_reconnects() -> None:
+    agent = Relays(TurnServer()).agent
+    binding = agent.start_binding(BindingConfig(SERVER, local=CLIENT), 0)
+    allocation = agent.start_allocation(CONFIG, 0)
+    pool = agent.start_relay_pool(RelayPoolConfig([replace(CONFIG, server=OTHER)]), 0)
+    nowhere = Path(("192.0.2.1", 0), local=CLIENT)
+    for id, relay in ((binding, None), (allocation, None), (pool, 0)):
+        with pytest.raises(ValueError, match="has port 0, or is unspecified"):
+            agent.reconnected(id, nowhere, 0, relay=relay)
+    with pytest.raises(UnknownOperationError):
+        agent.reconnected(pool + 1, PATH, 0)
+
+
+def test_so_many_connections_are_made_at_a_time_and_no_more() -> None:
+    relays = Relays(TurnServer())
+    relays.open(CLIENT)
+    config = replace(CONFIG, transport=Transport.TCP, relay_transport=Transport.TCP)
+    id = relays.allocate(config)
+    with pytest.raises(LimitError, match="as many connections"):  # noqa: PT012
+        for port in range(1, 65_536):
+            relays.agent.connect_peer(id, (PEER[0], port), 0)
+
+
+def test_a_stream_over_udp_is_none() -> None:
+    agent = Relays(TurnServer()).agent
+    with pytest.raises(ValueError, match="UDP has no connections"):
+        agent.open_stream(PATH, 0)

@@ -218,7 +218,8 @@ def show(address: Address) -> str:
         return "any"
     if len(address) == 2:
         return f"{address[0]}:{address[1]}"
-    groups = (f"{int(group, 16):x}" for group in IPv6Address(address[0]).exploded.split(":"))
+    packed = IPv6Address(address[0]).packed
+    groups = (f"{packed[place] << 8 | packed[place + 1]:x}" for place in range(0, 16, 2))
     return f"[{':'.join(groups)}]:{address[1]}"
 
 
