@@ -121,7 +121,7 @@ class Unknown(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mapped(Event):
-    """The first mapped address. The last event of a binding that asks once."""
+    """The mapped address: the first one, also of another network. The last event of a binding that asks once."""
 
     address: Address
     rtt_ns: int | None

@@ -36,6 +36,9 @@ use crate::errors;
 /// without it the operating system gives them. Equal seeds and equal calls give equal bytes and events: never use one
 /// twice outside tests. `max_operations` is how many operations there may be at a time.
 ///
+/// Drain both queues before you sleep: an event that nobody has polled is output, like a datagram, and keeps
+/// poll_timeout() from rising. A call that is refused changes nothing, and need not have told the agent the time.
+///
 /// Any number of threads may use one agent; each call is atomic. After a fork the child's copy refuses every call with
 /// `StateError`, because it would repeat the parent's secrets: make another one there.
 ///

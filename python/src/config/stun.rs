@@ -64,8 +64,8 @@ pub(crate) fn discovery(given: &Bound<'_, PyAny>) -> PyResult<DiscoveryConfig> {
     let is_secure: bool = fields.get("is_secure")?;
     let mut config = match (uri(&fields)?, host) {
         (Some(uri), None) if service == Service::Stun && port.is_none() && !is_secure => {
-            let uri = Uri::parse(&uri).map_err(errors::value)?;
-            DiscoveryConfig::from_uri(&uri).map_err(errors::value)?
+            let parsed = fields.within("uri", Uri::parse(&uri).map_err(errors::value))?;
+            fields.within("uri", DiscoveryConfig::from_uri(&parsed).map_err(errors::value))?
         }
         (Some(_), _) => {
             return Err(errors::value("a URI says host, service, port and is_secure itself"));
