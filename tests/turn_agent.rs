@@ -182,3 +182,29 @@ fn a_server_that_restarts_gets_its_hundred_relays_back_in_good_order() {
     let asked = world.server.record().asked.len();
     assert!(asked <= 20 * usize::from(COUNT), "{asked} requests");
 }
+
+#[test]
+fn a_host_that_does_not_say_where_a_datagram_arrived_hears_its_only_relay_at_a_server() {
+    use support::relay::{PEER, data_indication, grant_all, relay_config, relay_path};
+    let (mut agent, now) = (Agent::new(Entropy::from_seed([7; 32]), Instant::ZERO), Instant::ZERO);
+    let id = agent.start_allocation(relay_config(1), now).unwrap();
+    agent.bind_channel(id, PEER.parse().unwrap(), now).unwrap();
+    grant_all(&mut agent, now);
+    let arrived = FiveTuple { local: "0.0.0.0:0".parse().unwrap(), ..relay_path(1) };
+    let mut buffer = [0; 128];
+    let indication = data_indication(b"data", &mut buffer).to_vec();
+    let channel = [&[0x40, 0, 0, 4][..], b"data"].concat();
+    let heard =
+        |agent: &mut Agent, frame: &[u8]| match agent.handle_input(&Datagram::new(arrived, frame), now) {
+            Outcome::Unwrapped(inner) => inner.payload == b"data" && inner.path.remote.to_string() == PEER,
+            _ => false,
+        };
+    assert!(heard(&mut agent, &indication) && heard(&mut agent, &channel));
+    // From another socket to the same server, and whose it is, nobody can tell.
+    let local = "10.0.0.2:5001".parse().unwrap();
+    let second = AllocationConfig { path: FiveTuple { local, ..relay_path(1) }, ..relay_config(1) };
+    let second = agent.start_allocation(second, now).unwrap();
+    assert!(!heard(&mut agent, &indication) && !heard(&mut agent, &channel));
+    agent.cancel(second, now).unwrap();
+    assert!(heard(&mut agent, &indication) && heard(&mut agent, &channel));
+}
