@@ -289,6 +289,40 @@ def test_a_bug_in_the_agent_leaves_nobody_waiting() -> None:
     run(main)
 
 
+@both_loops
+def test_a_bug_in_the_agent_keeps_no_socket_open(loop: str) -> None:
+    async def main() -> None:
+        def broken() -> None:
+            raise libstun.InternalError("a bug")
+
+        context = aio.open_agent()
+        agent = await context.__aenter__()
+        agent.serve()
+        stream = agent.events()
+        agent._driver.flush = broken  # type: ignore[method-assign]
+        with pytest.raises(libstun.InternalError):
+            await context.__aexit__(None, None, None)
+        assert [event async for event in stream] == []
+        assert agent.addresses == []
+
+    run(main, loop)
+
+
+def test_what_is_left_of_the_events_can_be_read_on_another_loop() -> None:
+    streams: list[aio.EventStream] = []
+
+    async def main() -> None:
+        async with aio.open_agent("127.0.0.1:0") as agent, agent.serve():
+            streams.append(agent.events())
+            await agent.binding(agent.addresses[0])
+
+    async def later() -> None:
+        assert events.Mapped in [type(event) async for event in streams[0]]
+
+    run(main)
+    run(later)
+
+
 class NoReaders(asyncio.SelectorEventLoop):
     """A loop without readers, as Windows has one."""
 

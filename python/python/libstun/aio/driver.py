@@ -320,8 +320,10 @@ class Driver:
             return
         try:
             self.add(UdpSocket.open_now(sock, self.new_socket_id(), self))
-        except NotImplementedError:
+        except BaseException as error:
             sock.close()
+            if not isinstance(error, NotImplementedError):
+                raise
 
     # The timer
 

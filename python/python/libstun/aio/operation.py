@@ -61,7 +61,7 @@ class EventStream(AsyncIterator[Event]):
 
         Raises StateError on another loop than the agent's.
         """
-        if self._driver is not None:
+        if self._driver is not None and not self._driver.is_closed:
             self._driver.check_loop()
         while True:
             found = check()
