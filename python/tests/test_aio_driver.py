@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -81,6 +83,130 @@ def test_time_that_passes_in_suspend_is_noticed(loop: str, monkeypatch: pytest.M
             assert isinstance(await anext(binding), events.Refreshed)
 
     run(main, loop)
+
+
+@both_loops
+@pytest.mark.parametrize("arrives", ["a message", "something else"])
+def test_what_arrives_after_suspend_wakes_the_timer(loop: str, arrives: str) -> None:
+    async def main() -> None:
+        clock = JumpingClock()
+        async with (
+            aio.open_agent("127.0.0.1:0") as server,
+            server.serve(),
+            aio.open_agent("127.0.0.1:0", clock=clock) as agent,
+            agent.keep_binding(server.addresses[0]) as binding,
+        ):
+            assert isinstance(await anext(binding), events.Mapped)
+            timer = agent._driver._timer
+            assert timer is not None and timer.when() > asyncio.get_running_loop().time() + 5
+            clock.ahead += 3600 * SECOND
+            if arrives == "a message":
+                agent.start(libstun.BindingConfig(server.addresses[0], refresh_ns=None))
+            else:
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+                    peer.sendto(b"something else", agent.addresses[0])
+            async with asyncio.timeout(4):  # less than the timer had to go
+                assert isinstance(await anext(binding), events.Refreshed)
+
+    run(main, loop)
+
+
+@both_loops
+def test_a_timer_that_is_due_fires_while_packets_arrive(loop: str) -> None:
+    async def main() -> None:
+        quick = libstun.Retransmission(initial_rto_ns=5_000_000, rc=2, rm=2)
+        with silent_socket() as silent:
+            async with aio.open_agent("127.0.0.1:0") as agent:
+                operation = agent.start(libstun.BindingConfig(silent, refresh_ns=None, retransmission=quick))
+                turns = 0
+                while operation.is_running:
+                    agent.wake()  # as every packet does
+                    await asyncio.sleep(0)
+                    turns += 1
+                assert isinstance(operation.last, events.Failed)
+                assert turns > 0
+
+    run(main, loop)
+
+
+def test_other_threads_and_loops_are_turned_away() -> None:
+    async def main() -> None:
+        async with aio.open_agent("127.0.0.1:0") as agent, agent.serve() as operation:
+            refused: list[BaseException] = []
+
+            async def elsewhere(work: Callable[[], Awaitable[object]]) -> None:
+                with pytest.raises(libstun.StateError, match="another event loop") as caught:
+                    await work()
+                refused.append(caught.value)
+
+            async def as_coroutine(call: Callable[[], object]) -> None:
+                call()
+
+            to = agent.addresses[0]
+            works: list[Callable[[], Awaitable[object]]] = [
+                lambda: agent.binding(to),
+                lambda: agent.survey([to]),
+                lambda: agent.discover("stun:127.0.0.1"),
+                lambda: agent.keep_binding(to).__aenter__(),
+                lambda: agent.allocation(to).__aenter__(),
+                operation.finished,
+                lambda: anext(operation),
+                lambda: as_coroutine(agent.wake),
+                lambda: as_coroutine(agent.serve),
+                lambda: as_coroutine(operation.cancel),
+            ]
+            for work in works:
+                await asyncio.to_thread(lambda work=work: asyncio.run(elsewhere(work)))  # type: ignore[misc]
+            with pytest.raises(libstun.StateError, match="another event loop"):
+                await asyncio.to_thread(agent.wake)
+            assert len(refused) == len(works)
+            assert operation.is_running
+            assert (await agent.binding(to)).address == to
+
+    run(main)
+
+
+@both_loops
+def test_streams_of_events_end_with_their_operation(loop: str) -> None:
+    async def main() -> None:
+        async with aio.open_agent("127.0.0.1:0") as agent:
+            operation = agent.serve()
+            stream = agent.events(operation.id)
+            operation.cancel()
+            assert [event async for event in stream] == []
+            assert [event async for event in agent.events(operation.id)] == []
+            # One that was started and cancelled on the agent itself too.
+            id = agent.core.start_server(libstun.ServerConfig(), agent.now_ns())
+            stream = agent.events(id)
+            agent.core.cancel(id, agent.now_ns())
+            agent.wake()
+            assert [event async for event in stream] == []
+            # What is not told yet is not lost.
+            id = agent.core.start_discovery(libstun.DiscoveryConfig(uri="stun:127.0.0.1"), agent.now_ns())
+            assert [type(event) async for event in agent.events(id)] == [events.ServersFound]
+
+    run(main, loop)
+
+
+def test_a_socket_that_was_given_is_closed_when_no_agent_comes_of_it() -> None:
+    async def main() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+            taken.bind(("127.0.0.1", 0))
+            bad: list[dict[str, object]] = [
+                {"seed": b"short"},
+                {"local": f"127.0.0.1:{taken.getsockname()[1]}"},
+                {"local": "192.0.2.1:5000"},
+                {"protocol": aio.SharedProtocol()},
+            ]
+            for options in bad:
+                sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                sock.bind(("127.0.0.1", 0))
+                with pytest.raises((ValueError, OSError)):
+                    async with aio.open_agent(sock=sock, **options):  # type: ignore[arg-type]
+                        raise AssertionError("it is open")
+                assert sock.fileno() < 0, options
+
+    run(main)
 
 
 @needs_ipv6
@@ -161,6 +287,40 @@ def test_a_bug_in_the_agent_leaves_nobody_waiting() -> None:
             assert isinstance(complaints[0], libstun.InternalError)
 
     run(main)
+
+
+@both_loops
+def test_a_bug_in_the_agent_keeps_no_socket_open(loop: str) -> None:
+    async def main() -> None:
+        def broken() -> None:
+            raise libstun.InternalError("a bug")
+
+        context = aio.open_agent()
+        agent = await context.__aenter__()
+        agent.serve()
+        stream = agent.events()
+        agent._driver.flush = broken  # type: ignore[method-assign]
+        with pytest.raises(libstun.InternalError):
+            await context.__aexit__(None, None, None)
+        assert [event async for event in stream] == []
+        assert agent.addresses == []
+
+    run(main, loop)
+
+
+def test_what_is_left_of_the_events_can_be_read_on_another_loop() -> None:
+    streams: list[aio.EventStream] = []
+
+    async def main() -> None:
+        async with aio.open_agent("127.0.0.1:0") as agent, agent.serve():
+            streams.append(agent.events())
+            await agent.binding(agent.addresses[0])
+
+    async def later() -> None:
+        assert events.Mapped in [type(event) async for event in streams[0]]
+
+    run(main)
+    run(later)
 
 
 class NoReaders(asyncio.SelectorEventLoop):

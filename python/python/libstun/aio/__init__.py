@@ -18,8 +18,8 @@ seconds here, as everywhere in asyncio; configurations and events are those of `
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar, cast
 
 from .agent import AsyncAgent
@@ -80,12 +80,13 @@ async def open_agent(
 
     Raises OSError if a socket cannot be opened.
     """
-    driver = Driver(clock or default_clock(), seed=seed, max_operations=max_operations)
-    try:
-        protocols = _list(protocol, SharedProtocol)
-        given = _list(sock, socket.socket)
+    given = _list(sock, socket.socket)
+    protocols = _list(protocol, SharedProtocol)
+    with _closed_on_failure(given):
+        driver = Driver(clock or default_clock(), seed=seed, max_operations=max_operations)
         if local is not None or not (given or protocols):
             given += bound_sockets(local)
+    try:
         await _open(driver, given)
         for shared in protocols:
             driver.add(UdpSocket.share(shared, driver.new_socket_id(), driver))
@@ -96,12 +97,18 @@ async def open_agent(
 
 async def _open(driver: Driver, sockets: list[socket.socket]) -> None:
     for number, sock in enumerate(sockets):
-        try:
+        with _closed_on_failure(sockets[number:]):
             driver.add(await UdpSocket.open(sock, driver.new_socket_id(), driver))
-        except BaseException:
-            for other in sockets[number:]:
-                other.close()
-            raise
+
+
+@contextmanager
+def _closed_on_failure(sockets: list[socket.socket]) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        for sock in sockets:
+            sock.close()
+        raise
 
 
 def _list(given: One | Iterable[One] | None, kind: type[One]) -> list[One]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 
 from .._native import Agent, Uri
@@ -84,6 +84,7 @@ class AsyncAgent:
         stream = SomeEvents(self._driver, id)
         if self._driver.is_closed:
             stream.end()
+        self._driver.flush()  # which ends it if there is no such operation any more
         return stream
 
     async def resolve(self, server: ServerLike, transport: Transport | None = None) -> list[Address]:
@@ -426,11 +427,12 @@ class AsyncAgent:
             config, way = server, await self._reach.way([plain(server.server)], server.transport, server.local)
         else:
             way = await self._reach.way_to(server, transport or transport_of(server), local, tls, credentials)
-            config = BindingConfig(way.server, credentials=credentials)
-        config = replace(config, local=way.local, transport=way.transport, socket_id=way.socket_id)
-        binding = Binding(
-            self._driver, self.core.start_binding(config, self._driver.now()), way.server, way.dialer, way.link
-        )
+            config = None
+        with self._released_on_failure([way]):
+            config = config or BindingConfig(way.server, credentials=credentials)
+            config = replace(config, local=way.local, transport=way.transport, socket_id=way.socket_id)
+            id = self.core.start_binding(config, self._driver.now())
+        binding = Binding(self._driver, id, way.server, way.dialer, way.link)
         self._driver.flush()
         return binding
 
@@ -446,16 +448,19 @@ class AsyncAgent:
             config, way = server, await self._reach.way([plain(server.server)], server.transport, server.local)
         else:
             way = await self._reach.way_to(server, transport or transport_of(server), None, tls, credentials)
-            config = AllocationConfig(way.server, credentials=credentials, family=family)
+            config = None
         way = await self._reach.to_itself(way)
-        config = replace(config, local=way.local, transport=way.transport, socket_id=way.socket_id)
-        relay = Relay(self._driver, self.core.start_allocation(config, self._driver.now()), way.dialer, way.link)
+        with self._released_on_failure([way]):
+            config = config or AllocationConfig(way.server, credentials=credentials, family=family)
+            config = replace(config, local=way.local, transport=way.transport, socket_id=way.socket_id)
+            id = self.core.start_allocation(config, self._driver.now())
+        relay = Relay(self._driver, id, way.dialer, way.link)
         self._driver.flush()
         return relay
 
     async def _start_pool(self, config: RelayPoolConfig) -> RelayPool:
         ways: list[Way] = []
-        try:
+        with self._released_on_failure(ways):
             for relay in config.relays:
                 way = await self._reach.way([plain(relay.server)], relay.transport, relay.local)
                 ways.append(await self._reach.to_itself(way))
@@ -464,13 +469,19 @@ class AsyncAgent:
                 for relay, way in zip(config.relays, ways, strict=True)
             ]
             id = self.core.start_relay_pool(replace(config, relays=relays), self._driver.now())
-        except BaseException:
-            for way in ways:
-                if way.link is not None:
-                    await self._driver.remove(way.link)
-            raise
         dialers: dict[int | None, Dialer | None] = {place: way.dialer for place, way in enumerate(ways)}
         links: dict[int | None, Link | None] = {place: way.link for place, way in enumerate(ways)}
         pool = RelayPool(self._driver, id, dialers, links)
         self._driver.flush()
         return pool
+
+    @contextmanager
+    def _released_on_failure(self, ways: list[Way]) -> Iterator[None]:
+        """For the time in which connections and sockets are open, and no operation has them yet."""
+        try:
+            yield
+        except BaseException:
+            for way in ways:
+                if way.link is not None:
+                    self._driver.release(way.link)
+            raise

@@ -33,7 +33,7 @@ class Discovery(Operation):
     def _notice(self, event: Event) -> None:
         super()._notice(event)
         if isinstance(event, Resolve):
-            self._driver.spawn(self._answer(event))
+            self._spawn(self._answer(event))
 
     async def _answer(self, question: Resolve) -> None:
         records: Records | None = None

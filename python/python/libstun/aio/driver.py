@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import socket
 import weakref
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from .._native import Agent, Path, PeerData, Transmit
 from ..aliases import Address, AddressLike
@@ -20,7 +21,7 @@ from .clock import Clock
 from .names import Endpoint, is_ipv6, parse_local, plain
 from .udp import UdpSocket, bound_socket
 
-__all__ = ["Driver", "Link", "Subscriber"]
+__all__ = ["Driver", "Link", "Listener", "Subscriber"]
 
 logger = logging.getLogger("libstun")
 
@@ -46,8 +47,11 @@ class Link(Protocol):
     def send(self, data: bytes, remote: Address, local: Address) -> None:
         """Sends a packet from one of its local addresses, or raises OSError."""
 
+    def release(self) -> None:
+        """Lets go of it at once. Does nothing the second time."""
+
     async def close(self) -> None:
-        """Closes it."""
+        """The same, and waits until the loop has nothing to do with it any more."""
 
 
 class Subscriber(Protocol):
@@ -58,6 +62,16 @@ class Subscriber(Protocol):
 
     def end(self) -> None:
         """Nothing will happen any more."""
+
+
+class Listener(Subscriber, Protocol):
+    """Who wants to know of events beside whoever has started the operation."""
+
+    id: int | None
+    """Which operation's; `None` is all."""
+
+
+Found = TypeVar("Found")
 
 
 class Driver:
@@ -73,16 +87,17 @@ class Driver:
         self.allocated_at: set[tuple[int, Address]] = set()
         """Sockets and servers that have had an allocation between them: a server may still know it."""
         self.operations: dict[int, Subscriber] = {}
-        self.everything: weakref.WeakSet[Subscriber] = weakref.WeakSet()
+        self.everything: weakref.WeakSet[Listener] = weakref.WeakSet()
         self.is_closed = False
         self.received = 0
         """Datagrams that were the agent's."""
         self.sent = 0
         """Packets that went out."""
         self._next_socket_id = 1
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._armed: int | None = None
+        self._is_due = False
         self._is_flushing = False
 
     def new_socket_id(self) -> int:
@@ -92,12 +107,20 @@ class Driver:
         return number
 
     def add(self, link: Link) -> None:
-        """Packets can go out on `link` from now on."""
+        """Packets can go out on `link` from now on. Once the agent is closed it is let go of, with a StateError."""
+        if self.is_closed:
+            link.release()
+            raise StateError("the agent is closed")
         self.links[link.socket_id] = link
 
-    async def remove(self, link: Link) -> None:
-        """Closes a link."""
+    def release(self, link: Link) -> None:
+        """Lets go of a link at once."""
         self.links.pop(link.socket_id, None)
+        link.release()
+
+    async def remove(self, link: Link) -> None:
+        """The same, and waits until it is closed. Whoever is cancelled in that has let go of it all the same."""
+        self.release(link)
         await link.close()
 
     def sockets(self) -> list[UdpSocket]:
@@ -123,18 +146,31 @@ class Driver:
         raise OSError(errno.EADDRNOTAVAIL, f"no socket{where} of the family of {remote[0]}")
 
     def now(self) -> int:
-        """The agent's time. Raises StateError once the agent is closed."""
+        """The agent's time. Raises StateError once the agent is closed, and for other threads and loops."""
         if self.is_closed:
             raise StateError("the agent is closed")
+        self.check_loop()
         return self.clock()
+
+    def check_loop(self) -> None:
+        """Raises StateError for whoever calls from another thread or another loop."""
+        try:
+            running: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+        except RuntimeError:
+            running = None
+        if running is not self.loop and (running is not None or self.loop.is_running()):
+            raise StateError("the agent belongs to another event loop: call it from there (`call_soon_threadsafe()`)")
 
     # What happens to it
 
     def receive(self, source: UdpSocket, data: bytes, remote: Address, local: Address) -> bool:
         """A datagram has arrived. False if it is another protocol's."""
         path = Path(remote, local=local, socket_id=source.socket_id)
-        outcome = self.core.handle_input(data, path, self.clock())
+        now = self.clock()
+        outcome = self.core.handle_input(data, path, now)
         if outcome is False:
+            if self._armed is not None and self._armed <= now:
+                self._arm()  # the host was suspended meanwhile, and this is the first to tell
             return False
         self.received += 1
         if outcome is not True:
@@ -167,7 +203,8 @@ class Driver:
 
     def closed(self, source: UdpSocket) -> None:
         """The application has closed the socket that it shares."""
-        self.spawn(self.remove(source))
+        if not self.is_closed:
+            self.release(source)
 
     # What it does
 
@@ -175,6 +212,7 @@ class Driver:
         """Sends what is to be sent, tells what has happened, and sets the timer. After every call on the agent."""
         if self._is_flushing or self.is_closed:
             return  # whoever flushes goes on until nothing is left
+        self.check_loop()
         self._is_flushing = True
         try:
             while True:
@@ -182,7 +220,7 @@ class Driver:
                 if not transmits and not events:
                     break
                 for event in events:
-                    self._publish(event)
+                    self.publish(event)
                 for transmit in transmits:
                     self.send(transmit)
         except Exception:
@@ -190,7 +228,21 @@ class Driver:
             raise
         finally:
             self._is_flushing = False
+        self._end_forgotten()
         self._arm()
+
+    def publish(self, event: Event) -> None:
+        """Tells of an event whoever wants to know."""
+        logger.debug("operation %d: %s", event.id, event)
+        if isinstance(event, Restarted):
+            self._move(event)
+        operation = self.operations.get(event.id)
+        if operation is not None:
+            if event.is_last:
+                del self.operations[event.id]
+            operation.push(event)
+        for listener in list(self.everything):
+            listener.push(event)
 
     def send(self, transmit: Transmit) -> None:
         """Sends one packet, and tells the agent if that is not possible."""
@@ -202,7 +254,7 @@ class Driver:
             logger.debug("cannot send to %s: %s", transmit.remote[0], error)
             self.core.handle_send_error(transmit, SendError.of(error), self.clock())
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def spawn(self, work: Coroutine[Any, Any, Found]) -> asyncio.Task[Found]:
         """Runs something that ends with the agent."""
         task = self.loop.create_task(work)
         self._tasks.add(task)
@@ -210,18 +262,33 @@ class Driver:
         return task
 
     async def close(self) -> None:
-        """Ends everything: operations, timer, tasks, sockets."""
+        """Ends everything: operations, timer, tasks, sockets.
+
+        All of that before the first await: whoever closes may be cancelled there, once or again and again.
+        """
         if self.is_closed:
             return
-        self.flush()
-        self.is_closed = True
-        self._disarm()
-        self._end_all()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        links, self.links = list(self.links.values()), {}
+        tasks, links = list(self._tasks), list(self.links.values())
+        try:
+            self.flush()
+            tasks, links = list(self._tasks), list(self.links.values())
+        finally:
+            self.is_closed = True
+            self._disarm()
+            self._end_all()
+            for task in tasks:
+                task.cancel()
+            self.links.clear()
+            with contextlib.ExitStack() as releases:  # each, even if one of them raises
+                for link in links:
+                    releases.callback(link.release)
         await asyncio.gather(*tasks, *(link.close() for link in links), return_exceptions=True)
+
+    def _end_forgotten(self) -> None:
+        """Ends streams of operations that the agent does not know any more, such as those that were cancelled."""
+        for listener in list(self.everything):
+            if listener.id is not None and listener.id not in self.core:
+                listener.end()
 
     def _end_all(self) -> None:
         for subscriber in [*self.operations.values(), *self.everything]:
@@ -241,18 +308,6 @@ class Driver:
             return self.pick(transmit.remote)  # an operation that was started on the agent itself
         raise BrokenPipeError(errno.EPIPE, "the socket is closed")
 
-    def _publish(self, event: Event) -> None:
-        logger.debug("operation %d: %s", event.id, event)
-        if isinstance(event, Restarted):
-            self._move(event)
-        operation = self.operations.get(event.id)
-        if operation is not None:
-            if event.is_last:
-                del self.operations[event.id]
-            operation.push(event)
-        for subscriber in list(self.everything):
-            subscriber.push(event)
-
     def _move(self, event: Restarted) -> None:
         """Has a socket at the address that an operation has moved to with the host, if it had one where it was."""
         locals_ = [found.local for found in self.links.values() if isinstance(found, UdpSocket)]
@@ -265,21 +320,27 @@ class Driver:
             return
         try:
             self.add(UdpSocket.open_now(sock, self.new_socket_id(), self))
-        except NotImplementedError:
+        except BaseException as error:
             sock.close()
+            if not isinstance(error, NotImplementedError):
+                raise
 
     # The timer
 
     def _arm(self) -> None:
         deadline = self.core.poll_timeout()
-        if deadline is not None and deadline == self._armed and self._timer is not None:
+        now = self.clock()
+        # A deadline may have passed with the timer still far off, when the host was suspended meanwhile. Once it is set
+        # for that it stays: to set it again with each packet would put it off for as long as some arrive.
+        is_in_time = deadline is not None and (deadline > now or self._is_due)
+        if is_in_time and deadline == self._armed and self._timer is not None:
             return
         self._disarm()
         if deadline is None or self.is_closed:
             return
         # Relative, because the loop's clock is another one than the agent's.
-        wait = min(max(deadline - self.clock(), 0), LONGEST_SLEEP_NS)
-        self._armed = deadline
+        wait = min(max(deadline - now, 0), LONGEST_SLEEP_NS)
+        self._armed, self._is_due = deadline, deadline <= now
         self._timer = self.loop.call_later(wait / 1e9, self._fire)
 
     def _disarm(self) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from ..errors import StateError, UnknownOperationError
 from ..events import Event, Failed, Retrying
@@ -30,6 +31,7 @@ class EventStream(AsyncIterator[Event]):
         self._events: deque[Event] = deque()
         self._waiters: set[asyncio.Future[None]] = set()
         self._has_ended = False
+        self._driver: Driver | None = None
 
     def push(self, event: Event) -> None:
         """Something has happened. For the driver."""
@@ -55,7 +57,12 @@ class EventStream(AsyncIterator[Event]):
         return None
 
     async def until(self, check: Callable[[], Found | None]) -> Found:
-        """Waits until `check()`, which is asked whenever something has happened, gives something or raises."""
+        """Waits until `check()`, which is asked whenever something has happened, gives something or raises.
+
+        Raises StateError on another loop than the agent's.
+        """
+        if self._driver is not None and not self._driver.is_closed:
+            self._driver.check_loop()
         while True:
             found = check()
             if found is not None:
@@ -78,14 +85,20 @@ class SomeEvents(EventStream):
 
     def __init__(self, driver: Driver, id: int | None) -> None:
         super().__init__()
-        self._id = id
+        self.id = id
+        self._driver = driver
         driver.everything.add(self)
 
     def push(self, event: Event) -> None:
-        if self._id is None or event.id == self._id:
+        if self.id is None or event.id == self.id:
             super().push(event)
-            if self._id is not None and event.is_last:
+            if self.id is not None and event.is_last:
                 self.end()
+
+    def end(self) -> None:
+        super().end()
+        assert self._driver is not None
+        self._driver.everything.discard(self)
 
 
 class Operation(EventStream):
@@ -97,8 +110,9 @@ class Operation(EventStream):
         """Its number in the agent."""
         self.last: Event | None = None
         """The last event, once that has come."""
-        self._driver = driver
+        self._driver: Driver = driver
         self._failure: Failed | Retrying | None = None
+        self._work: set[asyncio.Task[None]] = set()
         driver.operations[id] = self
 
     @property
@@ -111,19 +125,21 @@ class Operation(EventStream):
         if event.is_last:
             self.last = event
             self._has_ended = True
+            self._stop_work()
         super().push(event)
 
     def cancel(self) -> None:
         """Ends it without another event. Does nothing if it has ended."""
         driver = self._driver
+        if not driver.is_closed:
+            driver.check_loop()
+        self._stop_work()
         driver.operations.pop(self.id, None)
         if not self._has_ended:
             self.end()
             if not driver.is_closed:
-                try:
+                with contextlib.suppress(UnknownOperationError):
                     driver.core.cancel(self.id, driver.now())
-                except UnknownOperationError:
-                    return
                 driver.flush()
 
     async def finished(self) -> Event:
@@ -137,6 +153,17 @@ class Operation(EventStream):
         """What a kind of operation wants to know itself."""
         if isinstance(event, Failed | Retrying):
             self._failure = event
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Runs something that ends with the operation."""
+        task = self._driver.spawn(work)
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+        return task
+
+    def _stop_work(self) -> None:
+        for task in list(self._work):
+            task.cancel()
 
     def _final(self) -> Event | None:
         if self.last is None and self._has_ended:

@@ -127,15 +127,16 @@ class PeerSocket(AsyncIterator[tuple[bytes, Address]]):
     async def close(self, *, timeout: float = 1.0) -> None:
         """Gives the relay back to the server, and waits `timeout` seconds at most until it has taken it."""
         driver = self._driver
-        if self.events.is_running and not driver.is_closed:
-            try:
+        try:
+            if self.events.is_running and not driver.is_closed:
                 driver.core.close_relay(self.id, driver.now())
                 driver.flush()
                 async with asyncio.timeout(timeout):
                     await self.events.until(lambda: self.events.last)
-            except (TimeoutError, StateError, UnknownOperationError):
-                pass  # the server takes back what nobody refreshes
-        self.events.cancel()
+        except (TimeoutError, StateError, UnknownOperationError):
+            pass  # the server takes back what nobody refreshes
+        finally:
+            self.events.cancel()
         await self.events.released()
 
     async def __anext__(self) -> tuple[bytes, Address]:
@@ -217,7 +218,7 @@ class PeerOperation(Lasting):
 
     def reconnect(self, wish: Reconnect) -> None:
         """Goes on from another socket, or over another connection."""
-        self._driver.spawn(self._reconnect(wish))
+        self._start_reconnecting(wish)
 
     def _notice(self, event: Event) -> None:
         super()._notice(event)

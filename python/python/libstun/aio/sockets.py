@@ -64,7 +64,9 @@ async def private_sockets(driver: Driver, host: str, count: int) -> AsyncIterato
         yield links
     finally:
         for link in links:
-            await driver.remove(link)
+            driver.release(link)  # all of them before the first await, where the task may be cancelled
+        for link in links:
+            await link.close()
 
 
 def four_sockets(driver: Driver, config: ServerConfig) -> ServerConfig:

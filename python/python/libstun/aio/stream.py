@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 import errno
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 from .._native import Path, Transmit
 from ..aliases import Address
 from ..enums import Transport
-from ..errors import UnknownOperationError
+from ..errors import StateError, UnknownOperationError
 from ..events import Close, Event
 from .driver import Driver
 from .names import plain
@@ -59,11 +59,16 @@ class Connection(asyncio.Protocol):
             raise BrokenPipeError(errno.EPIPE, "the connection is closed")
         self._transport.write(data)
 
-    async def close(self) -> None:
+    def release(self) -> None:
         """Closes it at once."""
         if self._transport is not None:
             self._transport.abort()
-            await self._is_lost
+
+    async def close(self) -> None:
+        """The same, and waits until the loop has nothing to do with it any more."""
+        self.release()
+        if self._transport is not None:
+            await asyncio.wait([self._is_lost])  # which leaves it alone if whoever waits is cancelled
 
     def push(self, event: Event) -> None:
         """The agent tells of it."""
@@ -117,28 +122,42 @@ class Dialer:
 
         Raises OSError (`ssl.SSLError` is one) if none can be reached: what the last one has met.
         """
-        remaining = list(addresses)
-        attempts: set[asyncio.Task[Connection]] = set()
-        error: OSError = ConnectionError("no address to connect to")
-        connection: Connection | None = None
+        self.driver.now()  # a closed agent says so
+        attempts: list[asyncio.Task[Connection]] = []
+        won: Connection | None = None
         try:
-            while connection is None and (remaining or attempts):
-                if remaining:
-                    attempts.add(self.driver.loop.create_task(self._attempt(remaining.pop(0))))
-                wait = ATTEMPT_DELAY if remaining else None
-                done, attempts = await asyncio.wait(attempts, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
-                for attempt in done:
-                    try:
-                        connection = attempt.result()
-                    except OSError as failure:
-                        error = failure
+            won = await self._first(addresses, attempts)
+            won.start()
+        except BaseException:
+            won = None
+            raise
         finally:
-            await _discard(attempts, keep=connection)
-        if connection is None:
-            raise error
-        connection.start()
+            # Without an await, where what was opened would be lost if the task is cancelled.
+            for attempt in attempts:
+                attempt.cancel()
+                attempt.add_done_callback(_discard(keep=won))
         self.driver.flush()
-        return connection
+        return won
+
+    async def _first(self, addresses: Sequence[Address], attempts: list[asyncio.Task[Connection]]) -> Connection:
+        """The first connection that can be had. Appends to `attempts` every one that it starts."""
+        remaining = list(addresses)
+        running: set[asyncio.Task[Connection]] = set()
+        error: OSError = ConnectionError("no address to connect to")
+        while remaining or running:
+            if remaining:
+                attempts.append(self.driver.spawn(self._attempt(remaining.pop(0))))
+                running.add(attempts[-1])
+            wait = ATTEMPT_DELAY if remaining else None
+            done, running = await asyncio.wait(running, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+            for attempt in done:
+                if attempt.cancelled():
+                    raise StateError("the agent is closed")
+                try:
+                    return attempt.result()
+                except OSError as failure:
+                    error = failure
+        raise error
 
     async def _attempt(self, address: Address) -> Connection:
         connection = Connection(self.driver, self.transport)
@@ -155,9 +174,13 @@ class Dialer:
         return connection
 
 
-async def _discard(attempts: set[asyncio.Task[Connection]], *, keep: Connection | None) -> None:
-    for attempt in attempts:
-        attempt.cancel()
-    for outcome in await asyncio.gather(*attempts, return_exceptions=True):
-        if isinstance(outcome, Connection) and outcome is not keep:
-            await outcome.close()
+def _discard(*, keep: Connection | None) -> Callable[[asyncio.Task[Connection]], None]:
+    """Closes what an attempt that has lost has opened in the same turn as the one that has won."""
+
+    def done(attempt: asyncio.Task[Connection]) -> None:
+        if attempt.cancelled() or attempt.exception() is not None:
+            return
+        if attempt.result() is not keep:
+            attempt.result().release()
+
+    return done

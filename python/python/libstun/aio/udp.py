@@ -138,7 +138,8 @@ class UdpSocket:
             loop.add_reader(sock.fileno(), self._readable)
 
         def release() -> None:
-            loop.remove_reader(sock.fileno())
+            if sock.fileno() >= 0:
+                loop.remove_reader(sock.fileno())
             sock.close()
 
         watch()
@@ -212,12 +213,16 @@ class UdpSocket:
         else:
             self._receiver.closed(self)
 
-    async def close(self) -> None:
+    def release(self) -> None:
         """Lets go of the socket, which is closed then unless it is shared."""
         release, self._release = self._release, lambda: None
         release()
+
+    async def close(self) -> None:
+        """The same, and waits until the loop has nothing to do with it any more."""
+        self.release()
         if self._gone is not None:
-            await self._gone
+            await asyncio.wait([self._gone])  # which leaves it alone if whoever waits is cancelled
 
     def _readable(self) -> None:
         for turn in range(READ_BATCH):
