@@ -62,9 +62,9 @@ def test_a_uri_stays_one(text: str) -> None:
     [
         "", ":3478", "example.org:", "example.org:stun", "example.org:65536", "example.org:-1", "[2001:db8::1",
         "[2001:db8::1]3478", "[example.org]:3478", "2001:db8::1::", ("192.0.2.1",), ("192.0.2.1", "3478"),
-        ("192.0.2.1", 65536), "ho st", "a/b", "user@example.org", "user@example.org:3478", "a\x00b", "a\tb", "192.0.2.1%1",
-        "example.org:99999999999999999999", "turn:", "stun://example.org", ("example.org", True), ("a b", 3478),
-        ("[::1]", 3478), ("", 3478), (None, 3478), ("::1", 3478, 0, -1), ("::1", 3478, 0, True),
+        ("192.0.2.1", 65536), "ho st", "a/b", "user@example.org", "user@example.org:3478", "a\x00b", "a\tb",
+        "192.0.2.1%1", "example.org:99999999999999999999", "turn:", "stun://example.org", ("example.org", True),
+        ("a b", 3478), ("[::1]", 3478), ("", 3478), (None, 3478), ("::1", 3478, 0, -1), ("::1", 3478, 0, True),
         "[fe80::1%99999999999]:3478", ("fe80::1", 3478, 0, 1 << 32),
     ],
 )  # fmt: skip
