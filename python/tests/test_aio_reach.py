@@ -6,11 +6,12 @@ import asyncio
 import socket
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aio_support import both_loops, closed_port, needs_ipv6, run, silent_socket
+from aio_support import both_loops, closed_port, coturn, needs_coturn, needs_ipv6, run, silent_socket
 from libstun import AllocationConfig, BindingConfig, Host, LongTerm, NatConfig, RecordKind, RelayFamily, Transport, aio
 from libstun.aio import reach
 
@@ -58,6 +59,20 @@ def test_a_survey_has_one_timeout_for_names_and_answers(loop: str) -> None:
     run(main, loop)
 
 
+def test_surveys_and_tests_of_the_nat_are_over_udp() -> None:
+    async def main() -> None:
+        async with aio.open_agent("127.0.0.1:0") as agent:
+            for uri in "stuns:127.0.0.1", "turn:127.0.0.1?transport=tcp":
+                with pytest.raises(ValueError, match="UDP"):
+                    await agent.survey([uri], timeout=0.2)
+                with pytest.raises(ValueError, match="UDP"):
+                    await agent.nat_report(uri, timeout=0.2)
+                with pytest.raises(ValueError, match="UDP"):
+                    await agent.nat_report("127.0.0.1", servers=[uri], timeout=0.2)
+
+    run(main)
+
+
 @both_loops
 def test_a_test_of_the_nat_has_one_timeout_for_names_and_answers(loop: str) -> None:
     async def main() -> None:
@@ -88,6 +103,21 @@ def test_a_binding_is_asked_for_once_over_tcp_as_configured(loop: str) -> None:
             await listener.wait_closed()
             with pytest.raises(ConnectionRefusedError):
                 await agent.binding(BindingConfig(closed_port(), transport=Transport.TCP), timeout=20)
+
+    run(main, loop)
+
+
+@needs_coturn
+@both_loops
+def test_a_server_answers_over_tcp_as_configured(loop: str, tmp_path: Path) -> None:
+    async def main() -> None:
+        with coturn(tmp_path) as port:
+            async with aio.open_agent("127.0.0.1:0") as agent:
+                config = BindingConfig(("127.0.0.1", port), transport=Transport.TCP)
+                mapped = await agent.binding(config, timeout=20)
+                assert mapped.address[0] == "127.0.0.1"
+                assert mapped.is_last, "it is asked once, whatever refresh_ns is"
+                assert len(agent.core) == 0
 
     run(main, loop)
 

@@ -162,6 +162,27 @@ def test_errors_that_may_pass_go_to_whom_they_concern(monkeypatch: pytest.Monkey
 
 
 @needs_linux
+def test_an_error_of_a_relayed_packet_is_the_agents() -> None:
+    async def main() -> None:
+        transport, shared, application = await shared_socket()
+        async with aio.open_agent(protocol=shared) as agent:
+            server, other = closed_port(), closed_port()
+            with pytest.raises(aio.OperationFailed):
+                await agent.binding(server)
+            channel_data = bytes.fromhex("4000001000000000000000000000000000000000")
+            assert shared.tap is not None
+            shared.tap.send(channel_data, server, agent.addresses[0])
+            await asyncio.sleep(0.05)
+            assert application.errors == []
+            transport.sendto(channel_data, other)
+            await application.has_error.wait()
+            assert len(application.errors) == 1
+        await closed(transport, application)
+
+    run(main)
+
+
+@needs_linux
 def test_an_error_that_the_application_is_told_when_it_sends_is_its_own() -> None:
     async def main() -> None:
         transport, shared, application = await shared_socket()

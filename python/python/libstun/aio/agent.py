@@ -112,7 +112,7 @@ class AsyncAgent:
 
         A name's addresses are raced, IPv6 and IPv4 in turn (RFC 8305). Without a timeout it takes 39.5 s to give up a
         server that is silent. `local` chooses one of several UDP sockets. `transport` is UDP, unless a URI says TCP or
-        TLS; `tls` is the context for that. A `BindingConfig` says all of it, and stands alone.
+        TLS; `tls` is the context for that, and the port 5349 then. A `BindingConfig` says all of it, and stands alone.
 
         Raises OperationFailed, which says why, or OSError where the name has no address.
         """
@@ -187,7 +187,7 @@ class AsyncAgent:
         timeout: float | None = None,
         credentials: Credentials | None = None,
     ) -> SurveyResult:
-        """Asks many servers at once, each of a name's families, until `enough` have answered (`None`: all).
+        """Asks many servers over UDP at once, each of a name's families, until `enough` have answered (`None`: all).
 
             result = await agent.survey(["stun.example.org", "stun.example.net"], timeout=5)
             for answer in result.answers:
@@ -277,10 +277,10 @@ class AsyncAgent:
             alone(config, properties=properties, credentials=credentials)
         deadline = Deadline(timeout)
         async with asyncio.timeout(timeout):
-            primary = (await self._reach.addresses(server))[0]
+            primary = (await self._reach.addresses_by_udp(server))[0]
             others = []
             for other in servers:
-                found = await self._reach.addresses(other)
+                found = await self._reach.addresses_by_udp(other)
                 others += [address for address in found if is_ipv6(address) == is_ipv6(primary)][:1]
         base = config or NatConfig(primary, local=primary, properties=properties, credentials=credentials)
         base = replace(base, server=primary, servers=others)

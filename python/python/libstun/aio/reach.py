@@ -113,6 +113,12 @@ class Reach:
             raise OSError(f"{server} has no address that this agent has a socket for")
         return usable[:MAX_ADDRESSES]
 
+    async def addresses_by_udp(self, server: ServerLike) -> list[Address]:
+        """The same for what is there for UDP only. Raises ValueError for a URI of a server over TCP or TLS."""
+        if transport_of(server) != Transport.UDP:
+            raise ValueError(f"{server}: only servers over UDP can be asked here")
+        return await self.addresses(server, Transport.UDP)
+
     async def several(
         self, names: Sequence[ServerLike], timeout: float | None
     ) -> tuple[list[list[Address]], dict[str, OSError | OperationFailed]]:
@@ -121,7 +127,7 @@ class Reach:
         async def find(name: ServerLike) -> list[Address] | OSError | OperationFailed:
             try:
                 async with asyncio.timeout(timeout):
-                    return await self.addresses(name)
+                    return await self.addresses_by_udp(name)
             except TimeoutError as error:
                 return error if str(error) else TimeoutError("the name was not found in time")
             except (OSError, OperationFailed) as error:
