@@ -345,7 +345,7 @@ def bound_socket(local: str | AddressLike) -> socket.socket:
 
 def _check(sock: socket.socket) -> None:
     if sock.family not in (socket.AF_INET, socket.AF_INET6) or sock.type != socket.SOCK_DGRAM:
-        raise ValueError(f"an agent needs UDP sockets, and this is one of {sock.family.name}, {sock.type.name}")
+        raise ValueError(f"an agent needs UDP sockets, and this is one of {sock.family!r}, {sock.type!r}")
 
 
 def _is_request(data: bytes) -> bool:
