@@ -38,7 +38,7 @@ from .pool import RelayPool
 from .reach import SurveyResult
 from .relay import Relay
 from .sockets import LocalLike, bound_sockets
-from .udp import SharedProtocol, UdpSocket, prepare
+from .udp import SharedProtocol, UdpSocket
 
 __all__ = [
     "DEFAULT_PORT",
@@ -95,9 +95,9 @@ async def open_agent(
     try:
         protocols = _list(protocol, SharedProtocol)
         given = _list(sock, socket.socket)
-        await _open(driver, given)
         if local is not None or not (given or protocols):
-            await _open(driver, bound_sockets(local))
+            given += bound_sockets(local)
+        await _open(driver, given)
         for shared in protocols:
             driver.add(UdpSocket.share(shared, driver.new_socket_id(), driver))
         yield AsyncAgent(driver, resolver)
@@ -108,7 +108,6 @@ async def open_agent(
 async def _open(driver: Driver, sockets: list[socket.socket]) -> None:
     for number, sock in enumerate(sockets):
         try:
-            prepare(sock)
             driver.add(await UdpSocket.open(sock, driver.new_socket_id(), driver))
         except BaseException:
             for other in sockets[number:]:

@@ -15,7 +15,7 @@ from ..enums import Transport
 from . import icmp, pktinfo
 from .names import is_ipv6, literal, parse_local, plain
 
-__all__ = ["Receiver", "SharedProtocol", "UdpSocket", "bound_socket", "prepare"]
+__all__ = ["Receiver", "SharedProtocol", "UdpSocket", "bound_socket"]
 
 READ_BATCH = 64
 """Datagrams read from a socket before the rest of the program has its turn."""
@@ -129,7 +129,12 @@ class UdpSocket:
 
     @classmethod
     async def open(cls, sock: socket.socket, socket_id: int, receiver: Receiver) -> UdpSocket:
-        """Takes over a socket that is bound, and closes it in the end."""
+        """Takes over a socket, binds it to any port of all addresses if it is not bound, and closes it in the end.
+
+        Raises ValueError if it is no UDP socket, OSError if it cannot be bound.
+        """
+        _check(sock)
+        _bind(sock)
         try:
             return cls.open_now(sock, socket_id, receiver)
         except NotImplementedError:
@@ -313,20 +318,6 @@ class UdpSocket:
             del asked[next(iter(asked))]
 
 
-def prepare(sock: socket.socket) -> None:
-    """Makes sure that an agent can use it, and binds it to any port of all addresses if it is not bound.
-
-    Raises ValueError if it is no UDP socket, OSError if it cannot be bound.
-    """
-    _check(sock)
-    try:
-        is_bound = sock.getsockname()[1] != 0
-    except OSError:  # as Windows says it
-        is_bound = False
-    if not is_bound:
-        sock.bind(("::" if sock.family == socket.AF_INET6 else "0.0.0.0", 0))
-
-
 def bound_socket(local: str | AddressLike) -> socket.socket:
     """A socket at that address. Raises OSError if it cannot be bound, ValueError for a name."""
     address = literal(parse_local(local))
@@ -346,6 +337,15 @@ def bound_socket(local: str | AddressLike) -> socket.socket:
 def _check(sock: socket.socket) -> None:
     if sock.family not in (socket.AF_INET, socket.AF_INET6) or sock.type != socket.SOCK_DGRAM:
         raise ValueError(f"an agent needs UDP sockets, and this is one of {sock.family!r}, {sock.type!r}")
+
+
+def _bind(sock: socket.socket) -> None:
+    try:
+        is_bound = sock.getsockname()[1] != 0
+    except OSError:  # as Windows says it
+        is_bound = False
+    if not is_bound:
+        sock.bind(("::" if sock.family == socket.AF_INET6 else "0.0.0.0", 0))
 
 
 def _is_request(data: bytes) -> bool:
