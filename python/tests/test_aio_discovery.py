@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -59,6 +60,58 @@ def test_a_name_without_addresses_is_not_found() -> None:
             with pytest.raises(aio.OperationFailed) as caught:
                 await agent.discover("stun:example.org", resolver=broken)
             assert caught.value.failure.reason == "resolver-failed"
+
+    run(main)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no reply"), KeyError("rdata"), UnicodeError("label too long")])
+def test_whatever_a_resolver_raises_is_an_answer(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    async def broken(_: str, __: RecordKind) -> Sequence[Host]:
+        raise error
+
+    async def main() -> None:
+        async with aio.open_agent(resolver=broken) as agent:
+            with pytest.raises(aio.OperationFailed) as caught:
+                await agent.discover("stun:example.org", timeout=20)
+            assert caught.value.failure.reason == "resolver-failed"
+
+    run(main)
+    warnings = [record for record in caplog.records if record.levelname == "WARNING" and record.name == "libstun"]
+    assert any(repr(error) in record.getMessage() for record in warnings)
+
+
+@pytest.mark.parametrize(
+    ("bad_kind", "bad"),
+    [
+        (RecordKind.A, ["not an address"]),
+        (RecordKind.A, [3478]),
+        (RecordKind.SRV, ["192.0.2.7"]),
+        (RecordKind.NAPTR, ["192.0.2.7"]),
+    ],
+)
+def test_records_that_are_none_are_no_answer(bad_kind: RecordKind, bad: Any, caplog: pytest.LogCaptureFixture) -> None:
+    asked: list[RecordKind] = []
+
+    async def resolver(_: str, kind: RecordKind) -> Any:
+        asked.append(kind)
+        return bad if kind == bad_kind else []
+
+    async def main() -> None:
+        async with aio.open_agent(resolver=resolver) as agent:
+            with pytest.raises(aio.OperationFailed):
+                await agent.discover("turn:example.org", timeout=20)
+
+    run(main)
+    assert bad_kind in asked
+    assert any(record.levelname == "WARNING" for record in caplog.records)
+
+
+def test_a_label_that_is_too_long_is_not_found() -> None:
+    async def main() -> None:
+        async with aio.open_agent() as agent:
+            with pytest.raises(aio.OperationFailed) as caught:
+                await agent.discover("stun:" + "x" * 64 + ".example", timeout=20)
+            assert caught.value.failure.reason == "not-found"
 
     run(main)
 

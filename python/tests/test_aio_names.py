@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from aio_support import run
-from libstun import Uri
+from libstun import Transport, Uri
 from libstun.aio.names import Endpoint, first_of_each_family, lookup, parse_local, parse_server, plain
 
 
@@ -28,6 +28,12 @@ from libstun.aio.names import Endpoint, first_of_each_family, lookup, parse_loca
         (("stun.example.org", 5000), "stun.example.org", 5000),
         ((IPv6Address("2001:db8::1"), 5000), "2001:db8::1", 5000),
         (("2001:db8::1", 5000, 0, 0), "2001:db8::1", 5000),
+        ("stun", "stun", 3478),
+        ("turn:3479", "turn", 3479),
+        ("turns:5000", "turns", 5000),
+        ("my_host-1.example.", "my_host-1.example.", 3478),
+        ("bücher.example", "bücher.example", 3478),
+        ("::1:3478", "::1:3478", 3478),
         (IPv4Address("192.0.2.1"), "192.0.2.1", 3478),
         (IPv6Address("2001:db8::1"), "2001:db8::1", 3478),
     ],
@@ -56,12 +62,31 @@ def test_a_uri_stays_one(text: str) -> None:
     [
         "", ":3478", "example.org:", "example.org:stun", "example.org:65536", "example.org:-1", "[2001:db8::1",
         "[2001:db8::1]3478", "[example.org]:3478", "2001:db8::1::", ("192.0.2.1",), ("192.0.2.1", "3478"),
-        ("192.0.2.1", 65536),
+        ("192.0.2.1", 65536), "ho st", "a/b", "user@example.org", "user@example.org:3478", "a\x00b", "a\tb",
+        "192.0.2.1%1", "example.org:99999999999999999999", "turn:", "stun://example.org", ("example.org", True),
+        ("a b", 3478), ("[::1]", 3478), ("", 3478), (None, 3478), ("::1", 3478, 0, -1), ("::1", 3478, 0, True),
+        "[fe80::1%99999999999]:3478", ("fe80::1", 3478, 0, 1 << 32),
     ],
 )  # fmt: skip
 def test_what_is_no_server_is_refused(server: Any) -> None:
     with pytest.raises(ValueError):
         parse_server(server)
+
+
+def test_tls_has_a_port_of_its_own() -> None:
+    for server in "example.org", "192.0.2.1", "[2001:db8::1]", IPv4Address("192.0.2.1"):
+        assert parse_server(server, Transport.TLS).port == 5349
+        assert parse_server(server, Transport.TCP).port == 3478
+    assert parse_server("example.org:3478", Transport.TLS).port == 3478
+
+
+@pytest.mark.parametrize("name", ["a..b", "x" * 64 + ".example", "\u202eabc"])
+def test_what_the_dns_cannot_ask_for_has_no_address(name: str) -> None:
+    async def main() -> None:
+        with pytest.raises(socket.gaierror):
+            await lookup(Endpoint(name, 3478), families={socket.AF_INET})
+
+    run(main)
 
 
 def test_what_is_of_another_type_is_refused() -> None:

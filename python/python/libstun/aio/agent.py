@@ -31,7 +31,7 @@ from .names import ServerLike, first_of_each_family, is_ipv6, plain, transport_o
 from .nat import NatProbe, open_probe
 from .operation import EventStream, Operation, SomeEvents
 from .pool import RelayPool
-from .reach import Reach, SurveyResult, Way, collect
+from .reach import Deadline, Reach, SurveyResult, Way, alone, collect
 from .relay import Relay
 from .sockets import four_sockets
 from .stream import Dialer
@@ -112,18 +112,21 @@ class AsyncAgent:
             print(mapped.address)
 
         A name's addresses are raced, IPv6 and IPv4 in turn (RFC 8305). Without a timeout it takes 39.5 s to give up a
-        server that is silent. `local` chooses one of several sockets. `transport` is UDP, unless a URI says TCP or TLS;
-        `tls` is the context for that. A `BindingConfig` says the rest.
+        server that is silent. `local` chooses one of several UDP sockets. `transport` is UDP, unless a URI says TCP or
+        TLS; `tls` is the context for that, and the port 5349 then. A `BindingConfig` says all of it, and stands alone.
 
         Raises OperationFailed, which says why, or OSError where the name has no address.
         """
         async with asyncio.timeout(timeout):
             if isinstance(server, BindingConfig):
-                return await self._ask(replace(server, refresh_ns=None))
+                alone(server, credentials=credentials, transport=transport, local=local, tls=tls)
+                return await self._ask_as_configured(server)
             transport = transport or transport_of(server)
-            addresses = await self._reach.addresses(server, transport)
+            addresses = await self._reach.addresses(server, transport, local)
             if transport != Transport.UDP:
-                return await self._ask_over_stream(addresses, self._reach.dialer(server, transport, tls), credentials)
+                config = BindingConfig(addresses[0], transport=transport, credentials=credentials)
+                dialer = self._reach.dialer(server, transport, tls)
+                return await self._ask_over_stream(config, await self._reach.way(addresses, transport, None, dialer))
             if len(addresses) == 1:
                 target = self._reach.target(addresses[0], local)
                 config = BindingConfig(
@@ -157,8 +160,12 @@ class AsyncAgent:
                     if isinstance(event, events.AddressChanged): ...
 
         The block starts when the address is known; OperationFailed if the first attempt to get it fails, TimeoutError
-        after `timeout` seconds. With `wait=False` it starts at once, and `binding.address` comes when it comes.
+        after `timeout` seconds. With `wait=False` it starts when it is known which address of the name to ask, and
+        `binding.address` comes when it comes. The addresses of a name are raced for that, for 5 s at most; then the
+        first is asked, and given up after 39.5 s of silence.
         """
+        if isinstance(server, BindingConfig):
+            alone(server, credentials=credentials, transport=transport, local=local, tls=tls)
         binding: Binding | None = None
         try:
             async with asyncio.timeout(timeout):
@@ -181,30 +188,23 @@ class AsyncAgent:
         timeout: float | None = None,
         credentials: Credentials | None = None,
     ) -> SurveyResult:
-        """Asks many servers at once, each of a name's families, until `enough` have answered (`None`: all).
+        """Asks many servers over UDP at once, each of a name's families, until `enough` have answered (`None`: all).
 
             result = await agent.survey(["stun.example.org", "stun.example.net"], timeout=5)
             for answer in result.answers:
                 print(answer.server, answer.address)
 
-        Here a `timeout` is no error: the result says who has not answered by then.
+        Here a `timeout` is no error: the result says who has not answered by then. A name that is not found in half of
+        it is unresolved, so that there is time left for the others' answers.
         """
-        names = list(servers)
-        found = await asyncio.gather(*(self._reach.addresses(name) for name in names), return_exceptions=True)
-        targets: list[SurveyTarget] = []
-        unresolved: dict[str, OSError] = {}
-        for name, addresses in zip(names, found, strict=True):
-            if isinstance(addresses, OSError):
-                unresolved[str(name)] = addresses
-            elif isinstance(addresses, BaseException):
-                raise addresses
-            else:
-                targets += [SurveyTarget(address) for address in first_of_each_family(addresses)]
+        deadline = Deadline(timeout)
+        found, unresolved = await self._reach.several(list(servers), None if timeout is None else timeout / 2)
+        targets = [SurveyTarget(address) for addresses in found for address in first_of_each_family(addresses)]
         if not targets:
             return SurveyResult(unresolved=unresolved)
         config = SurveyConfig(targets, enough=enough, credentials=credentials)
         if timeout is not None:
-            config = replace(config, deadline_ns=round(timeout * 1e9))
+            config = replace(config, deadline_ns=deadline.left_ns())
         return await collect(self.start(config), targets, unresolved)
 
     async def discover(
@@ -251,7 +251,8 @@ class AsyncAgent:
         """Finds out what the NAT does, from two sockets of its own. `nat_probe()` tells of it while it happens.
 
         `server` is best one of RFC 5780; further, ordinary ones are for when it is not. `None` as `properties` is all
-        but the lifetime, and takes some seconds up to 3 minutes. When `timeout` is over, the report says what is known.
+        but the lifetime, and takes some seconds up to 3 minutes. When `timeout` is over, the report says what is known;
+        TimeoutError if not even the servers' names were found by then.
         """
         async with self.nat_probe(
             server, servers=servers, properties=properties, timeout=timeout, credentials=credentials
@@ -271,18 +272,21 @@ class AsyncAgent:
     ) -> AsyncIterator[NatProbe]:
         """The same as an operation: iterate over it for what is found, and ask `probe.report` at any time.
 
-        `config` has the rest; its servers and sockets are replaced.
+        `config` says the rest, and stands alone but for `timeout`; its servers and sockets are replaced.
         """
-        primary = (await self._reach.addresses(server))[0]
-        others = []
-        for other in servers:
-            found = [address for address in await self._reach.addresses(other) if is_ipv6(address) == is_ipv6(primary)]
-            others += found[:1]
-        base = config or NatConfig(primary, local=primary)
+        if config is not None:
+            alone(config, properties=properties, credentials=credentials)
+        deadline = Deadline(timeout)
+        async with asyncio.timeout(timeout):
+            primary = (await self._reach.addresses_by_udp(server))[0]
+            others = []
+            for other in servers:
+                found = await self._reach.addresses_by_udp(other)
+                others += [address for address in found if is_ipv6(address) == is_ipv6(primary)][:1]
+        base = config or NatConfig(primary, local=primary, properties=properties, credentials=credentials)
         base = replace(base, server=primary, servers=others)
-        if config is None:
-            base = replace(base, properties=properties, credentials=credentials)
-            base = replace(base, deadline_ns=None if timeout is None else round(timeout * 1e9))
+        if timeout is not None:
+            base = replace(base, deadline_ns=deadline.left_ns())
         async with open_probe(self._driver, base) as probe:
             yield probe
 
@@ -305,8 +309,12 @@ class AsyncAgent:
                 async for data, peer in relay: ...
 
         The block starts when there is a relay; OperationFailed if the first attempt to get one fails, TimeoutError
-        after `timeout` seconds. At its end the relay is given back. An `AllocationConfig` says the rest.
+        after `timeout` seconds. At its end the relay is given back. An `AllocationConfig` says all of it, and stands
+        alone.
         """
+        if isinstance(server, AllocationConfig):
+            other = None if family == RelayFamily.IPV4 else family
+            alone(server, credentials=credentials, transport=transport, family=other, tls=tls)
         relay: Relay | None = None
         try:
             async with asyncio.timeout(timeout):
@@ -397,23 +405,20 @@ class AsyncAgent:
         assert isinstance(last, Mapped)
         return last
 
-    async def _ask_over_stream(
-        self, addresses: Sequence[Address], dialer: Dialer, credentials: Credentials | None
-    ) -> Mapped:
-        connection = await dialer.dial(addresses)
+    async def _ask_as_configured(self, config: BindingConfig) -> Mapped:
+        if config.transport == Transport.UDP or config.socket_id:
+            return await self._ask(replace(config, refresh_ns=None))
+        way = await self._reach.way([plain(config.server)], config.transport, config.local)
+        return await self._ask_over_stream(config, way)
+
+    async def _ask_over_stream(self, config: BindingConfig, way: Way) -> Mapped:
         try:
             return await self._ask(
-                BindingConfig(
-                    connection.remote,
-                    local=connection.local,
-                    transport=connection.transport_kind,
-                    socket_id=connection.socket_id,
-                    refresh_ns=None,
-                    credentials=credentials,
-                )
+                replace(config, server=way.server, local=way.local, socket_id=way.socket_id, refresh_ns=None)
             )
         finally:
-            await self._driver.remove(connection)
+            if way.link is not None:
+                await self._driver.remove(way.link)
 
     async def _start_binding(
         self,

@@ -12,6 +12,7 @@ from ..enums import DnsFailure, RecordKind
 from ..errors import UnknownOperationError
 from ..events import Event, Resolve
 from .driver import Driver, logger
+from .names import getaddrinfo
 from .operation import Operation
 
 __all__ = ["Discovery", "Resolver"]
@@ -20,7 +21,8 @@ Records: TypeAlias = Sequence[Host] | Sequence[SrvRecord] | Sequence[NaptrRecord
 
 Resolver: TypeAlias = Callable[[str, RecordKind], Awaitable[Records | None]]
 """Asks the DNS: given a name and a kind it returns the records, empty if there are none, or `None` if it cannot ask for
-that kind; then the system's resolver is asked, which knows A and AAAA only. It raises OSError if it has failed."""
+that kind; then the system's resolver is asked, which knows A and AAAA only. It raises OSError if it has failed; any
+other exception, and records that are none, count as a failure as well and are logged as warnings."""
 
 
 class Discovery(Operation):
@@ -46,17 +48,22 @@ class Discovery(Operation):
         except OSError as error:
             logger.debug("no %s records of %s: %s", question.kind, question.name, error)
             failure = _failure_of(error)
+        except Exception as error:  # whatever libraries for the DNS raise; the question has to be answered all the same
+            logger.warning("no %s records of %s: %r", question.kind, question.name, error)
+            failure = DnsFailure.FAILED
         if self._driver.is_closed:
             return
         try:
             self._tell(question, records, failure)
         except UnknownOperationError:
             return  # it has ended without that answer
+        except (ValueError, TypeError) as error:
+            logger.warning("the %s records of %s are no such records: %s", question.kind, question.name, error)
+            self._tell(question, None, DnsFailure.FAILED)
         self._driver.flush()
 
     async def _ask_system(self, question: Resolve) -> list[Host]:
-        family = _FAMILIES[question.kind]
-        found = await self._driver.loop.getaddrinfo(question.name, None, family=family, type=socket.SOCK_DGRAM)
+        found = await getaddrinfo(question.name, None, family=_FAMILIES[question.kind])
         return list(dict.fromkeys(str(address[0]).partition("%")[0] for _, _, _, _, address in found))
 
     def _tell(self, question: Resolve, records: Records | None, failure: DnsFailure) -> None:

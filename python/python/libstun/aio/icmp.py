@@ -12,7 +12,9 @@ import struct
 import sys
 from dataclasses import dataclass
 
-__all__ = ["Bounce", "drain", "enable"]
+from ..aliases import Address
+
+__all__ = ["Bounce", "disable", "drain", "enable"]
 
 MAX_DRAINED = 256
 """Errors read at a time, so that a flood of them does not hold up the loop."""
@@ -22,44 +24,26 @@ MAX_DRAINED = 256
 class Bounce:
     """A datagram that did not arrive."""
 
-    destination: tuple[str, int]
+    destination: Address
     error: OSError
     data: bytes
     """The beginning of the datagram, as far as it was quoted."""
+    is_hard: bool = True
+    """Whether a request has failed by it (RFC 8489 s6.2.1, RFC 1122 s4.2.3.9): other errors may pass."""
 
 
 def enable(sock: socket.socket) -> bool:
     """Has the kernel queue ICMP errors. Says whether it does."""
-    if sys.platform != "linux":
-        return False
-    try:
-        if sock.family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
-        else:
-            sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
-    except OSError:
-        return False
-    return True
+    return _set(sock, 1)
 
 
 def disable(sock: socket.socket) -> None:
     """Undoes `enable()`, and forgets what is queued."""
-    if sys.platform != "linux":
-        return
-    try:
-        if sock.family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 0)
-        else:
-            sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 0)
-    except OSError:
-        pass
+    _set(sock, 0)
 
 
 def drain(sock: socket.socket) -> tuple[int, list[Bounce]]:
-    """Empties the error queue. Returns how many errors were queued, and the hard ones among them.
-
-    A request has failed only by a hard error (RFC 8489 s6.2.1, RFC 1122 s4.2.3.9): the others may pass.
-    """
+    """Empties the error queue. Returns how many errors were queued, and what is known of them."""
     count, bounces = 0, []
     while sys.platform == "linux" and count < MAX_DRAINED:
         try:
@@ -68,20 +52,34 @@ def drain(sock: socket.socket) -> tuple[int, list[Bounce]]:
             break  # EAGAIN: nothing more
         count += 1
         for level, kind, content in ancillary:
-            error = _hard_error(level, kind, content)
-            if error is not None:
-                bounces.append(Bounce(destination=destination, error=error, data=data))
+            found = _error(level, kind, content)
+            if found is not None:
+                bounces.append(Bounce(destination=destination, error=found[0], data=data, is_hard=found[1]))
     return count, bounces
 
 
-def _hard_error(level: int, kind: int, content: bytes) -> OSError | None:
+def _set(sock: socket.socket, value: int) -> bool:
+    if sys.platform != "linux":
+        return False
+    try:
+        if sock.family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, value)
+            if not sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
+                sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, value)
+        else:
+            sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, value)
+    except OSError:
+        return False
+    return True
+
+
+def _error(level: int, kind: int, content: bytes) -> tuple[OSError, bool] | None:
+    """An error, and whether it is a hard one."""
     is_ours = (level, kind) in ((socket.IPPROTO_IP, _IP_RECVERR), (socket.IPPROTO_IPV6, _IPV6_RECVERR))
     if not is_ours or len(content) < _EXTENDED_ERROR.size:
         return None
     number, origin, icmp_type, code, _, _, _ = _EXTENDED_ERROR.unpack_from(content)
-    if (origin, icmp_type) not in _HARD or code not in _HARD[origin, icmp_type]:
-        return None
-    return OSError(number, os.strerror(number))
+    return OSError(number, os.strerror(number)), code in _HARD.get((origin, icmp_type), ())
 
 
 # The values of linux/in.h and linux/in6.h: the socket module has names for them only since Python 3.14.

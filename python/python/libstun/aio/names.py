@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,9 +18,11 @@ from ..enums import Scheme, Transport
 
 __all__ = [
     "DEFAULT_PORT",
+    "DEFAULT_TLS_PORT",
     "Endpoint",
     "ServerLike",
     "first_of_each_family",
+    "getaddrinfo",
     "is_ipv6",
     "literal",
     "lookup",
@@ -31,9 +34,13 @@ __all__ = [
 
 ServerLike: TypeAlias = str | Uri | Host | AddressLike | tuple[str, int]
 """`"host"`, `"host:port"`, `"192.0.2.1:3478"`, `"[2001:db8::1]:3478"`, a stun: or turn: URI, an address as a tuple,
-or one of `ipaddress`. The port is 3478 unless given."""
+or one of `ipaddress`. The port is 3478 unless given, and 5349 for TLS. An IPv6 address with a port has brackets:
+`"::1:3478"` is the address `::1:3478`."""
 
 DEFAULT_PORT = 3478
+
+DEFAULT_TLS_PORT = 5349
+"""The port of stuns: and turns: (RFC 8489 s8.1, RFC 8656 s3.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +52,10 @@ class Endpoint:
     scope_id: int = 0
 
 
-def parse_server(server: ServerLike) -> Endpoint | Uri:
+def parse_server(server: ServerLike, transport: Transport | None = None) -> Endpoint | Uri:
     """What a server is called. A URI stays one, because its name has to be discovered.
+
+    A host may be called "stun" or "turn", and have a port: a URI has more than digits after its colon.
 
     >>> parse_server("stun.example.org")
     Endpoint(host='stun.example.org', port=3478, scope_id=0)
@@ -54,21 +63,27 @@ def parse_server(server: ServerLike) -> Endpoint | Uri:
     Endpoint(host='2001:db8::1', port=19302, scope_id=0)
     >>> parse_server("2001:db8::1").port
     3478
+    >>> parse_server("turn:3478")
+    Endpoint(host='turn', port=3478, scope_id=0)
+    >>> parse_server("example.org", Transport.TLS).port
+    5349
 
-    Raises ValueError for what is none of the forms of `ServerLike`.
+    Raises ValueError for what is none of the forms of `ServerLike`, and OSError for a scope that names no interface.
     """
+    default_port = DEFAULT_TLS_PORT if transport == Transport.TLS else DEFAULT_PORT
     if isinstance(server, Uri):
         return server
     if isinstance(server, IPv4Address | IPv6Address):
-        return Endpoint(str(server), DEFAULT_PORT)
+        return _scoped(Endpoint(str(server), default_port))
     if isinstance(server, tuple):
         return _of_tuple(server)
     if not isinstance(server, str):
         raise TypeError(f"a server is a string, a Uri, an address or a tuple, not {type(server).__name__}")
     text = server.strip()
-    if text.partition(":")[0].lower() in _SCHEMES:
+    scheme, _, rest = text.partition(":")
+    if scheme.lower() in _SCHEMES and rest and not _is_number(rest):
         return Uri.parse(text)
-    return _of_text(text, DEFAULT_PORT)
+    return _of_text(text, default_port)
 
 
 def transport_of(server: ServerLike) -> Transport:
@@ -110,8 +125,7 @@ async def lookup(endpoint: Endpoint, *, families: Iterable[int]) -> list[Address
         if (socket.AF_INET6 if is_ipv6(address) else socket.AF_INET) not in wanted:
             raise OSError(errno.EAFNOSUPPORT, f"no socket of this agent's is of the family of {endpoint.host}")
         return [address]
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_DGRAM)
+    found = await getaddrinfo(endpoint.host, endpoint.port)
     addresses = [(family, plain(address)) for family, _, _, _, address in found if family in wanted]
     if not addresses:
         raise socket.gaierror(socket.EAI_NONAME, f"{endpoint.host} has no address that this agent has a socket for")
@@ -120,6 +134,19 @@ async def lookup(endpoint: Endpoint, *, families: Iterable[int]) -> list[Address
     other = [address for family, address in addresses if family != first]
     # RFC 8305 s4: the system's first choice leads, and families take turns.
     return list(dict.fromkeys(address for pair in zip_longest(own, other) for address in pair if address is not None))
+
+
+async def getaddrinfo(host: str, port: int | None, *, family: int = 0) -> list[Any]:
+    """What the system's resolver says, off the loop. Raises `socket.gaierror`, also for what cannot be a name.
+
+    A lookup that is given up goes on in a thread of the loop's executor until the resolver's own timeout: nothing can
+    end it.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        return await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_DGRAM)
+    except UnicodeError:  # of the codec for IDNA: a label that is empty, or longer than 63 bytes
+        raise socket.gaierror(socket.EAI_NONAME, f"{host} can be no name of a host") from None
 
 
 def literal(endpoint: Endpoint) -> Address | None:
@@ -161,11 +188,12 @@ _SCHEMES = frozenset(Scheme)
 
 
 def _of_tuple(address: tuple[Any, ...]) -> Endpoint:
-    if len(address) not in (2, 4) or not isinstance(address[1], int):
+    if len(address) not in (2, 4) or not isinstance(address[0], str | IPv4Address | IPv6Address):
         raise ValueError(f"{address!r} is no address: (host, port) or (host, port, flowinfo, scope_id)")
-    host, port = str(address[0]), address[1]
-    _check_port(port, address)
-    return _scoped(Endpoint(host, port, address[3] if len(address) == 4 else 0))
+    if any(type(number) is not int for number in address[1:]):
+        raise ValueError(f"{address!r} is no address: port, flowinfo and scope_id are numbers")
+    _check_port(address[1], address)
+    return _scoped(Endpoint(str(address[0]), address[1], address[3] if len(address) == 4 else 0))
 
 
 def _of_text(text: str, default_port: int) -> Endpoint:
@@ -185,22 +213,37 @@ def _of_text(text: str, default_port: int) -> Endpoint:
     host, colon, rest = text.partition(":")
     if not host:
         raise ValueError(f"{text!r} has no host")
-    return Endpoint(host, _port(rest, text) if colon else default_port)
+    return _scoped(Endpoint(host, _port(rest, text) if colon else default_port))
 
 
 def _scoped(endpoint: Endpoint) -> Endpoint:
-    """Takes the scope out of an address such as fe80::1%eth0."""
+    """Takes the scope out of an address such as fe80::1%eth0, and refuses what is neither an address nor a name."""
     host, percent, scope = endpoint.host.partition("%")
-    if not percent:
-        return endpoint
-    number = int(scope) if scope.isdecimal() else socket.if_nametoindex(scope)
-    return Endpoint(host, endpoint.port, number)
+    if ":" in host:
+        _ip(host)
+        number = endpoint.scope_id
+        if percent:
+            number = int(scope) if _is_number(scope) else socket.if_nametoindex(scope)
+        if not 0 <= number < 1 << 32:
+            raise ValueError(f"{number}: a scope is a number of 32 bits")
+        return Endpoint(host, endpoint.port, number)
+    # What is not ASCII is up to the codec for IDNA.
+    if not host or percent or any(character.isspace() for character in host) or _NO_NAME.search(host):
+        raise ValueError(f"{endpoint.host!r} is no name of a host, and no address")
+    return endpoint
+
+
+_NO_NAME = re.compile(r"(?![A-Za-z0-9._-])[\x00-\x7f]")
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
 
 
 def _port(text: str, whole: str) -> int:
-    if not text.isdecimal() or not text.isascii():
+    if not _is_number(text):
         raise ValueError(f"{whole!r} has no port after the colon")
-    port = int(text)
+    port = int(text) if len(text) < 10 else -1
     _check_port(port, whole)
     return port
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -20,6 +21,14 @@ READ_BATCH = 64
 """Datagrams read from a socket before the rest of the program has its turn."""
 
 MAX_DATAGRAM = 65536
+
+MAX_ASKED = 1024
+"""Requests that are remembered of a shared socket, in case that it is closed."""
+
+HEADER = 20
+"""Bytes of the header of a STUN message, with its transaction id."""
+
+MAGIC_COOKIE = bytes.fromhex("2112a442")
 
 WILDCARDS = ("0.0.0.0", "::")
 """What a socket is bound to that takes what comes to any address of the host."""
@@ -49,6 +58,8 @@ class SharedProtocol(asyncio.DatagramProtocol):
 
     What arrives goes to the agent, and to the application whatever the agent does not claim. The application sends with
     its transport as ever, and owns it: without an agent, and when the agent is closed, everything is the application's.
+    So are the ICMP errors of what the application has sent: on Linux it is told all of them while there is an agent.
+    When it closes its transport, what the agent has asked from there fails.
     """
 
     def __init__(self, application: asyncio.DatagramProtocol | None = None) -> None:
@@ -68,7 +79,7 @@ class SharedProtocol(asyncio.DatagramProtocol):
             self.application.datagram_received(data, addr)
 
     def error_received(self, exc: Exception) -> None:
-        if self.tap is not None and self.tap.error_received():
+        if self.tap is not None and self.tap.error_received(exc):
             return
         if self.application is not None:
             self.application.error_received(exc)
@@ -78,6 +89,11 @@ class SharedProtocol(asyncio.DatagramProtocol):
             self.tap.connection_lost()
         if self.application is not None:
             self.application.connection_lost(exc)
+
+    def bounced(self, error: OSError) -> None:
+        """What the application has sent has come back. For the agent."""
+        if self.application is not None and self.transport is not None and not self.transport.is_closing():
+            self.application.error_received(error)
 
     def pause_writing(self) -> None:
         if self.application is not None:
@@ -106,10 +122,19 @@ class UdpSocket:
         self._gone: asyncio.Future[None] | None = None
         self._queues_errors = False
         self._knows_local = False
+        self._is_lost = False
+        self._asked: dict[bytes, Address] | None = None
+        """Of a shared socket the headers of requests, and whom they went to."""
+        self._tell_owner: Callable[[OSError], object] = lambda _: None
 
     @classmethod
     async def open(cls, sock: socket.socket, socket_id: int, receiver: Receiver) -> UdpSocket:
-        """Takes over a socket that is bound, and closes it in the end."""
+        """Takes over a socket, binds it to any port of all addresses if it is not bound, and closes it in the end.
+
+        Raises ValueError if it is no UDP socket, OSError if it cannot be bound.
+        """
+        _check(sock)
+        _bind(sock)
         try:
             return cls.open_now(sock, socket_id, receiver)
         except NotImplementedError:
@@ -157,18 +182,26 @@ class UdpSocket:
         if protocol.tap is not None:
             raise ValueError("the shared protocol has an agent already")
         sock = transport.get_extra_info("socket").dup()
+        try:
+            _check(sock)
+        except ValueError:
+            sock.close()
+            raise
         sock.setblocking(False)
         self = cls(sock, socket_id, receiver)
         # See open(): on a transport of uvloop's errors have to stay unknown.
         if not type(transport).__module__.startswith("uvloop"):
             self._queues_errors = icmp.enable(sock)
         protocol.tap = self
+        self._asked = {}
+        loop = asyncio.get_running_loop()
+        self._tell_owner = lambda error: loop.call_soon(protocol.bounced, error)
 
         def release() -> None:
             protocol.tap = None
             if self._queues_errors:
+                self._drain()
                 icmp.disable(sock)
-                icmp.drain(sock)
             sock.close()
 
         self._release = release
@@ -184,13 +217,17 @@ class UdpSocket:
 
     def send(self, data: bytes, remote: Address, local: Address) -> None:
         """Sends at once, or raises OSError. What the socket has no room for is lost, as datagrams may be."""
+        if self._is_lost:
+            raise BrokenPipeError(errno.EPIPE, "the application has closed the socket")
+        if self._asked is not None and _is_request(data):
+            self._remember(self._asked, data[:HEADER], remote)
         try:
             self._send(data, remote, local)
         except BlockingIOError:
             return
         except OSError:
             # Linux reports an ICMP error of an earlier datagram with whatever call comes next.
-            if not self._queues_errors or not self._drain()[0]:
+            if not self._queues_errors or self._drain() is None:
                 raise
             with contextlib.suppress(BlockingIOError):
                 self._send(data, remote, local)
@@ -199,19 +236,24 @@ class UdpSocket:
         """What a transport has read."""
         return self._receiver.receive(self, data, plain(remote), self.local)
 
-    def error_received(self) -> bool:
-        """A transport has met an error. True if it was about what the agent has sent, and nothing else."""
-        if not self._queues_errors:
+    def error_received(self, error: Exception) -> bool:
+        """A transport has met an error. True if it was one of those in the queue, each of which is told to whom it
+        concerns; else it is the application's."""
+        if not self._queues_errors or not isinstance(error, OSError):
             return False
-        count, others = self._drain()
-        return count > 0 and not others
+        return error.errno in (self._drain() or ())
 
     def connection_lost(self) -> None:
         """A transport is closed."""
         if self._gone is not None and not self._gone.done():
             self._gone.set_result(None)
-        else:
-            self._receiver.closed(self)
+            return
+        self._is_lost = True
+        self._receiver.closed(self)
+        asked, self._asked = self._asked or {}, None
+        for header, remote in asked.items():
+            error = BrokenPipeError(errno.EPIPE, "the application has closed the socket")
+            self._receiver.bounced(self, icmp.Bounce(destination=remote, error=error, data=header))
 
     def release(self) -> None:
         """Lets go of the socket, which is closed then unless it is shared."""
@@ -256,11 +298,29 @@ class UdpSocket:
         if self._sock.fileno() >= 0:
             self._watch()  # libuv, which is uvloop's, stops watching a socket that has had an error
 
-    def _drain(self) -> tuple[int, bool]:
-        """Empties the error queue. How many errors there were, and whether any was another protocol's."""
+    def _drain(self) -> set[int | None] | None:
+        """Empties the error queue, and tells each whom it concerns. Their numbers, or `None` if there was none."""
         count, bounces = icmp.drain(self._sock)
-        claimed = [self._receiver.bounced(self, bounce) for bounce in bounces]
-        return count, not all(claimed)
+        for bounce in bounces:
+            if not self._claim(bounce):
+                self._tell_owner(bounce.error)
+        return {bounce.error.errno for bounce in bounces} if count else None
+
+    def _claim(self, bounce: icmp.Bounce) -> bool:
+        """Whether it was the agent's datagram."""
+        if bounce.is_hard and self._receiver.bounced(self, bounce):
+            return True
+        is_stun = len(bounce.data) >= HEADER and bounce.data[0] < 0x40 and bounce.data[4:8] == MAGIC_COOKIE
+        if is_stun or self._asked is None:
+            return True
+        is_channel = 0x40 <= int.from_bytes(bounce.data[:1], "big") < 0x50
+        return is_channel and plain(bounce.destination) in self._asked.values()
+
+    def _remember(self, asked: dict[bytes, Address], header: bytes, remote: Address) -> None:
+        asked.pop(header, None)  # the latest is the last
+        asked[header] = remote
+        if len(asked) > MAX_ASKED:
+            del asked[next(iter(asked))]
 
 
 def bound_socket(local: str | AddressLike) -> socket.socket:
@@ -277,3 +337,22 @@ def bound_socket(local: str | AddressLike) -> socket.socket:
         sock.close()
         raise OSError(error.errno, f"cannot bind {address[0]} port {address[1]}: {error.strerror}") from None
     return sock
+
+
+def _check(sock: socket.socket) -> None:
+    if sock.family not in (socket.AF_INET, socket.AF_INET6) or sock.type != socket.SOCK_DGRAM:
+        raise ValueError(f"an agent needs UDP sockets, and this is one of {sock.family!r}, {sock.type!r}")
+
+
+def _bind(sock: socket.socket) -> None:
+    try:
+        is_bound = sock.getsockname()[1] != 0
+    except OSError:  # as Windows says it
+        is_bound = False
+    if not is_bound:
+        sock.bind(("::" if sock.family == socket.AF_INET6 else "0.0.0.0", 0))
+
+
+def _is_request(data: bytes) -> bool:
+    """Whether it is a STUN request, whose answer is waited for."""
+    return len(data) >= HEADER and data[0] & 0xC1 == 0 and data[1] & 0x10 == 0
