@@ -179,7 +179,7 @@ def test_what_is_missing_in_a_capture_is_a_note(tmp_path: Path, capsys: pytest.C
     steps = trace_json(capsys, capture(tmp_path))
     notes = [step for step in steps if step["kind"] == "note"]
     assert len(notes) == 1
-    assert notes[0]["text"].startswith("5 bytes of the stream are missing")
+    assert notes[0]["text"].startswith("5 bytes of the stream missing")
     assert notes[0]["at"] == "192.0.2.1:3478"
 
 

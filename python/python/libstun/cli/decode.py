@@ -10,7 +10,7 @@ from .describe import AttributeFacts, PacketFacts, describe
 from .inputs import Source, open_source, packets_of
 from .keys import Keys
 from .packets import Packet, address_text
-from .screen import Node, Screen, Span, UsageError, cells
+from .screen import Node, Screen, Span, UsageError, cells, count_of
 from .values import short_hex
 
 __all__ = ["add", "message_tree", "run"]
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
 
 def message_tree(facts: PacketFacts, *before: Span) -> Node:
     """The facts as a tree; `before` begins its first line."""
-    root = Node([*before, *_title(facts), (f"  {len(facts.raw)} bytes", "dim")])
+    root = Node([*before, *_title(facts), (f"  {count_of(len(facts.raw), 'bytes')}", "dim")])
     if facts.error is not None:
         root.add(("malformed: ", "bad"), (facts.error, "bad"))
     width = max(len("transaction"), *(cells(attribute.title) for attribute in facts.attributes), 0)
@@ -142,7 +142,7 @@ def _attribute(attribute: AttributeFacts, width: int) -> Iterator[Span]:
     yield f"{padding}  "
     yield from _value(attribute)
     traits = [] if attribute.name is None else [f"0x{attribute.type:04x}"]
-    traits += [f"at {attribute.offset}", f"{len(attribute.raw)} bytes"]
+    traits += [f"at {attribute.offset}", count_of(len(attribute.raw), "bytes")]
     traits.append("required" if attribute.is_required else "optional")
     if attribute.is_covered is not None:
         traits.append("covered" if attribute.is_covered else "not covered")
@@ -156,7 +156,7 @@ def _value(attribute: AttributeFacts) -> Iterator[Span]:
     elif attribute.name in ("MESSAGE-INTEGRITY", "MESSAGE-INTEGRITY-SHA256", "FINGERPRINT"):
         yield from _check(attribute)
     elif attribute.payload is not None:
-        yield f"{len(attribute.raw)} bytes of payload"
+        yield f"{count_of(len(attribute.raw), 'bytes')} of payload"
     else:
         is_address = attribute.title.endswith(("ADDRESS", "SERVER", "ORIGIN"))
         yield (attribute.text or ("present" if attribute.name else "empty"), "address" if is_address else "value")

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 from .describe import PacketFacts, describe
 from .keys import Keys
 from .packets import Packet, address_text
+from .screen import count_of
 
 __all__ = ["Diagram", "Participant", "Recorder", "Step", "diagram_of_packets", "seconds", "spread"]
 
@@ -201,9 +202,9 @@ def _label(facts: PacketFacts) -> str:
     if facts.error is not None:
         return f"{facts.title}, malformed" if facts.method is not None else facts.title
     if facts.channel is not None and facts.payload is not None:
-        return f"{facts.title}: {facts.payload.title}, {len(facts.payload.raw)} bytes"
+        return f"{facts.title}: {facts.payload.title}, {count_of(len(facts.payload.raw), 'bytes')}"
     if facts.method is None:
-        return f"{facts.title}, {len(facts.raw)} bytes"
+        return f"{facts.title}, {count_of(len(facts.raw), 'bytes')}"
     return f"{facts.title} {error.text}" if error is not None and error.text else facts.title
 
 
@@ -225,7 +226,7 @@ def _details(facts: PacketFacts) -> list[str]:
             details.append(_cut(f"{name} {attribute.text}"))
     data = facts.find("DATA")
     if data is not None and data.payload is not None:
-        details.append(f"DATA: {data.payload.title}, {len(data.raw)} bytes")
+        details.append(f"DATA: {data.payload.title}, {count_of(len(data.raw), 'bytes')}")
     details = details[: MAX_DETAILS - 1]
     signatures = [
         f"{attribute.name}{f' {attribute.verdict.check}' if attribute.verdict else ''}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from .diagram import Diagram, diagram_of_packets
 from .drawing_svg import draw_svg
 from .drawing_text import draw_text
-from .inputs import Source, open_source, packets_of
+from .inputs import Source, is_file, no_file, open_source, packets_of
 from .keys import Keys
 from .screen import CommandError, Screen, UsageError, cells
 from .simulate import SCENARIOS, simulate
@@ -99,8 +99,8 @@ def _diagram(args: argparse.Namespace, screen: Screen) -> Diagram:
 @contextlib.contextmanager
 def _open(name: str) -> Iterator[Source]:
     """Only files: hexadecimal text is one message, and no exchange."""
-    if name != "-" and not Path(name).is_file():
-        raise CommandError(f"{name}: no such file")
+    if name != "-" and not is_file(Path(name)):
+        raise CommandError(no_file([name]) if Path(name).is_dir() else f"{name}: no such file")
     with open_source([name]) as source:
         yield source
 

@@ -7,18 +7,18 @@ from ipaddress import IPv6Address
 
 from .. import AuthenticationFailure, DropReason, SendError
 from .diagram import Diagram, Recorder, seconds
+from .inputs import TRACE_MAGIC
 from .keys import Keys
 from .screen import CommandError
 
 __all__ = ["diagram_of_trace", "is_trace"]
 
-_MAGIC = b"libstun-trace "
 _STARTS = {"binding": "starts a binding", "server": "serves", "survey": "starts a survey"}
 
 
 def is_trace(start: bytes) -> bool:
     """Whether a file that starts so is a trace."""
-    return start.startswith(_MAGIC)
+    return start.startswith(TRACE_MAGIC)
 
 
 def diagram_of_trace(title: str, content: bytes, keys: Keys) -> Diagram:
