@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -122,6 +125,42 @@ def test_without_a_password_signatures_are_not_checked_and_that_is_no_failure(
     code, out = decode(capsys, vector("rfc5769-2.1-request")["hex"])
     assert code == 0
     assert "not checked (needs --password)" in out
+
+
+def test_a_password_may_come_from_the_environment(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = vector("rfc5769-2.1-request")
+    monkeypatch.setenv("LIBSTUN_PASSWORD", one["password"])
+    assert "valid (short-term)" in decode(capsys, one["hex"])[1]
+    assert decode(capsys, "--password", "another", one["hex"])[0] == 1
+
+
+def test_a_password_is_asked_for_at_the_terminal_and_not_shown() -> None:
+    one = vector("rfc5769-2.1-request")
+    terminal, other = pty.openpty()
+    command = [sys.executable, "-m", "libstun", "decode", "--password", "-", one["hex"]]
+    with subprocess.Popen(command, stdin=other, stdout=other, stderr=other, start_new_session=True) as process:
+        os.close(other)
+        shown = b""
+        with contextlib.suppress(OSError):  # when the other end is closed
+            while part := os.read(terminal, 65536):
+                shown += part
+                if shown.endswith(b"Password: "):
+                    os.write(terminal, one["password"].encode() + b"\n")
+        os.close(terminal)
+        assert process.wait(120) == 0
+    assert b"valid" in shown
+    assert one["password"].encode() not in shown
+
+
+def test_without_a_terminal_nobody_can_be_asked() -> None:
+    command = [sys.executable, "-m", "libstun", "decode", "--password", "-", REQUEST.hex()]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, timeout=120, start_new_session=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr == b"libstun: --password - needs a terminal: without one use LIBSTUN_PASSWORD\n"
 
 
 def test_a_truncated_signature_is_checked(capsys: pytest.CaptureFixture[str]) -> None:

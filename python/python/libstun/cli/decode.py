@@ -10,6 +10,7 @@ from .describe import AttributeFacts, PacketFacts, describe
 from .inputs import Source, open_source, packets_of
 from .keys import Keys
 from .packets import Packet, address_text
+from .passwords import add_password, password_of
 from .screen import Node, Screen, Span, UsageError, cells, count_of
 from .values import short_hex
 
@@ -25,7 +26,10 @@ examples:
 
 Signatures are checked with --password: as a short-term credential and, where
 the user and the realm are known from the options or the messages, as a
-long-term one. With --json a message is one object, and a capture one object per
+long-term one. With "--password -" it is asked for, and without the option taken
+from LIBSTUN_PASSWORD in the environment: a command line can be seen by others.
+
+With --json a message is one object, and a capture one object per
 line. In a capture ChannelData is looked for between addresses that have
 exchanged STUN before.
 
@@ -47,7 +51,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="INPUT",
         help='hexadecimal text, a file with a message (binary or hexadecimal), a capture (pcap or pcapng), or "-"',
     )
-    parser.add_argument("--password", help="check MESSAGE-INTEGRITY and MESSAGE-INTEGRITY-SHA256 with it")
+    add_password(parser, "check MESSAGE-INTEGRITY and MESSAGE-INTEGRITY-SHA256 with it")
     parser.add_argument("--user", help="the username, where messages do not say it")
     parser.add_argument("--realm", help="the realm, where messages do not say it; makes the credential a long-term one")
     parser.add_argument(
@@ -58,7 +62,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Shows the input; see the module."""
-    keys = Keys(args.password, args.user, args.realm)
+    keys = Keys(password_of(args), args.user, args.realm)
     with open_source(args.input) as source:
         if source.is_capture:
             return _show_capture(source, args.filter, keys, screen)

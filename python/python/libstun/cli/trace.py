@@ -12,6 +12,7 @@ from .drawing_svg import draw_svg
 from .drawing_text import draw_text
 from .inputs import Source, is_file, no_file, open_source, packets_of
 from .keys import Keys
+from .passwords import add_password, password_of
 from .screen import CommandError, Screen, UsageError, cells
 from .simulate import SCENARIOS, simulate
 from .tracefile import diagram_of_trace, is_trace
@@ -29,7 +30,8 @@ scenarios:
 {scenarios}
 
 They run in memory between real agents, in virtual time and from fixed seeds:
-the picture is always the same. With --json the steps are printed, one object
+the picture is always the same. With "--password -" the password is asked for,
+and without the option taken from LIBSTUN_PASSWORD in the environment. With --json the steps are printed, one object
 per line, with their times in nanoseconds.
 
 Exit code: 0; 1 if there is nothing to draw."""
@@ -53,7 +55,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--filter", metavar="WHAT", help="of a capture only this address (with or without port) or transaction id"
     )
-    parser.add_argument("--password", help="check signatures with it")
+    add_password(parser, "check signatures with it")
     parser.add_argument("--user", help="the username, where messages do not say it")
     parser.add_argument("--realm", help="the realm, where messages do not say it")
     parser.set_defaults(run=run)
@@ -85,7 +87,7 @@ def _diagram(args: argparse.Namespace, screen: Screen) -> Diagram:
         if args.filter is not None:
             raise UsageError("--filter is for captures")
         return simulate(args.simulate)
-    keys = Keys(args.password, args.user, args.realm)
+    keys = Keys(password_of(args), args.user, args.realm)
     with _open(args.input) as source:
         if source.is_capture:
             return diagram_of_packets(Path(source.name).name, packets_of(source, screen, args.filter), keys)
