@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
-import os
-import pty
 import re
 import subprocess
 import sys
@@ -15,11 +12,9 @@ from pathlib import Path
 import pytest
 
 import libstun
-from cli_support import ANSWER, CLIENT, REQUEST, SERVER, ethernet, pcap, udp
+from cli_support import ANSWER, CLIENT, ENVIRONMENT, REQUEST, SERVER, ethernet, pcap, read_terminal, udp
 from libstun.cli import COMMANDS, Screen, main
 from libstun.cli.screen import Node, cells, printable
-
-ENVIRONMENT = {**os.environ, "PYTHONIOENCODING": "utf-8"}
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
@@ -31,22 +26,6 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[byte
 def on_terminal(*arguments: str, **environment: str) -> str:
     """What the command prints on a terminal."""
     return read_terminal([sys.executable, "-m", "libstun", *arguments], **environment)
-
-
-def read_terminal(command: list[str], **environment: str) -> str:
-    """What a program prints on a terminal."""
-    reader, writer = pty.openpty()
-    variables = {key: value for key, value in ENVIRONMENT.items() if key != "NO_COLOR"}
-    variables |= {"TERM": "xterm-256color", "COLUMNS": "80", **environment}
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, env=variables) as process:
-        os.close(writer)
-        output = b""
-        with contextlib.suppress(OSError):  # when the other end is closed
-            while part := os.read(reader, 65536):
-                output += part
-        os.close(reader)
-        assert process.wait(120) == 0
-    return output.decode()
 
 
 def test_help_names_every_command_that_is_there_and_gives_examples(capsys: pytest.CaptureFixture[str]) -> None:
@@ -253,6 +232,15 @@ def test_long_lines_wrap_below_their_start_on_terminals() -> None:
     following = lines[lines.index(next(line for line in lines if "SOFTWARE" in line)) + 1]
     assert following[:start].strip() == ""
     assert following[start] != " "
+
+
+@pytest.mark.parametrize("columns", ["1", "20", "0", "nonsense"])
+def test_a_terminal_however_narrow_shows_every_value(columns: str) -> None:
+    shown = on_terminal("decode", ANSWER.hex(), NO_COLOR="1", COLUMNS=columns)
+    assert "203.0.113.9:4242" in shown
+    drawn = on_terminal("trace", "--simulate", "loss", NO_COLOR="1", COLUMNS=columns)
+    assert "10.0.0.1:5000" in drawn.split("lost", 1)[1]
+    assert "Traceback" not in shown + drawn
 
 
 def test_a_table_has_columns_as_wide_as_their_cells(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from .diagram import Diagram, diagram_of_packets
@@ -34,7 +34,10 @@ the picture is always the same. With "--password -" the password is asked for,
 and without the option taken from LIBSTUN_PASSWORD in the environment. With --json the steps are printed, one object
 per line, with their times in nanoseconds.
 
-Exit code: 0; 1 if there is nothing to draw."""
+Of more than 20 participants there is no diagram, and of more than 1000 steps only
+the first are drawn, which is said: --filter makes it fewer.
+
+Exit code: 0; 1 if there is nothing to draw, or too much."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -69,14 +72,11 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     if not any(step.kind == "message" for step in diagram.steps):
         raise CommandError(f"{diagram.title}: nothing to draw")
     if args.svg is not None:
-        _write_svg(diagram, args.svg)
+        with screen.status(f"drawing {len(diagram.steps)} steps"):
+            svg = draw_svg(diagram)
+        _write(svg, args.svg)
     elif not args.json:
-        widest = 0
-        for line in draw_text(diagram, width=screen.width, unicode=screen.has_unicode):
-            screen.line(*line)
-            widest = max(widest, sum(cells(span if isinstance(span, str) else span[0]) for span in line))
-        if screen.width is not None and widest > screen.width:
-            screen.warn(f"the diagram needs {widest} columns: try --filter, or --svg")
+        _show(diagram, screen)
     for step in diagram.steps:
         screen.data(step.as_json(diagram.participants))
     return 0
@@ -98,7 +98,7 @@ def _diagram(args: argparse.Namespace, screen: Screen) -> Diagram:
     raise CommandError(f"{args.input}: neither a capture nor a trace")
 
 
-@contextlib.contextmanager
+@contextmanager
 def _open(name: str) -> Iterator[Source]:
     """Only files: hexadecimal text is one message, and no exchange."""
     if name != "-" and not is_file(Path(name)):
@@ -107,8 +107,20 @@ def _open(name: str) -> Iterator[Source]:
         yield source
 
 
-def _write_svg(diagram: Diagram, name: str) -> None:
-    svg = draw_svg(diagram)
+def _show(diagram: Diagram, screen: Screen) -> None:
+    widest = 0
+    # On a terminal the lines are progress enough.
+    with nullcontext() if screen.is_terminal else screen.status(f"drawing {len(diagram.steps)} steps") as status:
+        for number, line in enumerate(draw_text(diagram, width=screen.width, unicode=screen.has_unicode)):
+            screen.line(*line)
+            widest = max(widest, sum(cells(span if isinstance(span, str) else span[0]) for span in line))
+            if status is not None and number % 100 == 0:
+                status.update(f"drawing: line {number}")
+    if screen.width is not None and widest > screen.width:
+        screen.warn(f"the diagram needs {widest} columns: try --filter, or --svg")
+
+
+def _write(svg: str, name: str) -> None:
     if name == "-":
         print(svg, end="")
     else:

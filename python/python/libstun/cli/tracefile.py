@@ -62,7 +62,7 @@ class _Reader:
             self._recorder.participant(address, "client")
         for address in self._servers - self._clients:
             self._recorder.participant(address, "server")
-        return self._recorder.diagram
+        return self._recorder.finish()
 
     def _do(self, call: str, words: list[str]) -> None:
         if call == "binding":
