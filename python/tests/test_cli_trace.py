@@ -307,11 +307,12 @@ def test_a_long_wait_is_told_from_a_time(capsys: pytest.CaptureFixture[str]) -> 
     assert len([one for one in elements(svg, "rect") if one.get("class") == "gap"]) == len(waits)
 
 
-def test_a_nonce_is_only_begun(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_nonce_is_shortened_and_still_told_from_another(capsys: pytest.CaptureFixture[str]) -> None:
     steps = trace_json(capsys, "--simulate", "long-term")
     nonces = [detail for step in steps for detail in step["details"] if detail.startswith("NONCE")]
-    assert nonces
-    assert all(re.fullmatch(r'NONCE "[^"]{8}…"', nonce) for nonce in nonces)
+    assert all(re.fullmatch(r'NONCE "[^"]{4}…[^"]{8}"', nonce) for nonce in nonces)
+    assert len(nonces) == 5
+    assert len(set(nonces)) == 2, "the fresh nonce is to be told from the stale one"
 
 
 def crowd(folder: Path, senders: int, packets: int = 1) -> str:

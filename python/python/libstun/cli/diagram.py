@@ -34,8 +34,8 @@ MAIN_ATTRIBUTES = (
 MAX_DETAILS = 4
 MAX_DETAIL = 44
 """Longer texts are cut."""
-NONCE_START = 8
-"""A nonce says nothing to people, but where another one comes."""
+NONCE_ENDS = 4, 8
+"""A nonce says nothing to people, but where another one comes. Those of RFC 8489 all begin with the same 13 letters."""
 MAX_PARTICIPANTS = 20
 """With more nobody sees anything, and the drawing grows with their number times that of the steps."""
 MAX_STEPS = 1000
@@ -257,8 +257,9 @@ def _details(facts: PacketFacts) -> list[str]:
         attribute = facts.find(name)
         if attribute is not None and attribute.text:
             text = attribute.text
-            if name == "NONCE" and len(text) > NONCE_START + 2:  # with its quotation marks
-                text = f'{text[: NONCE_START + 1]}…"'
+            first, last = NONCE_ENDS
+            if name == "NONCE" and len(text) > first + last + 3:  # with its quotation marks
+                text = f"{text[: first + 1]}…{text[-last - 1 :]}"
             details.append(_cut(f"{name} {text}"))
     data = facts.find("DATA")
     if data is not None and data.payload is not None:
