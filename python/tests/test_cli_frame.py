@@ -151,7 +151,7 @@ def test_a_full_disk_is_an_error_of_one_line(arguments: list[str]) -> None:
     ],
 )
 def test_streams_may_be_closed(closed: str, what: str, expected: tuple[int, bytes, bytes]) -> None:
-    command = ["bash", "-c", f'exec {closed}; "{sys.executable}" -m libstun {what}']
+    command = ["bash", "-c", f'exec {closed}; "{sys.executable}" -X dev -W error -m libstun {what}']
     done = subprocess.run(command, capture_output=True, timeout=120, env=ENVIRONMENT, check=False)
     assert (done.returncode, done.stdout, done.stderr) == expected
 
