@@ -315,6 +315,25 @@ def test_a_nonce_is_shortened_and_still_told_from_another(capsys: pytest.Capture
     assert len(set(nonces)) == 2, "the fresh nonce is to be told from the stale one"
 
 
+def test_a_filter_for_one_exchange_shows_its_values_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nonce = "obMatJos2" + "0123456789" * 9
+    file = tmp_path / "challenge.pcap"
+    message = MessageBuilder(MessageClass.ERROR_RESPONSE, 1, b"\xab" * 12).add_error(401).add(0x15, nonce)
+    file.write_bytes(pcap([udp(SERVER, CLIENT, bytes(message))], link_type=101))
+    assert nonce in trace(capsys, "--filter", "abab", str(file))
+    assert 'NONCE "obMa…23456789"' in trace(capsys, "--filter", "192.0.2.1", str(file))
+
+
+def test_a_reason_without_end_does_not_make_the_drawing_wide(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "long.pcap"
+    message = MessageBuilder(MessageClass.ERROR_RESPONSE, 1, bytes(12)).add_error(400, "no " * 200)
+    file.write_bytes(pcap([udp(SERVER, CLIENT, bytes(message))], link_type=101))
+    assert float(ElementTree.fromstring(trace(capsys, "--svg", "-", str(file))).attrib["width"]) < 1000
+    assert max(map(len, trace(capsys, str(file)).splitlines())) < 120
+
+
 def crowd(folder: Path, senders: int, packets: int = 1) -> str:
     file = folder / "crowd.pcap"
     crowd = [("10.1.0.1", 1000 + number) for number in range(senders)]

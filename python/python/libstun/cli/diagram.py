@@ -111,9 +111,10 @@ class Diagram:
 class Recorder:
     """Makes a diagram of what happens, in the order in which it is told."""
 
-    def __init__(self, title: str, keys: Keys | None = None) -> None:
+    def __init__(self, title: str, keys: Keys | None = None, *, is_whole: bool = False) -> None:
         self.diagram = Diagram(title)
         self._keys = keys or Keys()
+        self._is_whole = is_whole
         self.left_out = 0
         """Steps that were too many."""
         self._traffic: Counter[str] = Counter()
@@ -144,7 +145,7 @@ class Recorder:
             source=self.participant(source),
             destination=self.participant(destination),
             label=_label(facts),
-            details=_details(facts),
+            details=_details(facts, self._is_whole),
             style=_style(facts),
             is_lost=is_lost,
             repeat=repeat if facts.transaction_id else 0,
@@ -184,9 +185,9 @@ class Recorder:
             self.left_out += 1
 
 
-def diagram_of_packets(title: str, packets: Iterable[Packet], keys: Keys) -> Diagram:
-    """The diagram of a capture; its times count from the first packet."""
-    recorder = Recorder(title, keys)
+def diagram_of_packets(title: str, packets: Iterable[Packet], keys: Keys, *, is_whole: bool = False) -> Diagram:
+    """The diagram of a capture; its times count from the first packet. `is_whole` if no value is to be shortened."""
+    recorder = Recorder(title, keys, is_whole=is_whole)
     roles: dict[str, set[str]] = {}
     start: int | None = None
     for packet in packets:
@@ -238,7 +239,7 @@ def _label(facts: PacketFacts) -> str:
         return f"{facts.title}: {facts.payload.title}, {count_of(len(facts.payload.raw), 'bytes')}"
     if facts.method is None:
         return f"{facts.title}, {count_of(len(facts.raw), 'bytes')}"
-    return f"{facts.title} {error.text}" if error is not None and error.text else facts.title
+    return f"{facts.title} {_cut(error.text)}" if error is not None and error.text else facts.title
 
 
 def _style(facts: PacketFacts) -> str:
@@ -248,7 +249,7 @@ def _style(facts: PacketFacts) -> str:
     return styles.get(facts.message_class or "", "indication" if facts.message_class else "data")
 
 
-def _details(facts: PacketFacts) -> list[str]:
+def _details(facts: PacketFacts, is_whole: bool) -> list[str]:
     details = [facts.error] if facts.error is not None else []
     shown = list(MAIN_ATTRIBUTES)
     if facts.find("XOR-MAPPED-ADDRESS") is None:
@@ -258,9 +259,9 @@ def _details(facts: PacketFacts) -> list[str]:
         if attribute is not None and attribute.text:
             text = attribute.text
             first, last = NONCE_ENDS
-            if name == "NONCE" and len(text) > first + last + 3:  # with its quotation marks
+            if not is_whole and name == "NONCE" and len(text) > first + last + 3:  # with its quotation marks
                 text = f"{text[: first + 1]}…{text[-last - 1 :]}"
-            details.append(_cut(f"{name} {text}"))
+            details.append(f"{name} {text}" if is_whole else _cut(f"{name} {text}"))
     data = facts.find("DATA")
     if data is not None and data.payload is not None:
         details.append(f"DATA: {data.payload.title}, {count_of(len(data.raw), 'bytes')}")

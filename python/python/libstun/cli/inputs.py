@@ -15,7 +15,7 @@ from .captures import Frame, is_capture, read_frames
 from .packets import Packet, address_text, read_packets
 from .screen import CommandError, Screen, Status
 
-__all__ = ["Source", "from_hex", "is_file", "matches", "no_file", "open_source", "packets_of"]
+__all__ = ["Source", "from_hex", "is_file", "is_transaction", "matches", "no_file", "open_source", "packets_of"]
 
 MAX_MESSAGE_FILE = 1 << 20
 """A message as text has some times as many bytes; and traces are read whole, too."""
@@ -90,8 +90,17 @@ def matches(packet: Packet, wanted: str | None) -> bool:
     for address in (packet.source, packet.destination):
         if wanted in (address[0], address_text(address)):
             return True
-    word = wanted.lower().removeprefix("0x")
+    word = _transaction(wanted)
     return len(packet.data) >= 20 and packet.data[0] < 0x40 and packet.data[8:20].hex().startswith(word)
+
+
+def is_transaction(wanted: str | None) -> bool:
+    """Whether the text of a filter is (the start of) a transaction id, and no address."""
+    return wanted is not None and re.fullmatch("[0-9a-f]{1,24}", _transaction(wanted)) is not None
+
+
+def _transaction(wanted: str) -> str:
+    return wanted.lower().removeprefix("0x")
 
 
 def _counted(frames: Iterator[Frame], source: Source, status: Status) -> Iterator[Frame]:

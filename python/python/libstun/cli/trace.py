@@ -10,7 +10,7 @@ from pathlib import Path
 from .diagram import Diagram, diagram_of_packets
 from .drawing_svg import draw_svg
 from .drawing_text import draw_text
-from .inputs import Source, is_file, no_file, open_source, packets_of
+from .inputs import Source, is_file, is_transaction, no_file, open_source, packets_of
 from .keys import Keys
 from .passwords import add_password, password_of
 from .screen import CommandError, Screen, UsageError, cells
@@ -90,7 +90,9 @@ def _diagram(args: argparse.Namespace, screen: Screen) -> Diagram:
     keys = Keys(password_of(args), args.user, args.realm)
     with _open(args.input) as source:
         if source.is_capture:
-            return diagram_of_packets(Path(source.name).name, packets_of(source, screen, args.filter), keys)
+            packets = packets_of(source, screen, args.filter)
+            whole = is_transaction(args.filter)  # who asks for one exchange wants to see all of it
+            return diagram_of_packets(Path(source.name).name, packets, keys, is_whole=whole)
         if args.filter is not None:
             raise UsageError(f"--filter is for captures, and {source.name} is none")
         if is_trace(source.content):
