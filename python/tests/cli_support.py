@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import os
+import pty
 import socket
 import struct
+import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,8 @@ CLIENT6 = ("2001:db8::1", 5000)
 SERVER6 = ("2001:db8::2", 3478)
 REQUEST = bytes.fromhex("000100002112a442b7e7a701bc34d686fa87dfae")
 ANSWER = bytes.fromhex("0101000c2112a442b7e7a701bc34d686fa87dfae0020000800013180ea12d54b")
+
+ENVIRONMENT = {**os.environ, "PYTHONIOENCODING": "utf-8"}
 
 Address = tuple[str, int]
 
@@ -89,3 +95,19 @@ def pcapng(
         head = struct.pack(f"{order}IIIII", interface, ticks >> 32, ticks & 0xFFFFFFFF, len(frame), len(frame))
         content += pcapng_block(order, 6, head + frame)
     return content
+
+
+def read_terminal(command: list[str], **environment: str) -> str:
+    """What a program prints on a terminal."""
+    reader, writer = pty.openpty()
+    variables = {key: value for key, value in ENVIRONMENT.items() if key != "NO_COLOR"}
+    variables |= {"TERM": "xterm-256color", "COLUMNS": "80", **environment}
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, env=variables) as process:
+        os.close(writer)
+        output = b""
+        with contextlib.suppress(OSError):  # when the other end is closed
+            while part := os.read(reader, 65536):
+                output += part
+        os.close(reader)
+        assert process.wait(120) == 0
+    return output.decode()

@@ -32,8 +32,8 @@ from cli_support import (
 )
 from libstun import ChannelData, Integrity, Key, MessageBuilder, MessageClass, attribute_type
 from libstun.cli import main
-from libstun.cli.captures import read_frames
-from libstun.cli.packets import read_packets
+from libstun.cli.captures import Frame, read_frames
+from libstun.cli.packets import MAX_STREAMS, _Reader, read_packets
 
 EXCHANGE = [udp(CLIENT, SERVER, REQUEST), udp(SERVER, CLIENT, ANSWER)]
 EXCHANGE6 = [udp(CLIENT6, SERVER6, REQUEST), udp(SERVER6, CLIENT6, ANSWER)]
@@ -170,7 +170,7 @@ def test_channel_data_is_found_where_stun_was_and_nowhere_else(show: Any) -> Non
     shown = show(pcap(packets, link_type=101))
     assert [line["number"] for line in shown.lines] == [2, 3, 4]
     assert (shown.lines[2]["channel"], shown.lines[2]["payload"]["protocol"]) == (0x4001, "rtp")
-    assert shown.said == ["libstun: 1 packets between addresses that exchange STUN are neither STUN nor ChannelData"]
+    assert shown.said == ["libstun: 1 packet between addresses that exchange STUN, neither STUN nor ChannelData"]
 
 
 @pytest.mark.parametrize(
@@ -222,6 +222,17 @@ def test_segments_are_put_together_in_order(show: Any) -> None:
     assert {line["transport"] for line in shown.lines} == {"tcp"}
 
 
+def test_streams_and_conversations_that_are_made_up_are_forgotten() -> None:
+    reader = _Reader()
+    for number in range(2 * MAX_STREAMS):
+        source = (f"10.1.{number >> 8}.{number & 255}", 5000)
+        assert not list(reader.read(Frame(number, 0, 101, tcp(source, SERVER, 0, REQUEST[:10]))))
+    assert len(reader._streams) == MAX_STREAMS
+    # The last is still known, the first is not: what follows there looks like the middle of something.
+    assert len(list(reader.read(Frame(1, 0, 101, tcp(source, SERVER, 10, REQUEST[10:]))))) == 1
+    assert not list(reader.read(Frame(1, 0, 101, tcp(("10.1.0.0", 5000), SERVER, 10, REQUEST[10:]))))
+
+
 def test_sequence_numbers_wrap(show: Any) -> None:
     packets = [tcp(CLIENT, SERVER, 0xFFFFFFFE - 1, b"", is_start=True)]
     packets += [tcp(CLIENT, SERVER, 0xFFFFFFFE, REQUEST[:10]), tcp(CLIENT, SERVER, 8, REQUEST[10:])]
@@ -238,7 +249,7 @@ def test_a_segment_that_comes_twice_counts_once(show: Any) -> None:
 def test_a_gap_is_said_and_reading_goes_on_at_the_next_message(show: Any) -> None:
     packets = [tcp(CLIENT, SERVER, 0, REQUEST[:12]), tcp(CLIENT, SERVER, 20, REQUEST), tcp(CLIENT, SERVER, 40, REQUEST)]
     shown = show(pcap(packets, link_type=101))
-    assert shown.notes == ["8 bytes of the stream are missing before this segment, or come out of order"]
+    assert shown.notes == ["8 bytes of the stream missing before this segment, or out of order"]
     assert shown.classes == [None, "request", "request"]
 
 
@@ -265,7 +276,7 @@ def test_fragments_are_counted_and_not_put_together(show: Any) -> None:
     fragment[6:8] = b"\x20\x00"
     shown = show(pcap([bytes(fragment), EXCHANGE[1]], link_type=101))
     assert shown.classes == ["success-response"]
-    assert "1 fragments of IP packets were skipped" in shown.said[0]
+    assert "1 fragment of IP packets skipped" in shown.said[0]
 
 
 def test_extension_headers_of_ipv6_are_stepped_over(show: Any) -> None:
@@ -289,7 +300,7 @@ def test_padding_of_short_frames_is_no_payload(show: Any) -> None:
 def test_a_link_type_that_is_not_known_is_said(show: Any) -> None:
     shown = show(pcap(EXCHANGE, link_type=147))
     assert shown.code == 1
-    assert "2 packets of link type 147 were skipped" in shown.said[0]
+    assert "2 packets of link type 147 skipped" in shown.said[0]
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
-import os
-import pty
 import re
 import subprocess
 import sys
@@ -15,11 +12,9 @@ from pathlib import Path
 import pytest
 
 import libstun
-from cli_support import ANSWER, CLIENT, REQUEST, SERVER, ethernet, pcap, udp
+from cli_support import ANSWER, CLIENT, ENVIRONMENT, REQUEST, SERVER, ethernet, pcap, read_terminal, udp
 from libstun.cli import COMMANDS, Screen, main
 from libstun.cli.screen import Node, cells, printable
-
-ENVIRONMENT = {**os.environ, "PYTHONIOENCODING": "utf-8"}
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
@@ -31,22 +26,6 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[byte
 def on_terminal(*arguments: str, **environment: str) -> str:
     """What the command prints on a terminal."""
     return read_terminal([sys.executable, "-m", "libstun", *arguments], **environment)
-
-
-def read_terminal(command: list[str], **environment: str) -> str:
-    """What a program prints on a terminal."""
-    reader, writer = pty.openpty()
-    variables = {key: value for key, value in ENVIRONMENT.items() if key != "NO_COLOR"}
-    variables |= {"TERM": "xterm-256color", "COLUMNS": "80", **environment}
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, env=variables) as process:
-        os.close(writer)
-        output = b""
-        with contextlib.suppress(OSError):  # when the other end is closed
-            while part := os.read(reader, 65536):
-                output += part
-        os.close(reader)
-        assert process.wait(120) == 0
-    return output.decode()
 
 
 def test_help_names_every_command_that_is_there_and_gives_examples(capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,7 +71,6 @@ def test_version_is_the_library_s(capsys: pytest.CaptureFixture[str]) -> None:
         (["decode", "--color", "pink", "00"], "invalid choice: 'pink'"),
         (["decode", "--filter", "192.0.2.1", "0001"], "--filter is for captures, and the message is none"),
         (["trace", "--filter", "192.0.2.1", "--simulate", "loss"], "--filter is for captures"),
-        (["decode", "no such file"], '"no such file" is neither a file nor hexadecimal'),
         (["trace"], "one of the arguments INPUT --simulate is required"),
         (["trace", "--simulate", "peace"], "invalid choice: 'peace'"),
         (["trace", "--simulate", "loss", "--json", "--svg", "-"], "would both write to the standard output"),
@@ -118,7 +96,7 @@ def test_an_error_of_the_system_is_one_line_with_the_name_of_the_file(
 
 
 def test_a_hostile_argument_cannot_move_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["decode", "\x1b[2Jx\ny"]) == 2
+    assert main(["decode", "\x1b[2Jx\ny"]) == 1
     err = capsys.readouterr().err
     assert "\x1b" not in err
     assert "\\x1b[2Jx" in err
@@ -162,13 +140,18 @@ def test_a_full_disk_is_an_error_of_one_line(arguments: list[str]) -> None:
 @pytest.mark.parametrize(
     ("closed", "what", "expected"),
     [
-        ("0<&-", "-", (1, b"", b"libstun: there is no standard input\n")),
-        ("1>&-", ANSWER.hex(), (0, b"", b"")),
-        ("2>&-", "nonsense", (2, b"", b"")),
+        ("0<&-", "decode -", (1, b"", b"libstun: the standard input: empty\n")),
+        ("0<&-", "trace -", (1, b"", b"libstun: the standard input: empty\n")),
+        ("1>&-", f"decode {ANSWER.hex()}", (0, b"", b"")),
+        ("1>&-", "trace --simulate loss --svg -", (0, b"", b"")),
+        ("2>&-", "decode nonsense", (1, b"", b"")),
+        ("2>&-", "trace nonsense", (1, b"", b"")),
+        ("2>&-", "trace --nonsense", (2, b"", b"")),
+        ("0<&- 1>&- 2>&-", "decode -", (1, b"", b"")),
     ],
 )
 def test_streams_may_be_closed(closed: str, what: str, expected: tuple[int, bytes, bytes]) -> None:
-    command = ["bash", "-c", f'exec {closed}; "{sys.executable}" -m libstun decode {what}']
+    command = ["bash", "-c", f'exec {closed}; "{sys.executable}" -X dev -W error -m libstun {what}']
     done = subprocess.run(command, capture_output=True, timeout=120, env=ENVIRONMENT, check=False)
     assert (done.returncode, done.stdout, done.stderr) == expected
 
@@ -230,12 +213,14 @@ def test_an_encoding_without_lines_gets_ascii() -> None:
     assert drawn.stdout.isascii()
 
 
-def test_json_is_json_in_any_encoding() -> None:
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437", "utf-8"])
+def test_json_is_json_in_any_encoding_whatever_the_network_says(encoding: str) -> None:
+    hostile = 'é マ 😀 \x9b2J\x1b[31m\u202etxt\x7f\x85"\\'
     message = libstun.MessageBuilder(libstun.MessageClass.REQUEST, 1, bytes(12))
-    message.add(libstun.attribute_type("SOFTWARE"), "é マ")
-    for encoding in ("ascii", "latin-1", "utf-8"):
-        done = run("decode", "--json", bytes(message).hex(), PYTHONIOENCODING=encoding)
-        assert json.loads(done.stdout)["attributes"][0]["value"] == "é マ"
+    message.add(libstun.attribute_type("SOFTWARE"), hostile).add(libstun.attribute_type("USERNAME"), hostile)
+    done = run("decode", "--json", bytes(message).hex(), PYTHONIOENCODING=encoding)
+    assert done.stdout.rstrip().decode("ascii").isprintable()
+    assert [one["value"] for one in json.loads(done.stdout)["attributes"]] == [hostile, hostile]
 
 
 def test_long_lines_wrap_below_their_start_on_terminals() -> None:
@@ -247,6 +232,15 @@ def test_long_lines_wrap_below_their_start_on_terminals() -> None:
     following = lines[lines.index(next(line for line in lines if "SOFTWARE" in line)) + 1]
     assert following[:start].strip() == ""
     assert following[start] != " "
+
+
+@pytest.mark.parametrize("columns", ["1", "20", "0", "nonsense"])
+def test_a_terminal_however_narrow_shows_every_value(columns: str) -> None:
+    shown = on_terminal("decode", ANSWER.hex(), NO_COLOR="1", COLUMNS=columns)
+    assert "203.0.113.9:4242" in shown
+    drawn = on_terminal("trace", "--simulate", "loss", NO_COLOR="1", COLUMNS=columns)
+    assert "10.0.0.1:5000" in drawn.split("lost", 1)[1]
+    assert "Traceback" not in shown + drawn
 
 
 def test_a_table_has_columns_as_wide_as_their_cells(capsys: pytest.CaptureFixture[str]) -> None:

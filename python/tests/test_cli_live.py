@@ -100,6 +100,27 @@ def test_serve_answers_a_realms_users_only() -> None:
         assert found["servers"][0]["address"].startswith("127.0.0.1:")
 
 
+def test_passwords_need_not_stand_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    users = tmp_path / "users"
+    users.write_text("# who may ask\n\nalice:s3cret:with a colon\nbob:other\n", "utf-8")
+    words = ("--listen", "127.0.0.1:0", "--realm", "example.org", "--users", str(users))
+    with a_server(*words) as server:
+        monkeypatch.setenv("LIBSTUN_PASSWORD", "s3cret:with a colon")
+        assert as_json("address", server, "--user", "alice")["servers"][0]["address"]
+        assert libstun("address", server, "--timeout", "2").returncode == 1, "the variable alone names no user"
+        assert libstun("address", server, "--user", "bob").returncode == 1
+        assert as_json("address", server, "--user", "bob", "--password", "other")["servers"][0]["address"]
+    with a_server("--listen", "127.0.0.1:0", "--realm", "example.org", "--user", "alice") as server:
+        assert as_json("address", server, "--user", "alice")["servers"][0]["address"]
+
+
+def test_a_line_of_users_that_is_none_is_said_and_not_shown(tmp_path: Path) -> None:
+    users = tmp_path / "users"
+    users.write_text("alice:s3cret\nnot so s3cret\n", "utf-8")
+    done = libstun("serve", "--realm", "example.org", "--users", str(users))
+    assert (done.returncode, done.stderr) == (2, f"libstun: {users}: line 2 is not NAME:PASSWORD\n")
+
+
 def test_serve_that_cannot_listen_says_where() -> None:
     with silent_socket() as (host, port):
         done = libstun("serve", "--listen", f"{host}:{port}")
@@ -117,6 +138,7 @@ def test_serve_that_cannot_listen_says_where() -> None:
         ("serve", "--alternate", "127.0.0.2:3479"),
         ("serve", "--listen", "127.0.0.1:3478", "--alternate", "127.0.0.2:3478"),
         ("address", "--user", "alice"),
+        ("address", "--password", "s3cret"),
         ("address", "--timeout", "never"),
         ("address", "--every", "5"),
         ("address", "--watch", "--tcp"),
@@ -137,6 +159,7 @@ def test_what_makes_no_sense_is_wrong_usage(words: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("name", ["address", "nat", "serve"])
 def test_the_help_has_examples(name: str) -> None:
     done = libstun(name, "--help")
+    assert "LIBSTUN_PASSWORD" in done.stdout
     assert done.returncode == 0
     assert f"examples:\n  libstun {name}" in done.stdout
     assert "Exit code: 0" in done.stdout

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -14,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cli_support import ANSWER, CLIENT, REQUEST, SERVER, VECTORS, ethernet, pcap, tcp, udp
+from cli_support import ANSWER, CLIENT, REQUEST, SERVER, VECTORS, ethernet, pcap, read_terminal, tcp, udp
 from libstun import MessageBuilder, MessageClass
 from libstun.cli import main
-from libstun.cli.diagram import Diagram, Recorder
+from libstun.cli.diagram import MAX_STEPS, Diagram, Recorder
 from libstun.cli.drawing_svg import CHAR, SMALL_CHAR, draw_svg
 from libstun.cli.drawing_text import draw_text
 from libstun.cli.keys import Keys
@@ -73,7 +74,7 @@ def test_a_challenge_is_answered_and_a_stale_nonce_replaced(capsys: pytest.Captu
         "Binding error response 438 (Stale Nonce)",
     ]
     assert sum("mapped address" in text for text in texts) == 2
-    signed = [step for step in steps if "MESSAGE-INTEGRITY-SHA256" in step["details"]]
+    signed = [step for step in steps if "MESSAGE-INTEGRITY-SHA256 valid" in step["details"]]
     assert len(signed) == 5
 
 
@@ -179,7 +180,7 @@ def test_what_is_missing_in_a_capture_is_a_note(tmp_path: Path, capsys: pytest.C
     steps = trace_json(capsys, capture(tmp_path))
     notes = [step for step in steps if step["kind"] == "note"]
     assert len(notes) == 1
-    assert notes[0]["text"].startswith("5 bytes of the stream are missing")
+    assert notes[0]["text"].startswith("5 bytes of the stream missing")
     assert notes[0]["at"] == "192.0.2.1:3478"
 
 
@@ -277,7 +278,104 @@ def test_lifelines_stay_in_their_columns() -> None:
 def test_a_narrow_terminal_gets_a_narrow_diagram() -> None:
     wide, narrow = text_of(simulate("loss")), text_of(simulate("loss"), width=60)
     assert max(map(len, narrow)) <= 60 < max(map(len, wide))
-    assert any("…" in line for line in narrow)
+    text = "\n".join(narrow)
+    assert "…" not in text
+    for part in ("XOR-MAPPED-ADDRESS", "10.0.0.1:5000", "Binding success", "sent again (2)"):
+        assert part in text
+
+
+@pytest.mark.parametrize("width", [1, 20, 40, 60, 80])
+def test_however_narrow_the_terminal_no_value_is_cut(width: int) -> None:
+    for name in SCENARIOS:
+        diagram = simulate(name)
+        drawn = re.sub(r"[│┊┼\s]|[0-9.]+ s ", "", "".join(f"{line[14:]}\n" for line in text_of(diagram, width=width)))
+        for step in diagram.steps:
+            if step.kind == "message":
+                for text in (step.title, *step.details):
+                    pieces = textwrap.wrap(text, 15, break_on_hyphens=False)
+                    assert "".join(pieces[-1].split()) in drawn, (step, width)
+
+
+def test_a_long_wait_is_told_from_a_time(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = trace(capsys, "--simulate", "server-silent").splitlines()
+    waits = [line for line in lines if " later" in line]
+    assert [re.match(r" *… ([0-9.]+ s later) +┊ +┊$", line) is not None for line in waits] == [True] * len(waits)
+    assert "… 16.000 s later" in "".join(waits)
+    svg = draw_svg(simulate("server-silent"))
+    shown = [text for text in elements(svg, "text") if text.get("class") == "wait"]
+    assert [text.text for text in shown] == ["… " + line.split("… ")[1].replace("┊", "").strip() for line in waits]
+    assert len([one for one in elements(svg, "rect") if one.get("class") == "gap"]) == len(waits)
+
+
+def test_a_nonce_is_shortened_and_still_told_from_another(capsys: pytest.CaptureFixture[str]) -> None:
+    steps = trace_json(capsys, "--simulate", "long-term")
+    nonces = [detail for step in steps for detail in step["details"] if detail.startswith("NONCE")]
+    assert all(re.fullmatch(r'NONCE "[^"]{4}…[^"]{8}"', nonce) for nonce in nonces)
+    assert len(nonces) == 5
+    assert len(set(nonces)) == 2, "the fresh nonce is to be told from the stale one"
+
+
+def test_a_filter_for_one_exchange_shows_its_values_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nonce = "obMatJos2" + "0123456789" * 9
+    file = tmp_path / "challenge.pcap"
+    message = MessageBuilder(MessageClass.ERROR_RESPONSE, 1, b"\xab" * 12).add_error(401).add(0x15, nonce)
+    file.write_bytes(pcap([udp(SERVER, CLIENT, bytes(message))], link_type=101))
+    assert nonce in trace(capsys, "--filter", "abab", str(file))
+    assert 'NONCE "obMa…23456789"' in trace(capsys, "--filter", "192.0.2.1", str(file))
+
+
+def test_a_reason_without_end_does_not_make_the_drawing_wide(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "long.pcap"
+    message = MessageBuilder(MessageClass.ERROR_RESPONSE, 1, bytes(12)).add_error(400, "no " * 42)
+    file.write_bytes(pcap([udp(SERVER, CLIENT, bytes(message))], link_type=101))
+    assert float(ElementTree.fromstring(trace(capsys, "--svg", "-", str(file))).attrib["width"]) < 1000
+    assert max(map(len, trace(capsys, str(file)).splitlines())) < 120
+
+
+def crowd(folder: Path, senders: int, packets: int = 1) -> str:
+    file = folder / "crowd.pcap"
+    crowd = [("10.1.0.1", 1000 + number) for number in range(senders)]
+    sent = [udp(one, SERVER, REQUEST) for one in crowd for _ in range(packets)]
+    file.write_bytes(pcap(sent + [udp(crowd[3], SERVER, REQUEST)] * 2, link_type=101))
+    return str(file)
+
+
+def test_a_crowd_is_refused_with_its_number_and_its_busiest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = crowd(tmp_path, 2000)
+    for options in ([], ["--json"], ["--svg", "-"]):
+        assert main(["trace", *options, file]) == 1
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1)
+        assert "crowd.pcap: 2001 participants are too many to draw, more than 20: try --filter" in err
+        assert "are 192.0.2.1:3478 (2002), 10.1.0.1:1003 (3), 10.1.0.1:1000 (1)" in err
+        assert len(re.findall(r"\([0-9]+\)", err)) == 5
+    assert "Binding request" in trace(capsys, "--filter", "10.1.0.1:1003", file)
+    assert "Binding request" in trace(capsys, crowd(tmp_path, 19))
+
+
+def test_steps_that_are_too_many_are_left_out_and_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = crowd(tmp_path, 5, 400)
+    steps = trace_json(capsys, file)
+    assert sum(step["kind"] == "message" for step in steps) == MAX_STEPS
+    assert steps[-1]["text"] == "1002 steps more left out: 1000 are drawn"
+    assert trace(capsys, file).splitlines()[-2] == steps[-1]["text"]
+    svg = trace(capsys, "--svg", "-", file)
+    assert steps[-1]["text"] in svg
+    assert len(svg) < 1_000_000
+
+
+def test_drawing_shows_that_it_goes_on() -> None:
+    script = (
+        "import time; from libstun.cli import main, screen, trace; screen.STATUS_AFTER_S = 0\n"
+        "real = trace.draw_svg\n"
+        "trace.draw_svg = lambda diagram: (time.sleep(1), real(diagram))[1]\n"
+        "main(['trace', '--simulate', 'loss', '--svg', '/dev/null'])"
+    )
+    assert "drawing 7 steps" in read_terminal([sys.executable, "-c", script])
 
 
 def test_a_diagram_that_does_not_fit_the_terminal_says_so(

@@ -21,7 +21,6 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, NoReturn
 
 from .. import __version__
@@ -65,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    _make_output_robust()
+    _make_streams_robust()
     screen: Screen | None = None
     try:
         args = _parser(words).parse_args(words)
@@ -140,12 +139,13 @@ def _complain(error: Exception, code: int) -> int:
     return code
 
 
-def _make_output_robust() -> None:
-    """What a terminal's encoding does not have is shown as an escape; what is closed swallows everything."""
-    if sys.stdout is None:
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process
-    if sys.stderr is None:
-        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+def _make_streams_robust() -> None:
+    """What a terminal's encoding does not have is shown as an escape; what is closed is empty, or swallows all."""
+    # In the order of their numbers, which the files take over: else a capture might be opened as number 2.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, open(null, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - never closed
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

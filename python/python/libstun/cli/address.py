@@ -22,6 +22,7 @@ from .live import (
     credentials_of,
     interruption,
     local_of,
+    read_password,
     run_until_interrupted,
     seconds,
 )
@@ -35,7 +36,7 @@ examples:
   libstun address
   libstun address stun.example.org turn:relay.example.net:3478
   libstun address -6 --timeout 2 "[2001:db8::1]:3478"
-  libstun address --tcp --user alice --password s3cret stun.example.org
+  libstun address --tcp --user alice --password - stun.example.org
   libstun address --watch --json stun.example.org | jq .address
 
 Without a SERVER it asks {" and ".join(DEFAULT_SERVERS)}.
@@ -45,6 +46,9 @@ asked from one socket tell whether the NAT gives each of them another address.
 
 With --watch the addresses are kept alive, and a line tells of each change, until
 Ctrl-C. With --json it is one object per line then.
+
+With "--password -" the password is asked for, and without the option it is that
+of the environment's LIBSTUN_PASSWORD: on the command line others can see it.
 
 Exit code: 0 if an address was found, else 1."""
 
@@ -76,10 +80,10 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     """Asks; see the module."""
     if args.every is not None and (not args.watch or args.every < 1):
         raise UsageError("--every is for --watch, and at least 1 second")
-    credentials_of(args)
     check_servers(args.server)
     if args.watch and (args.tcp or any(transport_of(name) != Transport.UDP for name in args.server)):
         raise UsageError("--watch is for UDP, whose addresses go away")
+    read_password(args)
     if args.watch:
         return run_until_interrupted(_watch(args, screen))
     return asyncio.run(_ask(args, screen))

@@ -10,7 +10,8 @@ from .describe import AttributeFacts, PacketFacts, describe
 from .inputs import Source, open_source, packets_of
 from .keys import Keys
 from .packets import Packet, address_text
-from .screen import Node, Screen, Span, UsageError, cells
+from .passwords import add_password, password_of
+from .screen import Node, Screen, Span, UsageError, cells, count_of
 from .values import short_hex
 
 __all__ = ["add", "message_tree", "run"]
@@ -25,7 +26,10 @@ examples:
 
 Signatures are checked with --password: as a short-term credential and, where
 the user and the realm are known from the options or the messages, as a
-long-term one. With --json a message is one object, and a capture one object per
+long-term one. With "--password -" it is asked for, and without the option taken
+from LIBSTUN_PASSWORD in the environment: a command line can be seen by others.
+
+With --json a message is one object, and a capture one object per
 line. In a capture ChannelData is looked for between addresses that have
 exchanged STUN before.
 
@@ -47,7 +51,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="INPUT",
         help='hexadecimal text, a file with a message (binary or hexadecimal), a capture (pcap or pcapng), or "-"',
     )
-    parser.add_argument("--password", help="check MESSAGE-INTEGRITY and MESSAGE-INTEGRITY-SHA256 with it")
+    add_password(parser, "check MESSAGE-INTEGRITY and MESSAGE-INTEGRITY-SHA256 with it")
     parser.add_argument("--user", help="the username, where messages do not say it")
     parser.add_argument("--realm", help="the realm, where messages do not say it; makes the credential a long-term one")
     parser.add_argument(
@@ -58,7 +62,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Shows the input; see the module."""
-    keys = Keys(args.password, args.user, args.realm)
+    keys = Keys(password_of(args), args.user, args.realm)
     with open_source(args.input) as source:
         if source.is_capture:
             return _show_capture(source, args.filter, keys, screen)
@@ -72,7 +76,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
 
 def message_tree(facts: PacketFacts, *before: Span) -> Node:
     """The facts as a tree; `before` begins its first line."""
-    root = Node([*before, *_title(facts), (f"  {len(facts.raw)} bytes", "dim")])
+    root = Node([*before, *_title(facts), (f"  {count_of(len(facts.raw), 'bytes')}", "dim")])
     if facts.error is not None:
         root.add(("malformed: ", "bad"), (facts.error, "bad"))
     width = max(len("transaction"), *(cells(attribute.title) for attribute in facts.attributes), 0)
@@ -142,7 +146,7 @@ def _attribute(attribute: AttributeFacts, width: int) -> Iterator[Span]:
     yield f"{padding}  "
     yield from _value(attribute)
     traits = [] if attribute.name is None else [f"0x{attribute.type:04x}"]
-    traits += [f"at {attribute.offset}", f"{len(attribute.raw)} bytes"]
+    traits += [f"at {attribute.offset}", count_of(len(attribute.raw), "bytes")]
     traits.append("required" if attribute.is_required else "optional")
     if attribute.is_covered is not None:
         traits.append("covered" if attribute.is_covered else "not covered")
@@ -156,7 +160,7 @@ def _value(attribute: AttributeFacts) -> Iterator[Span]:
     elif attribute.name in ("MESSAGE-INTEGRITY", "MESSAGE-INTEGRITY-SHA256", "FINGERPRINT"):
         yield from _check(attribute)
     elif attribute.payload is not None:
-        yield f"{len(attribute.raw)} bytes of payload"
+        yield f"{count_of(len(attribute.raw), 'bytes')} of payload"
     else:
         is_address = attribute.title.endswith(("ADDRESS", "SERVER", "ORIGIN"))
         yield (attribute.text or ("present" if attribute.name else "empty"), "address" if is_address else "value")

@@ -10,6 +10,7 @@ from typing import Any
 from .. import Attribute, ChannelData, Check, Integrity, Message, ParseError, Protocol, attribute_name, classify
 from .keys import Keys, Verdict
 from .packets import MAGIC_COOKIE
+from .screen import count_of
 from .values import value_json, value_text
 
 __all__ = ["AttributeFacts", "PacketFacts", "describe"]
@@ -206,7 +207,7 @@ def _damaged(data: bytes, protocol: Protocol, error: str, keys: Keys, depth: int
     """What can be read of a message that is none: its header, and the attributes that fit."""
     facts = PacketFacts(protocol=protocol, raw=data, error=error)
     if len(data) < _HEADER:
-        facts.stopped = f"{len(data)} bytes; the header alone has 20"
+        facts.stopped = f"{count_of(len(data), 'bytes')}; the header alone has 20"
         return facts
     length = int(struct.unpack_from(">H", data, 2)[0])
     has_cookie = data[4:8] == MAGIC_COOKIE
@@ -221,7 +222,7 @@ def _damaged(data: bytes, protocol: Protocol, error: str, keys: Keys, depth: int
     if not has_cookie:
         facts.transaction_id = data[4:20]  # RFC 3489 had 16 bytes
     if length != len(data) - _HEADER:
-        facts.stopped = f"the header says {length} bytes follow, and {len(data) - _HEADER} do"
+        facts.stopped = f"the header says {count_of(length, 'bytes')} follow, and {len(data) - _HEADER} do"
     for item in _walk(data):
         if isinstance(item, str):
             facts.stopped = item
@@ -235,13 +236,14 @@ def _walk(data: bytes) -> Iterator[tuple[int, bytes] | str]:
     offset = _HEADER
     while offset < len(data):
         if offset + 4 > len(data):
-            yield f"{len(data) - offset} bytes at {offset} are too few for an attribute"
+            yield f"{count_of(len(data) - offset, 'bytes')} at {offset}: too few for an attribute"
             return
         type_, length = struct.unpack_from(">HH", data, offset)
         if offset + 4 + length > len(data):
             name = attribute_name(type_) or "an attribute"
             left = len(data) - offset - 4
-            yield f"{name} (0x{type_:04x}) at {offset} says it has {length} bytes, and {left} are left"
+            says = f"says it has {count_of(length, 'bytes')}, and {left} {'is' if left == 1 else 'are'} left"
+            yield f"{name} (0x{type_:04x}) at {offset} {says}"
             return
         yield offset, data[offset : offset + 4 + length]
         offset += 4 + length + -length % 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -9,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 from .describe import PacketFacts, describe
 from .keys import Keys
 from .packets import Packet, address_text
+from .screen import CommandError, count_of
 
 __all__ = ["Diagram", "Participant", "Recorder", "Step", "diagram_of_packets", "seconds", "spread"]
 
@@ -31,7 +33,13 @@ MAIN_ATTRIBUTES = (
 """What is shown of a message, in this order."""
 MAX_DETAILS = 4
 MAX_DETAIL = 44
-"""Longer texts are cut: a nonce says nothing to people."""
+"""Longer texts are cut."""
+NONCE_ENDS = 4, 8
+"""A nonce says nothing to people, but where another one comes. Those of RFC 8489 all begin with the same 13 letters."""
+MAX_PARTICIPANTS = 20
+"""With more nobody sees anything, and the drawing grows with their number times that of the steps."""
+MAX_STEPS = 1000
+"""What comes after is left out, and that is said."""
 
 
 @dataclass(slots=True)
@@ -103,9 +111,13 @@ class Diagram:
 class Recorder:
     """Makes a diagram of what happens, in the order in which it is told."""
 
-    def __init__(self, title: str, keys: Keys | None = None) -> None:
+    def __init__(self, title: str, keys: Keys | None = None, *, is_whole: bool = False) -> None:
         self.diagram = Diagram(title)
         self._keys = keys or Keys()
+        self._is_whole = is_whole
+        self.left_out = 0
+        """Steps that were too many."""
+        self._traffic: Counter[str] = Counter()
         self._places: dict[str, int] = {}
         self._sent: dict[Hashable, int] = {}
 
@@ -122,37 +134,60 @@ class Recorder:
     def message(self, time_ns: int, source: str, destination: str, data: bytes, *, is_lost: bool = False) -> Step:
         """A packet from one to another."""
         facts = describe(data, self._keys, frozenset((source, destination)))
+        self._traffic.update((source, destination))
         identity = (source, destination, data)
         repeat = self._sent.get(identity, 0)
-        self._sent[identity] = repeat + 1
+        if len(self.diagram.steps) < MAX_STEPS:
+            self._sent[identity] = repeat + 1
         step = Step(
             kind="message",
             time_ns=time_ns,
             source=self.participant(source),
             destination=self.participant(destination),
             label=_label(facts),
-            details=_details(facts),
+            details=_details(facts, self._is_whole),
             style=_style(facts),
             is_lost=is_lost,
             repeat=repeat if facts.transaction_id else 0,
             transaction=facts.transaction_id.hex(),
         )
-        self.diagram.steps.append(step)
+        self._add(step)
         return step
 
     def note(self, time_ns: int, at: str, text: str, style: str = "data") -> None:
         """What one of them does or learns."""
         place = self.participant(at)
-        self.diagram.steps.append(Step(kind="note", time_ns=time_ns, source=place, label=text, style=style))
+        self._add(Step(kind="note", time_ns=time_ns, source=place, label=text, style=style))
 
     def section(self, time_ns: int, text: str) -> None:
         """A heading."""
-        self.diagram.steps.append(Step(kind="section", time_ns=time_ns, label=text))
+        self._add(Step(kind="section", time_ns=time_ns, label=text))
+
+    def finish(self) -> Diagram:
+        """The diagram. Raises `CommandError` if it has too many participants to be drawn."""
+        count = len(self._places)
+        if count > MAX_PARTICIPANTS:
+            busiest = ", ".join(f"{address} ({packets})" for address, packets in self._traffic.most_common(5))
+            raise CommandError(
+                f"{self.diagram.title}: {count} participants are too many to draw, more than {MAX_PARTICIPANTS}:"
+                f" try --filter with an address; the busiest, with their packets, are {busiest}"
+            )
+        if self.left_out:
+            last = self.diagram.steps[-1].time_ns
+            text = f"{count_of(self.left_out, 'steps')} more left out: {MAX_STEPS} are drawn"
+            self.diagram.steps.append(Step(kind="section", time_ns=last, label=text))
+        return self.diagram
+
+    def _add(self, step: Step) -> None:
+        if len(self.diagram.steps) < MAX_STEPS:
+            self.diagram.steps.append(step)
+        else:
+            self.left_out += 1
 
 
-def diagram_of_packets(title: str, packets: Iterable[Packet], keys: Keys) -> Diagram:
-    """The diagram of a capture; its times count from the first packet."""
-    recorder = Recorder(title, keys)
+def diagram_of_packets(title: str, packets: Iterable[Packet], keys: Keys, *, is_whole: bool = False) -> Diagram:
+    """The diagram of a capture; its times count from the first packet. `is_whole` if no value is to be shortened."""
+    recorder = Recorder(title, keys, is_whole=is_whole)
     roles: dict[str, set[str]] = {}
     start: int | None = None
     for packet in packets:
@@ -169,7 +204,7 @@ def diagram_of_packets(title: str, packets: Iterable[Packet], keys: Keys) -> Dia
     for address, words in roles.items():
         if len(words) == 1:  # both: peers that check each other
             recorder.participant(address, next(iter(words)))
-    return recorder.diagram
+    return recorder.finish()
 
 
 def spread(gaps: list[float], needs: Iterable[tuple[float, int, int]]) -> None:
@@ -201,10 +236,10 @@ def _label(facts: PacketFacts) -> str:
     if facts.error is not None:
         return f"{facts.title}, malformed" if facts.method is not None else facts.title
     if facts.channel is not None and facts.payload is not None:
-        return f"{facts.title}: {facts.payload.title}, {len(facts.payload.raw)} bytes"
+        return f"{facts.title}: {facts.payload.title}, {count_of(len(facts.payload.raw), 'bytes')}"
     if facts.method is None:
-        return f"{facts.title}, {len(facts.raw)} bytes"
-    return f"{facts.title} {error.text}" if error is not None and error.text else facts.title
+        return f"{facts.title}, {count_of(len(facts.raw), 'bytes')}"
+    return f"{facts.title} {_cut(error.text)}" if error is not None and error.text else facts.title
 
 
 def _style(facts: PacketFacts) -> str:
@@ -214,7 +249,7 @@ def _style(facts: PacketFacts) -> str:
     return styles.get(facts.message_class or "", "indication" if facts.message_class else "data")
 
 
-def _details(facts: PacketFacts) -> list[str]:
+def _details(facts: PacketFacts, is_whole: bool) -> list[str]:
     details = [facts.error] if facts.error is not None else []
     shown = list(MAIN_ATTRIBUTES)
     if facts.find("XOR-MAPPED-ADDRESS") is None:
@@ -222,10 +257,14 @@ def _details(facts: PacketFacts) -> list[str]:
     for name in shown:
         attribute = facts.find(name)
         if attribute is not None and attribute.text:
-            details.append(_cut(f"{name} {attribute.text}"))
+            text = attribute.text
+            first, last = NONCE_ENDS
+            if not is_whole and name == "NONCE" and len(text) > first + last + 3:  # with its quotation marks
+                text = f"{text[: first + 1]}…{text[-last - 1 :]}"
+            details.append(f"{name} {text}" if is_whole else _cut(f"{name} {text}"))
     data = facts.find("DATA")
     if data is not None and data.payload is not None:
-        details.append(f"DATA: {data.payload.title}, {len(data.raw)} bytes")
+        details.append(f"DATA: {data.payload.title}, {count_of(len(data.raw), 'bytes')}")
     details = details[: MAX_DETAILS - 1]
     signatures = [
         f"{attribute.name}{f' {attribute.verdict.check}' if attribute.verdict else ''}"

@@ -21,6 +21,8 @@ LINE = 15
 MARGIN = 24
 TIME_COLUMN = 90
 MIN_GAP = 200
+GAP = 22
+"""The height of what stands for a long wait."""
 MAX_NOTE = 40
 LONG_WAIT_NS = 1_000_000_000
 LOST_AFTER = 0.75
@@ -33,6 +35,7 @@ text{font-size:13px}
 .box{fill:#f6f8fa;stroke:#d0d7de}.life{stroke:#afb8c1;stroke-dasharray:3 4}.gap{fill:#fff}
 text{fill:#1f2328}.title{font-size:15px;font-weight:600}.name{font-weight:600}.section{font-weight:600}
 .small,.time,.wait,.said{font-size:11px}.small,.time,.wait{fill:#59636e}.rule{stroke:#d0d7de}
+.wait{font-style:italic}
 .arrow{stroke-width:1.5;fill:none}.again{stroke-dasharray:6 4}
 .request{stroke:#0969da}.response{stroke:#1a7f37}.error{stroke:#cf222e}.indication{stroke:#8250df}
 .warning{stroke:#9a6700}.data{stroke:#59636e}.lost{stroke:#cf222e}
@@ -61,8 +64,10 @@ def draw_svg(diagram: Diagram) -> str:
     for step in diagram.steps:
         waited = step.time_ns - now if now is not None else 0
         if waited >= LONG_WAIT_NS and step.kind != "section":
-            body.append(_text(MARGIN + TIME_COLUMN - 18, y + 12, f"+{seconds(waited, digits)}", "wait", "end"))
-            y += 20
+            # The lifelines are broken, so that it is not taken for one of the times, which count from the start.
+            body.append(f'<rect class="gap" x="0" y="{y + 4:g}" width="{_right(diagram, places):g}" height="{GAP}"/>')
+            body.append(_text(MARGIN, y + 4 + GAP / 2 + 4, f"… {seconds(waited)} later", "wait"))
+            y += GAP + 8
         time = "" if step.time_ns == now else seconds(step.time_ns, digits)
         parts, height = _step(step, places, y, time, _right(diagram, places))
         body += parts

@@ -28,6 +28,7 @@ _UNICODE = {
     "lost": "✕",
     "note": "●",
     "crossing": "┼",
+    "later": "…",
 }
 _ASCII = {
     "line": "|",
@@ -39,6 +40,7 @@ _ASCII = {
     "lost": "X",
     "note": "*",
     "crossing": "+",
+    "later": "...",
 }
 
 
@@ -89,7 +91,7 @@ def draw_text(diagram: Diagram, *, width: int | None = None, unicode: bool = Tru
                 yield [(line, "heading")]
             continue
         if step.kind == "message" or waited > 0:
-            yield _Row(places, signs["wait" if waited >= LONG_WAIT_NS else "line"]).spans()
+            yield _between(places, waited, signs).spans()
         rows = list(_message(step, places, signs) if step.kind == "message" else _note(step, places, signs))
         if step.time_ns != now:
             time = seconds(step.time_ns, digits)
@@ -97,6 +99,16 @@ def draw_text(diagram: Diagram, *, width: int | None = None, unicode: bool = Tru
         now = step.time_ns
         yield from (row.spans() for row in rows)
     yield _Row(places, signs["line"]).spans()
+
+
+def _between(places: list[int], waited: int, signs: dict[str, str]) -> _Row:
+    """The row before a step; after a long wait the lifelines are broken, and it says how long it was."""
+    if waited < LONG_WAIT_NS:
+        return _Row(places, signs["line"])
+    row = _Row(places, signs["wait"])
+    text = f"{signs['later']} {seconds(waited)} later"
+    row.put(max(0, min(TIME_COLUMN + 3, places[0] - 1) - len(text)), text[: places[0] - 1], "dim")
+    return row
 
 
 def _header(diagram: Diagram, places: list[int]) -> Iterator[list[Span]]:
@@ -142,17 +154,20 @@ def _message(step: Step, places: list[int], signs: dict[str, str]) -> Iterator[_
     assert step.source is not None
     assert step.destination is not None
     start, end = places[step.source], places[step.destination]
+    first, last = sorted((start, end))
     row = _Row(places, signs["line"])
     if start == end:
         row.put(start, f"{signs['note']} {step.title} (to itself)", step.style)
         yield row
         return
-    first, last = sorted((start, end))
     style = "bad" if step.is_lost else step.style
     dash = signs["again" if step.repeat else "dash"]
     if step.is_lost:
         reach = min((last - first) * 3 // 4, last - first - 7)
         first, last = (first, first + reach) if start < end else (last - reach, last)
+    fits = cells(printable(step.title)) <= last - first - 5
+    if not fits:
+        yield from _lines(step.title, places, (start, end), signs, step.style)
     row.put(first + 1, dash * (last - first - 1), style)
     for place in places:
         if first < place < last:
@@ -163,12 +178,19 @@ def _message(step: Step, places: list[int], signs: dict[str, str]) -> Iterator[_
         row.put(first - 5, f"lost {signs['lost']}", style)
     else:
         row.put(last - 1 if start < end else first + 1, signs["right" if start < end else "left"], style)
-    _center(row, f" {step.title} ", first + 1, last - 1, step.style)
+    if fits:
+        _center(row, f" {step.title} ", first + 1, last - 1, step.style)
     yield row
-    first, last = sorted((start, end))
     for detail in step.details:
+        yield from _lines(detail, places, (start, end), signs, "dim")
+
+
+def _lines(text: str, places: list[int], ends: tuple[int, int], signs: dict[str, str], style: str) -> Iterator[_Row]:
+    """A text between two lifelines, on as many lines as it needs: an attribute's value must not be cut off."""
+    first, last = sorted(ends)
+    for line in textwrap.wrap(printable(text), last - first - 3, break_on_hyphens=False):
         row = _Row(places, signs["line"])
-        _center(row, detail, first + 1, last - 1, "dim")
+        _center(row, line, first + 1, last - 1, style)
         yield row
 
 

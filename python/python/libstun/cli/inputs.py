@@ -13,12 +13,16 @@ from typing import BinaryIO, cast
 
 from .captures import Frame, is_capture, read_frames
 from .packets import Packet, address_text, read_packets
-from .screen import CommandError, Screen, Status, UsageError
+from .screen import CommandError, Screen, Status
 
-__all__ = ["Source", "from_hex", "matches", "open_source", "packets_of"]
+__all__ = ["Source", "from_hex", "is_file", "is_transaction", "matches", "no_file", "open_source", "packets_of"]
 
 MAX_MESSAGE_FILE = 1 << 20
-"""A message has at most 65 555 bytes, and as text some times more."""
+"""A message as text has some times as many bytes; and traces are read whole, too."""
+
+MAX_PACKET = 65_555
+"""The header of STUN, and the most that it can say follows."""
+TRACE_MAGIC = b"libstun-trace "
 
 _SEPARATORS = re.compile(rb"0[xX]|\\x|[\s:,;\"'-]")
 
@@ -50,22 +54,18 @@ def from_hex(text: bytes) -> bytes | None:
 @contextmanager
 def open_source(words: Sequence[str]) -> Iterator[Source]:
     """The input that the words of a command line name: `-`, a file, or hexadecimal text in one or more words."""
-    if list(words) == ["-"] and sys.stdin is None:
-        raise CommandError("there is no standard input")
     if list(words) == ["-"]:
         # Left open: it belongs to the process.
         yield _source("the standard input", cast(BufferedReader, sys.stdin.buffer), None)
         return
     path = Path(words[0])
-    if len(words) == 1 and _is_file(path):
+    if len(words) == 1 and is_file(path):
         with path.open("rb") as file:
             yield _source(words[0], file, path.stat().st_size)
         return
-    text = " ".join(words)
-    data = from_hex(text.encode("utf-8", "replace"))
+    data = None if _is_folder(path) else from_hex(" ".join(words).encode("utf-8", "replace"))
     if data is None:
-        shown = text if len(text) <= 40 else f"{text[:40]}..."
-        raise UsageError(f'"{shown}" is neither a file nor hexadecimal')
+        raise CommandError(no_file(words))
     yield Source("the message", cast(BinaryIO, None), False, len(data), data)
 
 
@@ -90,8 +90,17 @@ def matches(packet: Packet, wanted: str | None) -> bool:
     for address in (packet.source, packet.destination):
         if wanted in (address[0], address_text(address)):
             return True
-    word = wanted.lower().removeprefix("0x")
+    word = _transaction(wanted)
     return len(packet.data) >= 20 and packet.data[0] < 0x40 and packet.data[8:20].hex().startswith(word)
+
+
+def is_transaction(wanted: str | None) -> bool:
+    """Whether the text of a filter is (the start of) a transaction id, and no address."""
+    return wanted is not None and re.fullmatch("[0-9a-f]{1,24}", _transaction(wanted)) is not None
+
+
+def _transaction(wanted: str) -> str:
+    return wanted.lower().removeprefix("0x")
 
 
 def _counted(frames: Iterator[Frame], source: Source, status: Status) -> Iterator[Frame]:
@@ -112,13 +121,35 @@ def _source(name: str, file: BufferedReader, size: int | None) -> Source:
         raise CommandError(f"{name}: empty")
     # A binary message begins with 0x00 or 0x01, which no text does.
     decoded = from_hex(content)
-    return Source(name, file, False, size, content if decoded is None else decoded)
+    data = content if decoded is None else decoded
+    if len(data) > MAX_PACKET and not data.startswith(TRACE_MAGIC):
+        raise CommandError(f"{name}: neither a capture nor a message, which has at most {MAX_PACKET} bytes")
+    return Source(name, file, False, size, data)
 
 
-def _is_file(path: Path) -> bool:
+def no_file(words: Sequence[str]) -> str:
+    """Why these words are no input."""
+    text = " ".join(words)
+    shown = text if len(text) <= 200 else f"{text[:200]}..."
+    if len(words) == 1 and _is_folder(Path(text)):
+        return f"{shown}: is a directory"
+    # What was meant for hexadecimal has mistakes in it, and what was not is the name of a file.
+    is_typo = len(words) > 1 or re.fullmatch(r"(0x)?[0-9a-fA-F]{8}.*", text, re.DOTALL)
+    return f"{shown}: neither a file nor hexadecimal" if is_typo else f"{shown}: no such file"
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is something that can be read."""
     try:
         return path.exists() and not path.is_dir()
     except (OSError, ValueError):  # hexadecimal that is too long for a name
+        return False
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
         return False
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from .. import LongTerm
 from ..aio import LocalLike
 from ..aio.names import parse_server
+from .passwords import VARIABLE, add_password, password_of
 from .screen import UsageError
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "credentials_of",
     "interruption",
     "local_of",
+    "read_password",
     "run_until_interrupted",
     "seconds",
 ]
@@ -63,18 +65,24 @@ def local_of(args: argparse.Namespace) -> LocalLike | None:
 
 
 def add_credentials(parser: argparse.ArgumentParser) -> None:
-    """Adds --user and --password."""
+    """Adds --user and --password, which `read_password()` looks at."""
     parser.add_argument("--user", metavar="NAME", help="for servers that want to know who asks (long-term credentials)")
-    parser.add_argument("--password", metavar="SECRET", help="the user's password")
+    add_password(parser, "the user's password")
+
+
+def read_password(args: argparse.Namespace) -> None:
+    """Puts the password in the place of where it comes from: once, for it may be asked for."""
+    if args.user is None and args.password is not None:
+        raise UsageError("--password is for --user")
+    if args.user is not None:
+        args.password = password_of(args)
+        if args.password is None:
+            raise UsageError(f"--user needs --password, or {VARIABLE} in the environment")
 
 
 def credentials_of(args: argparse.Namespace) -> LongTerm | None:
-    """Who asks."""
-    if args.user is None and args.password is None:
-        return None
-    if args.user is None or args.password is None:
-        raise UsageError("--user and --password go together")
-    return LongTerm(args.user, args.password)
+    """Who asks, after `read_password()`."""
+    return None if args.user is None else LongTerm(args.user, args.password)
 
 
 def add_timeout(parser: argparse.ArgumentParser, default: float | None, text: str) -> None:

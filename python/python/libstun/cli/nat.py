@@ -17,6 +17,7 @@ from .live import (
     check_servers,
     credentials_of,
     local_of,
+    read_password,
 )
 from .screen import CommandError, Screen, Span
 
@@ -35,6 +36,9 @@ tell how the NAT maps, and not how it filters. Without a SERVER it asks
 
 The report says how sure each finding is and what it rests on. It takes some
 seconds, up to 3 minutes where packets are lost; with --lifetime up to 2 hours.
+
+With "--password -" the password is asked for, and without the option it is that
+of the environment's LIBSTUN_PASSWORD: on the command line others can see it.
 
 Exit code: 0; 1 if no server has answered."""
 
@@ -58,6 +62,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Tests; see the module."""
     check_servers(args.server)
+    read_password(args)
     report = asyncio.run(_probe(args, screen))
     _show(report, screen)
     screen.data(json.loads(report.json), pretty=screen.is_terminal)

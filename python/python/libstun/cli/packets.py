@@ -14,10 +14,17 @@ from typing import TypeAlias
 
 from .. import ParseError, Protocol, classify, frame_length
 from .captures import Frame
+from .keys import Bounded
+from .screen import count_of
 
 __all__ = ["Packet", "address_text", "read_packets"]
 
 Endpoint: TypeAlias = tuple[str, int]
+
+MAX_STREAMS = 1024
+"""A stream may hold half a message of 64 KB; what was not used for longest is forgotten."""
+MAX_CONVERSATIONS = 65_536
+"""Pairs of addresses that are known to exchange STUN: a busy server has many, and each is small."""
 
 MAGIC_COOKIE = b"\x21\x12\xa4\x42"
 
@@ -94,8 +101,8 @@ def address_text(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
 
 class _Reader:
     def __init__(self) -> None:
-        self._streams: dict[tuple[Endpoint, Endpoint], _Stream] = {}
-        self._stun_between: set[frozenset[Endpoint]] = set()
+        self._streams: Bounded[tuple[Endpoint, Endpoint], _Stream] = Bounded(MAX_STREAMS)
+        self._stun_between: Bounded[frozenset[Endpoint], bool] = Bounded(MAX_CONVERSATIONS)
         self._fragments = self._others = 0
         self._foreign_links: dict[int, int] = {}
 
@@ -119,11 +126,12 @@ class _Reader:
 
     def skipped(self) -> Iterator[str]:
         if self._fragments:
-            yield f"{self._fragments} fragments of IP packets were skipped: they are not put together"
+            yield f"{count_of(self._fragments, 'fragments')} of IP packets skipped: they are not put together"
         if self._others:
-            yield f"{self._others} packets between addresses that exchange STUN are neither STUN nor ChannelData"
+            others = count_of(self._others, "packets")
+            yield f"{others} between addresses that exchange STUN, neither STUN nor ChannelData"
         for link_type, count in sorted(self._foreign_links.items()):
-            yield f"{count} packets of link type {link_type} were skipped: it is not known"
+            yield f"{count_of(count, 'packets')} of link type {link_type} skipped: it is not known"
         for (source, destination), stream in self._streams.items():
             if stream.is_stun and stream.buffer:
                 ends = f"{address_text(source)} to {address_text(destination)}"
@@ -132,7 +140,7 @@ class _Reader:
     def _is_ours(self, data: bytes, conversation: frozenset[Endpoint]) -> bool:
         """ChannelData has no cookie: it is believed between addresses that have exchanged STUN, and nowhere else."""
         if _resembles_stun(data):
-            self._stun_between.add(conversation)
+            self._stun_between.put(conversation, True)
             return True
         return conversation in self._stun_between and classify(data) is Protocol.CHANNEL_DATA
 
@@ -157,17 +165,18 @@ class _Reader:
 
     def _stream(self, ends: tuple[Endpoint, Endpoint], segment: _Segment) -> Iterator[tuple[bytes, str | None]]:
         if segment.is_start:
-            self._streams[ends] = _Stream(expected=(segment.sequence + 1) & 0xFFFFFFFF)
+            self._streams.put(ends, _Stream(expected=(segment.sequence + 1) & 0xFFFFFFFF))
             return
         if not segment.payload:
             return
-        stream = self._streams.setdefault(ends, _Stream())
+        stream = self._streams.get(ends, _Stream)
         payload = segment.payload
         ahead = 0 if stream.expected is None else _distance(stream.expected, segment.sequence)
         if ahead > 0:
             if stream.is_stun:
-                yield b"", f"{ahead} bytes of the stream are missing before this segment, or come out of order"
-            self._streams[ends] = stream = _Stream()  # read on where a segment begins with a message
+                yield b"", f"{count_of(ahead, 'bytes')} of the stream missing before this segment, or out of order"
+            stream = _Stream()  # read on where a segment begins with a message
+            self._streams.put(ends, stream)
         elif ahead < 0:
             payload = payload[-ahead:]  # sent again
         if not payload:
@@ -176,7 +185,7 @@ class _Reader:
         yield from _read_stream(stream, payload)
         if segment.is_cut and stream.is_stun:
             yield b"", "the capture has cut this segment off"
-            self._streams[ends] = _Stream()
+            self._streams.put(ends, _Stream())
 
 
 def _read_stream(stream: _Stream, payload: bytes) -> Iterator[tuple[bytes, str | None]]:

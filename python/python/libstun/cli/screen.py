@@ -23,7 +23,19 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-__all__ = ["COLORS", "STYLES", "CommandError", "Node", "Screen", "Span", "Status", "UsageError", "cells", "printable"]
+__all__ = [
+    "COLORS",
+    "STYLES",
+    "CommandError",
+    "Node",
+    "Screen",
+    "Span",
+    "Status",
+    "UsageError",
+    "cells",
+    "count_of",
+    "printable",
+]
 
 COLORS = ("auto", "always", "never")
 
@@ -142,10 +154,9 @@ class Screen:
         """Prints JSON on one line, or indented. Bytes become hexadecimal, dataclasses objects."""
         if self.is_json:
             indent = 2 if pretty else None
-            text = json_module.dumps(value, ensure_ascii=not self.has_unicode, default=_to_json, indent=indent)
-            # JSON lets through what a terminal obeys, such as the one-letter CSI.
-            safe = (char if char.isprintable() or char == "\n" else json_module.dumps(char)[1:-1] for char in text)
-            sys.stdout.write((text if text.isprintable() else "".join(safe)) + "\n")
+            # Everything beyond ASCII as an escape: it is JSON in any encoding, and no terminal obeys any of it.
+            text = json_module.dumps(value, ensure_ascii=True, default=_to_json, indent=indent)
+            sys.stdout.write(text.replace("\x7f", "\\u007f") + "\n")
             sys.stdout.flush()
 
     def warn(self, text: str) -> None:
@@ -265,6 +276,15 @@ def cells(text: str) -> int:
     if text.isascii():
         return len(text)
     return sum(0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF") for char in text)
+
+
+def count_of(count: int, what: str) -> str:
+    """A number of things, of one in the singular.
+
+    >>> count_of(1, "bytes"), count_of(2, "bytes")
+    ('1 byte', '2 bytes')
+    """
+    return f"{count} {what.removesuffix('s') if count == 1 else what}"
 
 
 def _environment_allows_color() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import errno
+import os
 import socket
 
 from .. import DropReason, ServerConfig, aio
@@ -12,6 +13,7 @@ from ..aio.names import parse_local
 from ..aliases import Address
 from .live import interruption, run_until_interrupted
 from .packets import address_text
+from .passwords import VARIABLE, users_of_file
 from .screen import Screen, UsageError
 
 __all__ = ["add", "run"]
@@ -20,7 +22,7 @@ _EPILOG = """\
 examples:
   libstun serve
   libstun serve --listen 192.0.2.1:3478 --listen "[2001:db8::1]:3478"
-  libstun serve --realm example.org --user alice:s3cret
+  libstun serve --realm example.org --users users.txt
   libstun serve --listen 192.0.2.1:3478 --alternate 192.0.2.2:3479
 
 It answers Binding requests over UDP until Ctrl-C, and listens on port 3478 of
@@ -30,6 +32,13 @@ than was asked.
 
 With --alternate, another address and another port, it serves NAT behaviour
 discovery (RFC 5780), on four sockets.
+
+With --realm it answers only users, who are named with --user or in a file: a
+NAME:PASSWORD on each line, which others should not be able to read. On the
+command line they can; --user NAME alone takes LIBSTUN_PASSWORD from the
+environment. A stranger's first unsigned request gets no answer within the default
+budget until it is sent again, 500 ms later: the challenge would be more than 2.6
+times as long as the request.
 
 It prints a line when it is ready and another when it ends; with --json they are
 objects.
@@ -52,7 +61,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--alternate", metavar="HOST:PORT", help="the other address and port for RFC 5780")
     parser.add_argument("--realm", help="answer only users of this realm")
-    parser.add_argument("--user", action="append", metavar="NAME:PASSWORD", help="a user of the realm")
+    parser.add_argument("--user", action="append", metavar="NAME[:PASSWORD]", help="a user of the realm")
+    parser.add_argument("--users", metavar="FILE", help="the users of the realm, a NAME:PASSWORD on each line")
     parser.add_argument("--rfc3489", action="store_true", help="answer clients of RFC 3489 too")
     parser.set_defaults(run=run)
 
@@ -118,14 +128,15 @@ def _tell_end(agent: aio.AsyncAgent, screen: Screen) -> None:
 
 
 def _users(args: argparse.Namespace) -> dict[str, str]:
-    users = {}
+    users = {} if args.users is None else users_of_file(args.users)
     for text in args.user or []:
         name, colon, password = text.partition(":")
-        if not (name and colon and password):
-            raise UsageError("--user is NAME:PASSWORD")
+        password = password if colon else os.environ.get(VARIABLE, "")
+        if not (name and password):
+            raise UsageError(f"--user is NAME:PASSWORD, or NAME with {VARIABLE} in the environment")
         users[name] = password
     if bool(users) != (args.realm is not None):
-        raise UsageError("--realm and --user go together")
+        raise UsageError("--realm and --user or --users go together")
     return users
 
 

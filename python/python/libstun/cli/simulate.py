@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from .. import Agent, BindingConfig, LongTerm, Path, ServerConfig, Transmit, events
 from .diagram import Diagram, Recorder
+from .keys import Keys
 from .packets import address_text
 
 __all__ = ["SCENARIOS", "Scenario", "simulate"]
@@ -18,6 +19,7 @@ SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
 CLIENT = ("10.0.0.1", 5000)
 SERVER = ("192.0.2.1", 3478)
+USER, PASSWORD, REALM = "alice", "s3cret", "example.org"
 MAX_STEPS = 1000
 """No scenario takes nearly as many: a safeguard against one that never ends."""
 
@@ -68,7 +70,7 @@ class _Simulation:
 
     def __init__(self, name: str, scenario: Scenario) -> None:
         self._scenario = scenario
-        self._recorder = Recorder(f"{name}: {scenario.summary}")
+        self._recorder = Recorder(f"{name}: {scenario.summary}", _keys(scenario))
         self._recorder.participant(address_text(CLIENT), "client")
         self._nat = _Nat() if scenario.has_nat else None
         self._reboots_at_ns = scenario.reboots_at_ns
@@ -95,7 +97,7 @@ class _Simulation:
                 agent.handle_timeout(now)
                 self._drain(address, agent, now)
             now = self._next(now)
-        return self._recorder.diagram
+        return self._recorder.finish()
 
     def _drain(self, address: tuple[str, int], agent: Agent, now: int) -> None:
         for event in agent.poll_events():
@@ -164,6 +166,11 @@ class _Simulation:
         return max(now, min(times)) if times else None
 
 
+def _keys(scenario: Scenario) -> Keys:
+    """A simulation knows the password, and whether what is signed with it is valid."""
+    return Keys() if scenario.binding.credentials is None else Keys(PASSWORD, USER, REALM)
+
+
 def _event_style(event: events.Event) -> str:
     match event:
         case events.Failed():
@@ -194,11 +201,11 @@ SCENARIOS = {
     ),
     "long-term": Scenario(
         summary="a server asks who it is, and later for a fresh nonce",
-        binding=_binding(refresh_ns=10 * SECOND, credentials=LongTerm("alice", "s3cret")),
+        binding=_binding(refresh_ns=10 * SECOND, credentials=LongTerm(USER, PASSWORD)),
         server=ServerConfig(
             local=SERVER,
-            realm="example.org",
-            users={"alice": "s3cret"},
+            realm=REALM,
+            users={USER: PASSWORD},
             nonce_lifetime_ns=8 * SECOND,
             amplification_percent=None,  # else the challenge waits for a second request, which is another story
         ),

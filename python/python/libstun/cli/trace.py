@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from .diagram import Diagram, diagram_of_packets
 from .drawing_svg import draw_svg
 from .drawing_text import draw_text
-from .inputs import Source, open_source, packets_of
+from .inputs import Source, is_file, is_transaction, no_file, open_source, packets_of
 from .keys import Keys
+from .passwords import add_password, password_of
 from .screen import CommandError, Screen, UsageError, cells
 from .simulate import SCENARIOS, simulate
 from .tracefile import diagram_of_trace, is_trace
@@ -29,10 +30,14 @@ scenarios:
 {scenarios}
 
 They run in memory between real agents, in virtual time and from fixed seeds:
-the picture is always the same. With --json the steps are printed, one object
+the picture is always the same. With "--password -" the password is asked for,
+and without the option taken from LIBSTUN_PASSWORD in the environment. With --json the steps are printed, one object
 per line, with their times in nanoseconds.
 
-Exit code: 0; 1 if there is nothing to draw."""
+Of more than 20 participants there is no diagram, and of more than 1000 steps only
+the first are drawn, which is said: --filter makes it fewer.
+
+Exit code: 0; 1 if there is nothing to draw, or too much."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -53,7 +58,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--filter", metavar="WHAT", help="of a capture only this address (with or without port) or transaction id"
     )
-    parser.add_argument("--password", help="check signatures with it")
+    add_password(parser, "check signatures with it")
     parser.add_argument("--user", help="the username, where messages do not say it")
     parser.add_argument("--realm", help="the realm, where messages do not say it")
     parser.set_defaults(run=run)
@@ -67,14 +72,11 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     if not any(step.kind == "message" for step in diagram.steps):
         raise CommandError(f"{diagram.title}: nothing to draw")
     if args.svg is not None:
-        _write_svg(diagram, args.svg)
+        with screen.status(f"drawing {len(diagram.steps)} steps"):
+            svg = draw_svg(diagram)
+        _write(svg, args.svg)
     elif not args.json:
-        widest = 0
-        for line in draw_text(diagram, width=screen.width, unicode=screen.has_unicode):
-            screen.line(*line)
-            widest = max(widest, sum(cells(span if isinstance(span, str) else span[0]) for span in line))
-        if screen.width is not None and widest > screen.width:
-            screen.warn(f"the diagram needs {widest} columns: try --filter, or --svg")
+        _show(diagram, screen)
     for step in diagram.steps:
         screen.data(step.as_json(diagram.participants))
     return 0
@@ -85,10 +87,12 @@ def _diagram(args: argparse.Namespace, screen: Screen) -> Diagram:
         if args.filter is not None:
             raise UsageError("--filter is for captures")
         return simulate(args.simulate)
-    keys = Keys(args.password, args.user, args.realm)
+    keys = Keys(password_of(args), args.user, args.realm)
     with _open(args.input) as source:
         if source.is_capture:
-            return diagram_of_packets(Path(source.name).name, packets_of(source, screen, args.filter), keys)
+            packets = packets_of(source, screen, args.filter)
+            whole = is_transaction(args.filter)  # who asks for one exchange wants to see all of it
+            return diagram_of_packets(Path(source.name).name, packets, keys, is_whole=whole)
         if args.filter is not None:
             raise UsageError(f"--filter is for captures, and {source.name} is none")
         if is_trace(source.content):
@@ -96,17 +100,29 @@ def _diagram(args: argparse.Namespace, screen: Screen) -> Diagram:
     raise CommandError(f"{args.input}: neither a capture nor a trace")
 
 
-@contextlib.contextmanager
+@contextmanager
 def _open(name: str) -> Iterator[Source]:
     """Only files: hexadecimal text is one message, and no exchange."""
-    if name != "-" and not Path(name).is_file():
-        raise CommandError(f"{name}: no such file")
+    if name != "-" and not is_file(Path(name)):
+        raise CommandError(no_file([name]) if Path(name).is_dir() else f"{name}: no such file")
     with open_source([name]) as source:
         yield source
 
 
-def _write_svg(diagram: Diagram, name: str) -> None:
-    svg = draw_svg(diagram)
+def _show(diagram: Diagram, screen: Screen) -> None:
+    widest = 0
+    # On a terminal the lines are progress enough.
+    with nullcontext() if screen.is_terminal else screen.status(f"drawing {len(diagram.steps)} steps") as status:
+        for number, line in enumerate(draw_text(diagram, width=screen.width, unicode=screen.has_unicode)):
+            screen.line(*line)
+            widest = max(widest, sum(cells(span if isinstance(span, str) else span[0]) for span in line))
+            if status is not None and number % 100 == 0:
+                status.update(f"drawing: line {number}")
+    if screen.width is not None and widest > screen.width:
+        screen.warn(f"the diagram needs {widest} columns: try --filter, or --svg")
+
+
+def _write(svg: str, name: str) -> None:
     if name == "-":
         print(svg, end="")
     else:

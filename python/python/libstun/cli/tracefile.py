@@ -7,18 +7,18 @@ from ipaddress import IPv6Address
 
 from .. import AuthenticationFailure, DropReason, SendError
 from .diagram import Diagram, Recorder, seconds
+from .inputs import TRACE_MAGIC
 from .keys import Keys
 from .screen import CommandError
 
 __all__ = ["diagram_of_trace", "is_trace"]
 
-_MAGIC = b"libstun-trace "
 _STARTS = {"binding": "starts a binding", "server": "serves", "survey": "starts a survey"}
 
 
 def is_trace(start: bytes) -> bool:
     """Whether a file that starts so is a trace."""
-    return start.startswith(_MAGIC)
+    return start.startswith(TRACE_MAGIC)
 
 
 def diagram_of_trace(title: str, content: bytes, keys: Keys) -> Diagram:
@@ -62,7 +62,7 @@ class _Reader:
             self._recorder.participant(address, "client")
         for address in self._servers - self._clients:
             self._recorder.participant(address, "server")
-        return self._recorder.diagram
+        return self._recorder.finish()
 
     def _do(self, call: str, words: list[str]) -> None:
         if call == "binding":

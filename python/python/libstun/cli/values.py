@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import Attribute, ErrorCode, attribute_name
 from .packets import address_text
+from .screen import count_of
 
 __all__ = ["short_hex", "value_json", "value_text"]
 
@@ -89,7 +90,7 @@ def short_hex(value: bytes) -> str:
     """
     if len(value) <= SHOWN_BYTES:
         return value.hex() or "nothing"
-    return f"{value[:SHOWN_BYTES].hex()}... ({len(value)} bytes)"
+    return f"{value[:SHOWN_BYTES].hex()}... ({count_of(len(value), 'bytes')})"
 
 
 def _error_text(error: ErrorCode) -> str:
