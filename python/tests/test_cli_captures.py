@@ -204,7 +204,7 @@ def test_a_capture_without_stun_is_exit_code_1(show: Any) -> None:
 def test_a_message_that_is_damaged_is_shown_and_the_next_too(show: Any) -> None:
     damaged = REQUEST[:2] + b"\x00\x09" + REQUEST[4:] + b"\x80\x22\x00\x04abcdX"
     shown = show(pcap([udp(CLIENT, SERVER, damaged), *EXCHANGE], link_type=101))
-    assert shown.code == 0
+    assert shown.code == 1
     assert shown.lines[0]["error"] == "the message length is not a multiple of four"
     assert shown.lines[0]["attributes"][0]["value"] == "abcd"
     assert shown.classes[1:] == ["request", "success-response"]

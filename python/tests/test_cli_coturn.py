@@ -175,7 +175,7 @@ def test_all_that_coturn_says_is_known_and_validly_signed(
         message for message in messages if any("INTEGRITY" in one["name"] for one in message.get("attributes", ()))
     ]
     assert len(signed) >= 8, "four requests with their answers"
-    assert main(["decode", "--json", "--password", "wrong", str(file)]) == 0
+    assert main(["decode", "--json", "--password", "wrong", str(file)]) == 1
     assert '"check": "invalid"' in capsys.readouterr().out
     assert main(["trace", "--password", "s3cret", str(file)]) == 0
     drawn = capsys.readouterr().out

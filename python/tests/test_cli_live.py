@@ -299,3 +299,8 @@ def test_a_datagram_that_is_no_stun_is_not_answered() -> None:
         sock.setblocking(False)
         with pytest.raises(BlockingIOError):
             sock.recv(100)
+
+
+def test_nat_refuses_servers_that_are_not_asked_over_udp(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["nat", "stuns:stun.example.org"]) == 2
+    assert "asked over TCP or TLS" in capsys.readouterr().err

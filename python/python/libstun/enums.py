@@ -219,8 +219,8 @@ class FailureReason(StrEnum):
     AUTHENTICATION = "authentication"
     """The server's challenge was not met: `detail` is the `AuthenticationFailure`."""
     REDIRECTED = "redirected"
-    """The server named another one that was not asked: `detail` is the `RedirectRefusal`. With `RedirectPolicy.REFUSE` it
-    is an `ERROR_RESPONSE` with code 300 like any other."""
+    """The server named another one that was not asked: `detail` is the `RedirectRefusal`. With
+    `RedirectPolicy.REFUSE` it is an `ERROR_RESPONSE` with code 300 like any other."""
     NETWORK_CHANGED = "network-changed"
     """The local address is gone, and there is none of its family."""
     NOT_FOUND = "not-found"

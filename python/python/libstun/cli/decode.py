@@ -97,7 +97,7 @@ def message_tree(facts: PacketFacts, *before: Span) -> Node:
 
 def _show_capture(source: Source, wanted: str | None, keys: Keys, screen: Screen) -> int:
     start: int | None = None
-    count = 0
+    count, is_flawless = 0, True
     for packet in packets_of(source, screen, wanted, are_shown=True):
         start = packet.time_ns if start is None else start
         place = _place(packet, packet.time_ns - start)
@@ -107,11 +107,12 @@ def _show_capture(source: Source, wanted: str | None, keys: Keys, screen: Screen
             continue
         count += 1
         facts = describe(packet.data, keys, packet.conversation)
+        is_flawless = is_flawless and facts.is_flawless
         screen.tree(message_tree(facts, *place))
         screen.data({**_place_json(packet), **facts.as_json()})
     if count == 0:
         screen.warn(f"{source.name}: no STUN in it" if wanted is None else f"{source.name}: nothing matches {wanted}")
-    return 0 if count else 1
+    return 0 if count and is_flawless else 1
 
 
 def _place(packet: Packet, since_start_ns: int) -> Iterator[Span]:

@@ -8,7 +8,8 @@ import json
 import socket
 from dataclasses import replace
 
-from .. import NatConfig, NatProperty, NatReport, NatValue, aio, events
+from .. import NatConfig, NatProperty, NatReport, NatValue, Transport, aio, events
+from ..aio.names import transport_of
 from .live import (
     DEFAULT_SERVERS,
     add_credentials,
@@ -19,7 +20,7 @@ from .live import (
     local_of,
     read_password,
 )
-from .screen import CommandError, Screen, Span
+from .screen import CommandError, Screen, Span, UsageError
 
 __all__ = ["add", "run"]
 
@@ -62,6 +63,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Tests; see the module."""
     check_servers(args.server)
+    if others := [name for name in args.server if transport_of(name) != Transport.UDP]:
+        raise UsageError(f"{others[0]}: NATs are told by UDP, and that server is asked over TCP or TLS")
     read_password(args)
     report = asyncio.run(_probe(args, screen))
     _show(report, screen)
