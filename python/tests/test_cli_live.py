@@ -27,6 +27,7 @@ from aio_support import (
     needs_ipv6,
     silent_socket,
 )
+from libstun.cli import main
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to one process")
 pytestmark = posix_only
