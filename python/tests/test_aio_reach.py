@@ -14,6 +14,7 @@ import pytest
 from aio_support import both_loops, closed_port, coturn, needs_coturn, needs_ipv6, run, silent_socket
 from libstun import AllocationConfig, BindingConfig, Host, LongTerm, NatConfig, RecordKind, RelayFamily, Transport, aio
 from libstun.aio import reach
+from libstun.aio.stream import Dialer
 
 HOURS = 3600.0
 
@@ -220,7 +221,7 @@ def test_tls_without_a_port_goes_to_the_port_of_tls(loop: str, monkeypatch: pyte
         asked.extend(addresses)
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(reach.Dialer, "dial", dial)
+    monkeypatch.setattr(Dialer, "dial", dial)
 
     async def main() -> None:
         async with aio.open_agent("127.0.0.1:0") as agent:
