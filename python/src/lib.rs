@@ -13,6 +13,7 @@ mod convert;
 mod defaults;
 mod errors;
 mod events;
+mod packet;
 mod path;
 mod words;
 
@@ -29,7 +30,9 @@ mod _native {
         classify, frame_length, method_name,
     };
     #[pymodule_export]
-    use crate::path::{Path, PeerData, Transmit};
+    use crate::packet::{PeerData, Transmit};
+    #[pymodule_export]
+    use crate::path::Path;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -1,11 +1,9 @@
-//! Where packets travel, and what is to be sent there.
+//! Where packets travel.
 
-use std::hash::{Hash, Hasher};
-
-use libstun::{Datagram, FiveTuple, Transport};
+use libstun::{FiveTuple, Transport};
 use pyo3::Borrowed;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyTuple};
+use pyo3::types::{PyDict, PyTuple};
 
 use crate::address::Address;
 use crate::convert::{Number, word, word_of};
@@ -59,19 +57,19 @@ impl Path {
 
     /// The other end.
     #[getter]
-    fn remote(&self) -> Address {
+    pub(crate) fn remote(&self) -> Address {
         Address(self.tuple.remote)
     }
 
     /// What the host's socket is bound to.
     #[getter]
-    fn local(&self) -> Address {
+    pub(crate) fn local(&self) -> Address {
         Address(self.tuple.local)
     }
 
     /// The transport.
     #[getter]
-    fn transport<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    pub(crate) fn transport<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         member(py, "Transport", word_of(self.tuple.transport, TRANSPORTS))
     }
 
@@ -108,6 +106,18 @@ impl Path {
     }
 }
 
+impl Path {
+    /// Where something is to be sent.
+    pub(crate) fn of_transmit(transmit: &libstun::Transmit<'_>) -> Self {
+        Self { tuple: transmit.path, socket_id: transmit.socket_id, ecn: transmit.ecn }
+    }
+
+    /// Where something has arrived.
+    pub(crate) fn of_datagram(datagram: &libstun::Datagram<'_>) -> Self {
+        Self { tuple: datagram.path, socket_id: datagram.socket_id, ecn: datagram.ecn }
+    }
+}
+
 /// A path, or the address of its other end.
 pub(crate) struct PathLike(pub(crate) Path);
 
@@ -140,199 +150,6 @@ impl<'a, 'py> FromPyObject<'a, 'py> for TransportWord {
     }
 }
 
-/// One datagram, or one frame of a stream, to send from `local` to `remote`.
-///
-/// >>> import libstun
-/// >>> agent = libstun.Agent(now_ns=0)
-/// >>> binding = agent.start_binding(libstun.BindingConfig(("192.0.2.1", 3478)), now_ns=0)
-/// >>> agent.poll_transmit()
-/// Transmit(28 bytes to ('192.0.2.1', 3478))
-#[pyclass(frozen, module = "libstun")]
-pub(crate) struct Transmit {
-    pub(crate) path: Path,
-    pub(crate) data: Py<PyBytes>,
-}
-
-/// A transmit whose bytes are still Rust's, for as long as an agent is locked.
-pub(crate) struct Outgoing(Path, Vec<u8>);
-
-impl From<libstun::Transmit<'_>> for Outgoing {
-    fn from(transmit: libstun::Transmit<'_>) -> Self {
-        Self(Path::of(&transmit), transmit.payload.to_vec())
-    }
-}
-
-impl Outgoing {
-    /// For Python.
-    pub(crate) fn into_transmit(self, py: Python<'_>) -> Transmit {
-        Transmit { path: self.0, data: PyBytes::new(py, &self.1).unbind() }
-    }
-}
-
-impl Path {
-    fn of(transmit: &libstun::Transmit<'_>) -> Self {
-        Self { tuple: transmit.path, socket_id: transmit.socket_id, ecn: transmit.ecn }
-    }
-}
-
-impl Transmit {
-    /// Of one whose bytes are the caller's.
-    pub(crate) fn new(py: Python<'_>, transmit: &libstun::Transmit<'_>) -> Self {
-        Self { path: Path::of(transmit), data: PyBytes::new(py, transmit.payload).unbind() }
-    }
-}
-
-#[pymethods]
-impl Transmit {
-    #[classattr]
-    fn __match_args__() -> (&'static str, &'static str) {
-        ("data", "remote")
-    }
-
-    /// For tests of hosts: an agent makes its own.
-    #[new]
-    fn of_bytes(data: Bound<'_, PyBytes>, path: PathLike) -> Self {
-        Self { path: path.0, data: data.unbind() }
-    }
-
-    /// For pickle and copy.
-    fn __getnewargs__(&self, py: Python<'_>) -> (Py<PyBytes>, Path) {
-        (self.data(py), self.path)
-    }
-
-    fn __eq__(&self, py: Python<'_>, other: &Self) -> bool {
-        self.path == other.path && self.data.bind(py).as_bytes() == other.data.bind(py).as_bytes()
-    }
-
-    fn __hash__(&self, py: Python<'_>) -> u64 {
-        hash(&self.path, self.data.bind(py).as_bytes())
-    }
-
-    /// The bytes.
-    #[getter]
-    fn data(&self, py: Python<'_>) -> Py<PyBytes> {
-        self.data.clone_ref(py)
-    }
-
-    /// Where to send them.
-    #[getter]
-    fn remote(&self) -> Address {
-        self.path.remote()
-    }
-
-    /// What the socket is bound to from which to send them; an unspecified address where that does not matter.
-    #[getter]
-    fn local(&self) -> Address {
-        self.path.local()
-    }
-
-    /// The transport.
-    #[getter]
-    fn transport<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.path.transport(py)
-    }
-
-    /// The host's number for the socket.
-    #[getter]
-    fn socket_id(&self) -> u32 {
-        self.path.socket_id
-    }
-
-    /// The two ECN bits to set in the IP header.
-    #[getter]
-    fn ecn(&self) -> u8 {
-        self.path.ecn
-    }
-
-    /// All of that but the bytes.
-    #[getter]
-    fn path(&self) -> Path {
-        self.path
-    }
-
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let length = self.data.bind(py).as_bytes().len();
-        Ok(format!("Transmit({length} bytes to {})", repr(py, self.remote())?))
-    }
-}
-
-/// Data that a peer has sent through a relay, as if it had arrived at the relayed address.
-#[pyclass(frozen, module = "libstun")]
-pub(crate) struct PeerData {
-    path: Path,
-    data: Py<PyBytes>,
-}
-
-impl PeerData {
-    /// What was inside a datagram or a frame of a server's.
-    pub(crate) fn new(py: Python<'_>, inner: &Datagram<'_>) -> Self {
-        let path = Path { tuple: inner.path, socket_id: inner.socket_id, ecn: inner.ecn };
-        Self { path, data: PyBytes::new(py, inner.payload).unbind() }
-    }
-}
-
-#[pymethods]
-impl PeerData {
-    #[classattr]
-    fn __match_args__() -> (&'static str, &'static str) {
-        ("data", "peer")
-    }
-
-    /// For tests of hosts: an agent makes its own. The path is from the peer to the relayed address.
-    #[new]
-    fn of_bytes(data: Bound<'_, PyBytes>, path: PathLike) -> Self {
-        Self { path: path.0, data: data.unbind() }
-    }
-
-    /// For pickle and copy.
-    fn __getnewargs__(&self, py: Python<'_>) -> (Py<PyBytes>, Path) {
-        (self.data(py), self.path)
-    }
-
-    fn __eq__(&self, py: Python<'_>, other: &Self) -> bool {
-        self.path == other.path && self.data.bind(py).as_bytes() == other.data.bind(py).as_bytes()
-    }
-
-    fn __hash__(&self, py: Python<'_>) -> u64 {
-        hash(&self.path, self.data.bind(py).as_bytes())
-    }
-
-    /// All of that but the bytes: from the peer, to the relayed address, with the transport to the server.
-    #[getter]
-    fn path(&self) -> Path {
-        self.path
-    }
-
-    /// The bytes.
-    #[getter]
-    fn data(&self, py: Python<'_>) -> Py<PyBytes> {
-        self.data.clone_ref(py)
-    }
-
-    /// Who has sent them.
-    #[getter]
-    fn peer(&self) -> Address {
-        self.path.remote()
-    }
-
-    /// The relayed address that they were sent to.
-    #[getter]
-    fn relayed(&self) -> Address {
-        self.path.local()
-    }
-
-    /// The host's number for the socket that they arrived at.
-    #[getter]
-    fn socket_id(&self) -> u32 {
-        self.path.socket_id
-    }
-
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let length = self.data.bind(py).as_bytes().len();
-        Ok(format!("PeerData({length} bytes from {})", repr(py, self.peer())?))
-    }
-}
-
 /// A path whose missing local address is the unspecified one of the remote's family.
 pub(crate) fn five_tuple(
     remote: Address,
@@ -350,12 +167,7 @@ pub(crate) fn five_tuple(
     Ok(FiveTuple { transport, local, remote })
 }
 
-fn hash(path: &Path, data: &[u8]) -> u64 {
-    let mut hasher = std::hash::DefaultHasher::new();
-    (path, data).hash(&mut hasher);
-    hasher.finish()
-}
-
-fn repr(py: Python<'_>, address: Address) -> PyResult<String> {
+/// An address as Python writes it.
+pub(crate) fn repr(py: Python<'_>, address: Address) -> PyResult<String> {
     Ok(address.into_pyobject(py)?.repr()?.to_string())
 }

@@ -15,7 +15,8 @@ use super::{Agent, Inner};
 use crate::convert::{Bytes, Time, word, word_of};
 use crate::errors;
 use crate::events;
-use crate::path::{Outgoing, Path, PathLike, PeerData, Transmit};
+use crate::packet::{Owned, Packet, PeerData, Transmit};
+use crate::path::{Path, PathLike};
 use crate::words::{DROP_REASONS, SEND_ERRORS, WAKE_REASONS, member, send_error_of};
 
 #[pymethods]
@@ -40,15 +41,18 @@ impl Agent {
         let datagram = Datagram { path: tuple, ecn, socket_id, payload: &data };
         let outcome = self.with(py, |agent| agent.handle_input(&datagram, now_ns.0))?;
         Ok(match outcome {
-            Outcome::Unwrapped(inner) => PeerData::new(py, &inner).into_pyobject(py)?.into_any(),
+            Outcome::Unwrapped(inner) => {
+                let packet = Packet::new(py, Path::of_datagram(&inner), inner.payload);
+                PeerData(packet).into_pyobject(py)?.into_any()
+            }
             outcome => PyBool::new(py, outcome == Outcome::Consumed).to_owned().into_any(),
         })
     }
 
     /// The next datagram to send, or None.
     fn poll_transmit(&self, py: Python<'_>) -> PyResult<Option<Transmit>> {
-        let outgoing = self.with(py, |agent| agent.poll_transmit().map(Outgoing::from))?;
-        Ok(outgoing.map(|outgoing| outgoing.into_transmit(py)))
+        let outgoing = self.with(py, |agent| agent.poll_transmit().map(Owned::from))?;
+        Ok(outgoing.map(|outgoing| Transmit(outgoing.into_packet(py))))
     }
 
     /// All datagrams that are to be sent now, in their order.
@@ -56,11 +60,11 @@ impl Agent {
         let all = self.with(py, |agent| {
             let mut all = Vec::new();
             while let Some(transmit) = agent.poll_transmit() {
-                all.push(Outgoing::from(transmit));
+                all.push(Owned::from(transmit));
             }
             all
         })?;
-        Ok(all.into_iter().map(|outgoing| outgoing.into_transmit(py)).collect())
+        Ok(all.into_iter().map(|outgoing| Transmit(outgoing.into_packet(py))).collect())
     }
 
     /// The next thing that happened, an instance of a class in `libstun.events`, or None.
@@ -177,10 +181,10 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Failed {
 
     fn extract(given: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
         if let Ok(transmit) = given.cast::<Transmit>() {
-            let transmit = transmit.get();
-            let data = transmit.data.bind(given.py()).as_bytes();
+            let Packet { path, data } = &transmit.get().0;
+            let data = data.bind(given.py()).as_bytes();
             let header = data.get(..HEADER_LENGTH).unwrap_or(data);
-            return Ok(Self { path: transmit.path, header: Some(header.to_vec()) });
+            return Ok(Self { path: *path, header: Some(header.to_vec()) });
         }
         given.extract::<PathLike>().map(|path| Self { path: path.0, header: None })
     }

@@ -12,7 +12,8 @@ use crate::config;
 use crate::convert::{Bytes, Id, Number, Time};
 use crate::errors;
 use crate::events::{AllocationInfo, PoolInfo};
-use crate::path::{PathLike, Transmit};
+use crate::packet::{Packet, Transmit};
+use crate::path::{Path, PathLike};
 
 #[pymethods]
 impl Agent {
@@ -104,7 +105,8 @@ impl Agent {
         let room = data.len().min(usize::from(u16::MAX)).saturating_add(MAX_HEADROOM + MAX_TAILROOM);
         let mut buffer = vec![0; room];
         let sent = self.with(py, |agent| agent.send_to_peer(id.0, peer.0, &data, &mut buffer, now_ns.0))?;
-        sent.map(|transmit| Transmit::new(py, &transmit)).map_err(errors::relay(send_refused))
+        sent.map(|transmit| Transmit(Packet::new(py, Path::of_transmit(&transmit), transmit.payload)))
+            .map_err(errors::relay(send_refused))
     }
 
     /// Has the server delete an allocation, or every relay of a pool, and ends it with `Closed` when it has, or nobody

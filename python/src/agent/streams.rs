@@ -1,12 +1,12 @@
 //! TCP and TLS connections of the host's, whose bytes the agent frames.
 
-use libstun::Datagram;
 use pyo3::prelude::*;
 
 use super::Agent;
 use crate::convert::{Bytes, Id, Time};
 use crate::errors;
-use crate::path::{Path, PathLike, PeerData};
+use crate::packet::{Owned, PeerData};
+use crate::path::{Path, PathLike};
 
 #[pymethods]
 impl Agent {
@@ -46,7 +46,7 @@ impl Agent {
             }
         })?;
         let all = all.map_err(|_: libstun::agent::UnknownOperation| errors::unknown_operation())?;
-        Ok(all.iter().map(|inner| inner.to_peer_data(py)).collect())
+        Ok(all.into_iter().map(|inner: Owned| PeerData(inner.into_packet(py))).collect())
     }
 
     /// The same up to the first data of a peer. Returns how many of the bytes were taken, and the data or None: call it
@@ -66,7 +66,7 @@ impl Agent {
             Ok((taken, inner.map(Owned::from)))
         })?;
         let unwrapped = unwrapped.map_err(|_: libstun::agent::UnknownOperation| errors::unknown_operation());
-        unwrapped.map(|(taken, inner)| (taken, inner.map(|inner| inner.to_peer_data(py))))
+        unwrapped.map(|(taken, inner)| (taken, inner.map(|inner: Owned| PeerData(inner.into_packet(py)))))
     }
 
     /// A connection is closed, by the other end, by the host, or because it failed. Bindings and allocations that asked
@@ -74,22 +74,5 @@ impl Agent {
     fn close_stream(&self, py: Python<'_>, id: Id, now_ns: Time) -> PyResult<()> {
         let closed = self.with(py, |agent| agent.close_stream(id.0, now_ns.0))?;
         closed.map_err(|_| errors::unknown_operation())
-    }
-}
-
-/// Data of a peer out of the agent's memory, for as long as that is locked.
-struct Owned(Path, Vec<u8>);
-
-impl From<Datagram<'_>> for Owned {
-    fn from(inner: Datagram<'_>) -> Self {
-        let path = Path { tuple: inner.path, socket_id: inner.socket_id, ecn: inner.ecn };
-        Self(path, inner.payload.to_vec())
-    }
-}
-
-impl Owned {
-    fn to_peer_data(&self, py: Python<'_>) -> PeerData {
-        let Path { tuple, socket_id, ecn } = self.0;
-        PeerData::new(py, &Datagram { path: tuple, ecn, socket_id, payload: &self.1 })
     }
 }
