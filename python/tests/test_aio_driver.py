@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 import libstun
-from aio_support import both_loops, closed_port, needs_ipv6, needs_linux, run, silent_socket
+from aio_support import SAFETY, both_loops, closed_port, needs_ipv6, needs_linux, run, silent_socket
 from libstun import aio, events
 from libstun.aio import driver as driver_module
 from libstun.aio.udp import UdpSocket
@@ -284,6 +284,39 @@ def test_a_bug_in_the_agent_leaves_nobody_waiting() -> None:
                 agent._driver.send = broken  # type: ignore[method-assign, assignment]
                 with pytest.raises(libstun.StateError):
                     await task
+            assert isinstance(complaints[0], libstun.InternalError)
+
+    run(main)
+
+
+@pytest.mark.parametrize("call", ["handle_timeout", "handle_input"])
+def test_a_bug_in_a_call_of_the_agent_leaves_nobody_waiting(call: str) -> None:
+    class Broken:
+        """An agent that is caught in a bug by one of its calls."""
+
+        def __init__(self, core: libstun.Agent) -> None:
+            self._core = core
+
+        def __getattr__(self, name: str) -> object:
+            if name == call:
+                raise libstun.InternalError("a bug")
+            return getattr(self._core, name)
+
+        def __contains__(self, id: object) -> bool:
+            return id in self._core
+
+        def __len__(self) -> int:
+            return len(self._core)
+
+    async def main() -> None:
+        async with aio.open_agent("127.0.0.1:0") as server, server.serve(), aio.open_agent("127.0.0.1:0") as agent:
+            complaints: list[object] = []
+            asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context["exception"]))
+            agent._driver.core = Broken(agent.core)  # type: ignore[assignment]
+            with silent_socket() as silent:
+                task = asyncio.create_task(agent.binding(silent if call == "handle_timeout" else server.addresses[0]))
+                with pytest.raises(libstun.StateError):
+                    await asyncio.wait_for(task, SAFETY)
             assert isinstance(complaints[0], libstun.InternalError)
 
     run(main)

@@ -458,7 +458,10 @@ def test_a_relay_that_is_left_at_any_step_leaves_nothing_behind(
 ) -> None:
     async def main() -> None:
         async with running_servers(relay_port) as servers, aio.open_agent("127.0.0.1:0") as agent:
-            has_ended = await cancel_everywhere(agent, lambda: body(agent, servers), again)
-            assert has_ended or body in LONG, "it was not cancelled at each of its steps"
+            before = traces(agent)
+            if not await cancel_everywhere(agent, lambda: body(agent, servers), again):
+                # coturn is another process: a loop turns as often as it likes until that answers.
+                await body(agent, servers)
+                await settled(agent, before, LONGEST)
 
     run(main, loop)

@@ -92,8 +92,8 @@ async def open_agent(
     Raises OSError if a socket cannot be opened, ValueError for one that is not of UDP.
     """
     given = _list(sock, socket.socket)
-    protocols = _list(protocol, SharedProtocol)
     with _closed_on_failure(given):
+        protocols = _list(protocol, SharedProtocol)
         driver = Driver(clock or default_clock(), seed=seed, max_operations=max_operations)
         if local is not None or not (given or protocols):
             given += bound_sockets(local)

@@ -8,13 +8,13 @@ import errno
 import logging
 import socket
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Protocol, TypeVar
 
 from .._native import Agent, Path, PeerData, Transmit
 from ..aliases import Address, AddressLike
 from ..enums import SendError, Transport
-from ..errors import StateError
+from ..errors import StateError, UnknownOperationError
 from ..events import Event, Restarted
 from . import icmp
 from .clock import Clock
@@ -167,7 +167,8 @@ class Driver:
         """A datagram has arrived. False if it is another protocol's."""
         path = Path(remote, local=local, socket_id=source.socket_id)
         now = self.clock()
-        outcome = self.core.handle_input(data, path, now)
+        with self.ending_at_bugs():
+            outcome = self.core.handle_input(data, path, now)
         if outcome is False:
             if self._armed is not None and self._armed <= now:
                 self._arm()  # the host was suspended meanwhile, and this is the first to tell
@@ -196,7 +197,8 @@ class Driver:
             return False
         path = Path(plain(bounce.destination), local=source.local, socket_id=source.socket_id)
         error = SendError.of(bounce.error)
-        is_ours = self.core.handle_send_error(path, error, self.clock(), data=bounce.data[:_HEADER])
+        with self.ending_at_bugs():
+            is_ours = self.core.handle_send_error(path, error, self.clock(), data=bounce.data[:_HEADER])
         if is_ours:
             self.flush()
         return is_ours
@@ -215,21 +217,33 @@ class Driver:
         self.check_loop()
         self._is_flushing = True
         try:
-            while True:
-                transmits, events = self.core.poll_transmits(), self.core.poll_events()
-                if not transmits and not events:
-                    break
-                for event in events:
-                    self.publish(event)
-                for transmit in transmits:
-                    self.send(transmit)
-        except Exception:
-            self._end_all()  # a bug somewhere: nobody shall wait for what cannot come
-            raise
+            with self.ending_at_bugs():
+                self._drain()
         finally:
             self._is_flushing = False
         self._end_forgotten()
         self._arm()
+
+    def _drain(self) -> None:
+        while True:
+            transmits, events = self.core.poll_transmits(), self.core.poll_events()
+            if not transmits and not events:
+                return
+            for event in events:
+                self.publish(event)
+            for transmit in transmits:
+                self.send(transmit)
+
+    @contextlib.contextmanager
+    def ending_at_bugs(self) -> Iterator[None]:
+        """At an exception that cannot be, ends whoever waits: what they wait for cannot come."""
+        try:
+            yield
+        except UnknownOperationError:
+            raise  # an operation that has ended, which whoever calls knows of
+        except Exception:
+            self._end_all()
+            raise
 
     def publish(self, event: Event) -> None:
         """Tells of an event whoever wants to know."""
@@ -353,7 +367,8 @@ class Driver:
         self._timer = self._armed = None
         if deadline is not None and 0 < deadline - now <= EARLY_NS:
             now = deadline  # the agent takes time that runs ahead a little (C5), and has done its work then
-        self.core.handle_timeout(now)
+        with self.ending_at_bugs():
+            self.core.handle_timeout(now)
         self.flush()
 
 

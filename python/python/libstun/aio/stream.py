@@ -87,7 +87,8 @@ class Connection(asyncio.Protocol):
         if self.id is None or self._driver.is_closed:
             return
         try:
-            arrived = self._driver.core.handle_stream(self.id, data, self._driver.now())
+            with self._driver.ending_at_bugs():
+                arrived = self._driver.core.handle_stream(self.id, data, self._driver.now())
         except UnknownOperationError:
             return  # it was broken before, and is being closed
         for of_peer in arrived:

@@ -58,7 +58,8 @@ class SharedProtocol(asyncio.DatagramProtocol):
 
     What arrives goes to the agent, and to the application whatever the agent does not claim. The application sends with
     its transport as ever, and owns it: without an agent, and when the agent is closed, everything is the application's.
-    So are the ICMP errors of what the application has sent: on Linux it is told all of them while there is an agent.
+    So are the ICMP errors of what the application has sent: on Linux it is told all of them while there is an agent,
+    but for those that quote STUN of its own, which count as the agent's.
     When it closes its transport, what the agent has asked from there fails.
     """
 

@@ -131,6 +131,8 @@ def no_file(words: Sequence[str]) -> str:
     """Why these words are no input."""
     text = " ".join(words)
     shown = text if len(text) <= 200 else f"{text[:200]}..."
+    if not text.strip():
+        return "nothing to decode"
     if len(words) == 1 and _is_folder(Path(text)):
         return f"{shown}: is a directory"
     # What was meant for hexadecimal has mistakes in it, and what was not is the name of a file.

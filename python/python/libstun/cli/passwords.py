@@ -34,15 +34,26 @@ def password_of(args: argparse.Namespace) -> str | None:
 def users_of_file(name: str) -> dict[str, str]:
     """The users of a file with a NAME:PASSWORD on each line. Empty lines and those that begin with # do not count."""
     users: dict[str, str] = {}
-    with Path(name).open(encoding="utf-8") as file:
-        for number, line in enumerate(file.read(MAX_USERS_FILE).splitlines(), 1):
-            if not line.strip() or line.startswith("#"):
-                continue
-            user, _, password = line.partition(":")
-            if not (user and password):
-                raise UsageError(f"{name}: line {number} is not NAME:PASSWORD")  # and not shown: it may be a secret
-            users[user] = password
+    for number, line in enumerate(_text_of(name).splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        user, _, password = line.partition(":")
+        if not (user and password):
+            raise UsageError(f"{name}: line {number} is not NAME:PASSWORD")  # and not shown: it may be a secret
+        users[user] = password
     return users
+
+
+def _text_of(name: str) -> str:
+    """A small file's text, with or without the mark that some editors put before UTF-8."""
+    with Path(name).open("rb") as file:
+        content = file.read(MAX_USERS_FILE + 1)
+    if len(content) > MAX_USERS_FILE:
+        raise UsageError(f"{name}: more than {MAX_USERS_FILE} bytes")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError(f"{name}: not UTF-8") from None
 
 
 def _ask() -> str:

@@ -31,8 +31,9 @@ scenarios:
 
 They run in memory between real agents, in virtual time and from fixed seeds:
 the picture is always the same. With "--password -" the password is asked for,
-and without the option taken from LIBSTUN_PASSWORD in the environment. With --json the steps are printed, one object
-per line, with their times in nanoseconds.
+and without the option taken from LIBSTUN_PASSWORD in the environment. With
+--json the steps are printed, one object per line, with their times in
+nanoseconds.
 
 Of more than 20 participants there is no diagram, and of more than 1000 steps only
 the first are drawn, which is said: --filter makes it fewer.
