@@ -9,13 +9,14 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from libstun import (
     Address,
     Agent,
     AllocationConfig,
+    BindingConfig,
     Event,
     Integrity,
     Key,
@@ -33,6 +34,10 @@ SECOND = 1_000 * MS
 
 CLIENT: Address = ("10.0.0.2", 5000)
 SERVER: Address = ("192.0.2.1", 3478)
+CONFIG = BindingConfig(SERVER, local=CLIENT, socket_id=7)
+ONCE = replace(CONFIG, refresh_ns=None)
+PATH = Path(SERVER, local=CLIENT, socket_id=7)
+V6: Address = ("2001:db8::1", 3478, 0, 0)
 OTHER: Address = ("192.0.2.2", 3479)
 MAPPED: Address = ("203.0.113.7", 50000)
 PEER: Address = ("198.51.100.9", 4000)
@@ -83,6 +88,13 @@ def only(agent: Agent) -> Transmit:
     """The one datagram that the agent wants sent."""
     (transmit,) = agent.poll_transmits()
     return transmit
+
+
+def started(config: BindingConfig = CONFIG, seed: int = 1) -> tuple[Agent, int, Transmit]:
+    """A binding that has asked."""
+    agent = seeded(seed)
+    id = agent.start_binding(config, 0)
+    return agent, id, only(agent)
 
 
 def event(agent: Agent, kind: type[E]) -> E:

@@ -11,7 +11,6 @@ import pytest
 from libstun import (
     Address,
     Agent,
-    BindingConfig,
     FailureReason,
     LimitError,
     Message,
@@ -32,11 +31,15 @@ from libstun import (
 from support import (
     ALTERNATE_SERVER,
     CLIENT,
+    CONFIG,
     MAPPED,
     MS,
+    ONCE,
     OTHER,
+    PATH,
     SECOND,
     SERVER,
+    V6,
     XOR_MAPPED_ADDRESS,
     Nat,
     Network,
@@ -45,19 +48,8 @@ from support import (
     only,
     respond,
     seeded,
+    started,
 )
-
-CONFIG = BindingConfig(SERVER, local=CLIENT, socket_id=7)
-ONCE = replace(CONFIG, refresh_ns=None)
-PATH = Path(SERVER, local=CLIENT, socket_id=7)
-V6: Address = ("2001:db8::1", 3478, 0, 0)
-
-
-def started(config: BindingConfig = CONFIG, seed: int = 1) -> tuple[Agent, int, Transmit]:
-    """A binding that has asked."""
-    agent = seeded(seed)
-    id = agent.start_binding(config, 0)
-    return agent, id, only(agent)
 
 
 def test_a_binding_asks_learns_the_address_and_asks_again() -> None:

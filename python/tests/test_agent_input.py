@@ -30,27 +30,17 @@ from support import (
     CLIENT,
     MAPPED,
     MS,
+    ONCE,
     OTHER,
+    PATH,
     SERVER,
+    V6,
     event,
     mapped,
-    only,
     respond,
     seeded,
+    started,
 )
-
-CONFIG = BindingConfig(SERVER, local=CLIENT, socket_id=7)
-ONCE = replace(CONFIG, refresh_ns=None)
-PATH = Path(SERVER, local=CLIENT, socket_id=7)
-V6: Address = ("2001:db8::1", 3478, 0, 0)
-
-
-def started(config: BindingConfig = CONFIG, seed: int = 1) -> tuple[Agent, int, Transmit]:
-    """A binding that has asked."""
-    agent = seeded(seed)
-    id = agent.start_binding(config, 0)
-    return agent, id, only(agent)
-
 
 # What is taken -------------------------------------------------------------------------------------------------------
 
