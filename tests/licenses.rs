@@ -39,13 +39,20 @@ fn the_core_has_the_dependencies_it_is_known_to_have() {
 }
 
 #[test]
+fn what_the_bindings_share_needs_nothing_but_the_core() {
+    let metadata = metadata();
+    let names: Vec<&str> = normal_dependencies(package(&metadata, "libstun-flat")).collect();
+    assert_eq!(names, ["libstun"]);
+}
+
+#[test]
 fn every_dependency_that_reaches_users_has_an_allowed_licence() {
     let metadata = metadata();
     let by_name: BTreeMap<&str, &Value> = array(&metadata["packages"])
         .iter()
         .map(|package| (package["name"].as_str().unwrap(), package))
         .collect();
-    let mut pending = vec!["libstun", "libstun-c"];
+    let mut pending = vec!["libstun", "libstun-c", "libstun-flat"];
     let mut seen = BTreeSet::new();
     while let Some(name) = pending.pop() {
         // Packages of other platforms are in the metadata too, and count.

@@ -5,14 +5,13 @@ use core::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 
 use libstun::{Agent, Entropy};
+use libstun_flat::codes::drop_reason;
 use zeroize::Zeroize;
 
 use crate::config::{Logger, stun_config, stun_log_level};
 use crate::handle::{self, Handle, stun_agent};
 use crate::pointer::{Growable, Slot, buffer, bytes, read_growable};
-use crate::status::{
-    Answer, Misuse, drop_reason, instant, status_of, stun_status, stun_status_code::*, stun_time,
-};
+use crate::status::{Answer, Misuse, instant, status_of, stun_status, stun_status_code::*, stun_time};
 
 /// Makes an agent. `cfg` may be NULL for defaults. `now` is the time on your clock. `*out` is yours, to be
 /// freed with stun_agent_free(); it is written on success only.

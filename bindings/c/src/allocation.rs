@@ -4,22 +4,23 @@ use core::ffi::c_char;
 use core::mem::offset_of;
 use core::time::Duration;
 
-use libstun::agent::RelayError;
 use libstun::transaction::{Backoff, RetransmissionConfig};
-use libstun::turn::{Allocation, AllocationConfig, KeepaliveKind, RelayFamily, RelayPort, RelayTransport};
+use libstun::turn::{Allocation, AllocationConfig};
 use libstun::{FiveTuple, Instant, OperationId};
+use libstun_flat::codes::{
+    keepalive_kind, redirect_policy, relay_family, relay_port, relay_transport, transport_code,
+};
+use libstun_flat::{UNKNOWN_OPERATION, nanos};
 
 use crate::agent::copy_text;
-use crate::binding::{or_default, redirect_policy};
-use crate::config::{allocation_misuse, start_misuse};
+use crate::binding::or_default;
 use crate::credential::stun_credentials;
 use crate::handle::{self, Guarded, stun_agent};
-use crate::operation::UNKNOWN_OPERATION;
 use crate::peers::{self, stun_peer_rule};
 use crate::pointer::{Growable, Slot, buffer, growable_size, read_growable, reference, write_growable};
 
 use crate::status::{Answer, Misuse, STUN_NEVER, instant, stun_status, stun_status_code::*, stun_time};
-use crate::types::{path, stun_addr, stun_packet, transport_code};
+use crate::types::{path, stun_addr, stun_packet};
 
 /// Values of `flags` in a stun_allocation_config.
 #[repr(C)]
@@ -32,42 +33,6 @@ pub enum stun_allocation_flag {
     STUN_ALLOCATION_DONT_FRAGMENT = 2,
     /// Do not ask for a ticket with which the allocation can move to another network (RFC 8016).
     STUN_ALLOCATION_NO_MOBILITY = 4,
-}
-
-/// The families of the relayed addresses. They need not be the family of the path to the server.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub enum stun_relay_family {
-    /// One IPv4 address.
-    STUN_RELAY_IPV4 = 0,
-    /// One IPv6 address.
-    STUN_RELAY_IPV6 = 1,
-    /// One of each; one of them may be refused.
-    STUN_RELAY_BOTH = 2,
-}
-
-/// Which port the relayed address shall have.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub enum stun_relay_port {
-    /// Any.
-    STUN_PORT_ANY = 0,
-    /// An even one (RFC 8656 s18.7).
-    STUN_PORT_EVEN = 1,
-    /// An even one, the next being kept for 30 s for a second allocation: its token comes with STUN_EV_ALLOCATED.
-    STUN_PORT_EVEN_RESERVING_NEXT = 2,
-    /// The one that `token` stands for (RFC 8656 s18.10).
-    STUN_PORT_RESERVED = 3,
-}
-
-/// What keeps the NATs' bindings alive while nothing else is sent.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub enum stun_keepalive_kind {
-    /// A Binding indication: one packet, and no answer.
-    STUN_KEEPALIVE_INDICATION = 0,
-    /// A Binding request: two packets. Its answer tells when a NAT has changed your address.
-    STUN_KEEPALIVE_REQUEST = 1,
 }
 
 /// An allocation's configuration. Zero in a field is its default; everything is copied.
@@ -217,8 +182,8 @@ pub unsafe extern "C" fn stun_allocation_set_credentials(
         handle::call(agent, |guarded| {
             let (credentials, expire) = read_growable(credentials)?.to_core()?;
             let id = OperationId::from_u64(id);
-            let changed = guarded.agent.set_credentials(id, credentials, expire, instant(now)?);
-            changed.map(|()| STUN_OK).map_err(|_| UNKNOWN_OPERATION)
+            guarded.agent.set_credentials(id, credentials, expire, instant(now)?)?;
+            Ok(STUN_OK)
         })
     }
 }
@@ -238,11 +203,8 @@ pub unsafe extern "C" fn stun_allocation_reconnected(
         handle::call(agent, |guarded| {
             let (path, socket_id) = reference(path)?.to_path()?;
             let id = OperationId::from_u64(id);
-            let answer = guarded.agent.relay_reconnected(id, path, socket_id, instant(now)?);
-            answer.map(|()| STUN_OK).map_err(|error| match error {
-                RelayError::UnknownOperation => UNKNOWN_OPERATION,
-                RelayError::Refused(error) => allocation_misuse(error),
-            })
+            guarded.agent.relay_reconnected(id, path, socket_id, instant(now)?)?;
+            Ok(STUN_OK)
         })
     }
 }
@@ -258,8 +220,8 @@ pub unsafe extern "C" fn stun_allocation_close(
     // SAFETY: the caller's agent is NULL or live.
     unsafe {
         handle::call(agent, |guarded| {
-            let closed = guarded.agent.close_relay(OperationId::from_u64(id), instant(now)?);
-            closed.map(|()| STUN_OK).map_err(|_| UNKNOWN_OPERATION)
+            guarded.agent.close_relay(OperationId::from_u64(id), instant(now)?)?;
+            Ok(STUN_OK)
         })
     }
 }
@@ -277,7 +239,7 @@ unsafe fn start(
     let path = path(given.transport, given.local, given.server)?;
     // SAFETY: passed on from the caller.
     let config = unsafe { given.to_core(path)? };
-    let id = guarded.agent.start_allocation(config, instant(now)?).map_err(start_misuse)?;
+    let id = guarded.agent.start_allocation(config, instant(now)?)?;
     out.put(id.as_u64());
     Ok(STUN_OK)
 }
@@ -309,7 +271,7 @@ impl stun_allocation_info {
             server: path.remote,
             local: path.local,
             expires: allocation.expires_at().map_or(STUN_NEVER, Instant::as_nanos),
-            rtt: crate::flatten::nanos(allocation.round_trip()),
+            rtt: nanos(allocation.round_trip()),
             transport: transport_code(allocation.path().transport) as u32,
             dropped_events: allocation.dropped_events(),
             ..Self::defaults()
@@ -373,41 +335,6 @@ impl stun_allocation_config {
             rm: if self.rm == 0 { schedule.rm } else { self.rm },
             ti: or_default(self.ti, schedule.ti),
         }
-    }
-}
-
-fn relay_family(code: u32) -> Result<RelayFamily, Misuse> {
-    match code {
-        0 => Ok(RelayFamily::V4),
-        1 => Ok(RelayFamily::V6),
-        2 => Ok(RelayFamily::Both),
-        _ => Err(Misuse(STUN_E_INVALID, "family is no stun_relay_family")),
-    }
-}
-
-fn relay_transport(code: u32) -> Result<RelayTransport, Misuse> {
-    match code {
-        0 => Ok(RelayTransport::Udp),
-        1 => Ok(RelayTransport::Tcp),
-        _ => Err(Misuse(STUN_E_INVALID, "relay_transport is neither STUN_UDP nor STUN_TCP")),
-    }
-}
-
-fn relay_port(code: u32, token: [u8; 8]) -> Result<RelayPort, Misuse> {
-    match code {
-        0 => Ok(RelayPort::Any),
-        1 => Ok(RelayPort::Even),
-        2 => Ok(RelayPort::EvenReservingNext),
-        3 => Ok(RelayPort::Reserved(token)),
-        _ => Err(Misuse(STUN_E_INVALID, "port is no stun_relay_port")),
-    }
-}
-
-fn keepalive_kind(code: u32) -> Result<KeepaliveKind, Misuse> {
-    match code {
-        0 => Ok(KeepaliveKind::Indication),
-        1 => Ok(KeepaliveKind::Request),
-        _ => Err(Misuse(STUN_E_INVALID, "keepalive_kind is no stun_keepalive_kind")),
     }
 }
 

@@ -3,18 +3,17 @@
 use core::ffi::c_char;
 use core::time::Duration;
 
-use libstun::agent::ReconnectError;
 use libstun::auth::Credentials;
+use libstun::stun::BindingConfig;
 use libstun::stun::binding::Backoff;
-use libstun::stun::{BindingConfig, RedirectPolicy};
 use libstun::transaction::RetransmissionConfig;
 use libstun::{FiveTuple, OperationId};
+use libstun_flat::UNKNOWN_OPERATION;
+use libstun_flat::codes::redirect_policy;
 
 use crate::agent::copy_text;
-use crate::config::{path_misuse, start_misuse};
 use crate::credential;
 use crate::handle::{self, Guarded, stun_agent};
-use crate::operation::UNKNOWN_OPERATION;
 use crate::pointer::{Growable, Slot, buffer, read_growable, reference};
 use crate::status::{Answer, Misuse, STUN_NEVER, instant, stun_status, stun_status_code::*, stun_time};
 use crate::types::{path, stun_addr, stun_packet};
@@ -27,19 +26,6 @@ pub enum stun_binding_flag {
     STUN_BINDING_NO_FINGERPRINT = 1,
     /// Take MAPPED-ADDRESS where XOR-MAPPED-ADDRESS is missing, as servers of RFC 3489 send it.
     STUN_BINDING_ACCEPT_MAPPED_ADDRESS = 2,
-}
-
-/// What to do when a server names another one in its place (300, RFC 8489 s10). Whoever can forge an answer to an
-/// unsigned request can send you elsewhere.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub enum stun_redirect_code {
-    /// Ask the other one, and say so with STUN_EV_REDIRECTED.
-    STUN_REDIRECT_FOLLOW = 0,
-    /// Fail.
-    STUN_REDIRECT_REFUSE = 1,
-    /// Ask you with STUN_EV_REDIRECTED, and wait for stun_answer_redirect().
-    STUN_REDIRECT_ASK = 2,
 }
 
 /// A binding's configuration. Zero in a field is its default. Strings are copied.
@@ -124,9 +110,8 @@ pub unsafe extern "C" fn stun_answer_redirect(
             if accept > 1 {
                 return Err(Misuse(STUN_E_INVALID, "accept is neither 0 nor 1"));
             }
-            let answered =
-                guarded.agent.answer_redirect(OperationId::from_u64(id), accept == 1, instant(now)?);
-            answered.map(|()| STUN_OK).map_err(|_| UNKNOWN_OPERATION)
+            guarded.agent.answer_redirect(OperationId::from_u64(id), accept == 1, instant(now)?)?;
+            Ok(STUN_OK)
         })
     }
 }
@@ -144,14 +129,8 @@ pub unsafe extern "C" fn stun_reconnected(
     unsafe {
         handle::call(agent, |guarded| {
             let (path, _) = reference(path)?.to_path()?;
-            guarded
-                .agent
-                .reconnected(OperationId::from_u64(id), path, instant(now)?)
-                .map(|()| STUN_OK)
-                .map_err(|error| match error {
-                    ReconnectError::UnknownOperation => UNKNOWN_OPERATION,
-                    ReconnectError::Config(error) => path_misuse(error),
-                })
+            guarded.agent.reconnected(OperationId::from_u64(id), path, instant(now)?)?;
+            Ok(STUN_OK)
         })
     }
 }
@@ -168,9 +147,8 @@ pub unsafe extern "C" fn stun_set_refresh(
     // SAFETY: the caller's agent is NULL or live.
     unsafe {
         handle::call(agent, |guarded| {
-            let changed =
-                guarded.agent.set_refresh(OperationId::from_u64(id), interval(refresh), instant(now)?);
-            changed.map(|()| STUN_OK).map_err(|_| UNKNOWN_OPERATION)
+            guarded.agent.set_refresh(OperationId::from_u64(id), interval(refresh), instant(now)?)?;
+            Ok(STUN_OK)
         })
     }
 }
@@ -211,7 +189,7 @@ unsafe fn start(
     let path = path(config.transport, config.local, config.server)?;
     // SAFETY: passed on from the caller.
     let config = unsafe { config.to_request(path)? };
-    let id = guarded.agent.start_binding(config, instant(now)?).map_err(start_misuse)?;
+    let id = guarded.agent.start_binding(config, instant(now)?)?;
     out.put(id.as_u64());
     Ok(STUN_OK)
 }
@@ -272,15 +250,6 @@ pub(crate) fn or_default(nanos: u64, default: Duration) -> Duration {
 
 fn interval(refresh: stun_time) -> Option<Duration> {
     (refresh != STUN_NEVER).then(|| or_default(refresh, BindingConfig::DEFAULT_REFRESH))
-}
-
-pub(crate) fn redirect_policy(code: u32) -> Result<RedirectPolicy, Misuse> {
-    match code {
-        0 => Ok(RedirectPolicy::Follow),
-        1 => Ok(RedirectPolicy::Refuse),
-        2 => Ok(RedirectPolicy::Ask),
-        _ => Err(Misuse(STUN_E_INVALID, "redirects is no stun_redirect_code")),
-    }
 }
 
 // SAFETY: `repr(C)`, `struct_size` first, and only integers, arrays of them and raw pointers.

@@ -3,8 +3,8 @@
 use core::mem::offset_of;
 
 use libstun::Instant;
-use libstun::auth::{CredentialError, Credentials, LongTerm, ShortTerm, opaque_string};
-use libstun::wire::IntegrityAlgorithm;
+use libstun::auth::{Credentials, LongTerm, ShortTerm, opaque_string};
+use libstun_flat::codes::{integrity as integrity_of, stun_integrity_code};
 
 use crate::pointer::{Growable, bytes};
 use crate::status::{Misuse, STUN_NEVER, stun_status_code::*, stun_time};
@@ -27,18 +27,6 @@ pub enum stun_credential_flag {
     STUN_CREDENTIAL_REQUIRE_SHA256 = 1,
     /// USERHASH: the username is never sent in the clear (RFC 8489 s14.4).
     STUN_CREDENTIAL_REQUIRE_ANONYMITY = 2,
-}
-
-/// Which integrity attribute to sign with and to accept, of a short-term credential.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub enum stun_integrity_code {
-    /// Both, until the server has shown which one it knows (RFC 8489 s9.1.5).
-    STUN_INTEGRITY_BOTH = 0,
-    /// MESSAGE-INTEGRITY.
-    STUN_INTEGRITY_SHA1 = 1,
-    /// MESSAGE-INTEGRITY-SHA256.
-    STUN_INTEGRITY_SHA256 = 2,
 }
 
 /// A long-term credential (RFC 8489 s9.2), as TURN servers ask for one (RFC 8656 s5). Zero in a field is its default.
@@ -75,18 +63,13 @@ pub(crate) unsafe fn short_term(
     password: Text,
     integrity: u32,
 ) -> Result<Option<ShortTerm>, Misuse> {
-    let only = match integrity {
-        0 => None,
-        1 => Some(IntegrityAlgorithm::Sha1),
-        2 => Some(IntegrityAlgorithm::Sha256),
-        _ => return Err(Misuse(STUN_E_INVALID, "integrity is no stun_integrity_code")),
-    };
+    let only = integrity_of(integrity)?;
     // SAFETY: passed on from the caller.
     let (username, password) = unsafe { (bytes(username.0, username.1)?, bytes(password.0, password.1)?) };
     if username.is_empty() && password.is_empty() {
         return Ok(None);
     }
-    let credential = ShortTerm::new(username, password).map_err(credential_misuse)?;
+    let credential = ShortTerm::new(username, password)?;
     Ok(Some(match only {
         Some(algorithm) => credential.only(algorithm),
         None => credential,
@@ -126,7 +109,7 @@ fn long_term(flags: u32, username: &str, password: &str) -> Result<LongTerm, Mis
     if flags & !(SHA256 | ANONYMITY) != 0 {
         return Err(Misuse(STUN_E_INVALID, "an unknown flag of a credential is set"));
     }
-    let mut credential = LongTerm::new(username, password).map_err(credential_misuse)?;
+    let mut credential = LongTerm::new(username, password)?;
     if flags & SHA256 != 0 {
         credential = credential.require_sha256();
     }
@@ -152,20 +135,8 @@ pub(crate) unsafe fn text<'a>((data, len): Text) -> Result<&'a str, Misuse> {
 /// As for [`text`].
 pub(crate) unsafe fn prepared<'a>(given: Text) -> Result<std::borrow::Cow<'a, str>, Misuse> {
     // SAFETY: passed on from the caller.
-    opaque_string(unsafe { text(given)? }).map_err(|_| UNPREPARED)
+    Ok(opaque_string(unsafe { text(given)? })?)
 }
-
-pub(crate) fn credential_misuse(error: CredentialError) -> Misuse {
-    match error {
-        CredentialError::UsernameLength | CredentialError::PasswordLength => {
-            Misuse(STUN_E_INVALID, "a credential needs a username of 1 to 508 bytes and a password")
-        }
-        _ => UNPREPARED,
-    }
-}
-
-const UNPREPARED: Misuse =
-    Misuse(STUN_E_INVALID, "a username or password is empty, or has characters that none may have");
 
 const SHA256: u32 = stun_credential_flag::STUN_CREDENTIAL_REQUIRE_SHA256 as u32;
 const ANONYMITY: u32 = stun_credential_flag::STUN_CREDENTIAL_REQUIRE_ANONYMITY as u32;

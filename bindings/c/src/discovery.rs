@@ -6,30 +6,17 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use libstun::stun::DiscoveryConfig;
-use libstun::stun::discovery::{Answer, NaptrRecord, QuestionId, QuestionKind, Service, SrvRecord};
+use libstun::stun::discovery::{Answer, NaptrRecord, QuestionId, SrvRecord};
 use libstun::wire::uri::Uri;
 use libstun::{OperationId, Transport};
+use libstun_flat::codes::{dns_failure, service, transport, transport_code};
 
 use crate::binding::or_default;
-use crate::config::{discovery_misuse, start_misuse};
 use crate::credential::text;
 use crate::handle::{self, Guarded, stun_agent};
 use crate::pointer::{Growable, Slot, bytes, growable_size, read_growable, structs, write_growable};
 use crate::status::{self, Misuse, instant, stun_status, stun_status_code::*, stun_time};
-use crate::types::{stun_addr, transport, transport_code};
-use crate::uri::NO_URI;
-
-/// What a server is to do, which is what its SRV records are named after.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub enum stun_service_code {
-    /// Binding requests.
-    STUN_SERVICE_STUN = 0,
-    /// Relays.
-    STUN_SERVICE_TURN = 1,
-    /// NAT behaviour discovery.
-    STUN_SERVICE_BEHAVIOR = 2,
-}
+use crate::types::stun_addr;
 
 /// Values of `flags` in a stun_discovery_config.
 #[repr(C)]
@@ -67,30 +54,6 @@ pub struct stun_discovery_config {
     pub deadline: stun_time,
     /// How long to wait for more once an address is known. 0 is 1 s.
     pub resolution_delay: stun_time,
-}
-
-/// Kinds of DNS records, by their numbers in the DNS; `detail` of STUN_EV_RESOLVE.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub enum stun_record_code {
-    /// IPv4 addresses: stun_answer_addresses().
-    STUN_RECORD_A = 1,
-    /// IPv6 addresses: stun_answer_addresses().
-    STUN_RECORD_AAAA = 28,
-    /// Hosts and ports of a service: stun_answer_services().
-    STUN_RECORD_SRV = 33,
-    /// Transports of relays: stun_answer_naptr().
-    STUN_RECORD_NAPTR = 35,
-}
-
-/// Why the DNS has no answer; for stun_answer_failed().
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub enum stun_dns_failure_code {
-    /// There is no such name, or no such record, or you cannot ask for that kind of record.
-    STUN_DNS_NOT_FOUND = 1,
-    /// The resolver gave up, or the server had failed.
-    STUN_DNS_FAILED = 2,
 }
 
 /// An SRV record (RFC 2782). Frozen. One whose text is not UTF-8 is passed over.
@@ -170,7 +133,7 @@ pub unsafe extern "C" fn stun_discovery_start(
         handle::call(agent, |guarded| {
             let (out, given) = (Slot::new(out_id)?, read_growable(cfg)?);
             let config = config(&given)?;
-            let id = guarded.agent.start_discovery(config, instant(now)?).map_err(start_misuse)?;
+            let id = guarded.agent.start_discovery(config, instant(now)?)?;
             out.put(id.as_u64());
             Ok(STUN_OK)
         })
@@ -265,16 +228,7 @@ pub unsafe extern "C" fn stun_answer_failed(
     now: stun_time,
 ) -> stun_status {
     // SAFETY: the caller's agent is NULL or live.
-    unsafe {
-        handle::call(agent, |guarded| {
-            let failed = match failure {
-                1 => Answer::NotFound,
-                2 => Answer::Failed,
-                _ => return Err(Misuse(STUN_E_INVALID, "failure is no stun_dns_failure_code")),
-            };
-            answer(guarded, id, question, failed, now)
-        })
-    }
+    unsafe { handle::call(agent, |guarded| answer(guarded, id, question, dns_failure(failure)?, now)) }
 }
 
 /// A server of the STUN_EV_SERVERS that was polled last, in the order in which to try them; STUN_EMPTY behind the
@@ -303,16 +257,6 @@ pub unsafe extern "C" fn stun_discovered_server(
     }
 }
 
-pub(crate) fn record_code(kind: QuestionKind) -> u32 {
-    match kind {
-        QuestionKind::A => stun_record_code::STUN_RECORD_A as u32,
-        QuestionKind::Aaaa => stun_record_code::STUN_RECORD_AAAA as u32,
-        QuestionKind::Srv => stun_record_code::STUN_RECORD_SRV as u32,
-        QuestionKind::Naptr => stun_record_code::STUN_RECORD_NAPTR as u32,
-        _ => 0, // no call of this ABI could answer it
-    }
-}
-
 /// # Safety
 /// The strings and the array must be readable for their lengths.
 unsafe fn config(given: &stun_discovery_config) -> Result<DiscoveryConfig, Misuse> {
@@ -326,12 +270,7 @@ unsafe fn config(given: &stun_discovery_config) -> Result<DiscoveryConfig, Misus
         )
     };
     let mut config = if uri.is_empty() {
-        let service = match given.service {
-            0 => Service::Stun,
-            1 => Service::Turn,
-            2 => Service::StunBehavior,
-            _ => return Err(Misuse(STUN_E_INVALID, "service is no stun_service_code")),
-        };
+        let service = service(given.service)?;
         let port = u16::try_from(given.port).map_err(|_| Misuse(STUN_E_INVALID, "port is over 65535"))?;
         if given.flags & !SECURE != 0 {
             return Err(Misuse(STUN_E_INVALID, "an unknown flag is set"));
@@ -348,7 +287,7 @@ unsafe fn config(given: &stun_discovery_config) -> Result<DiscoveryConfig, Misus
         if !host.is_empty() || given.service != 0 || given.port != 0 || given.flags != 0 {
             return Err(Misuse(STUN_E_INVALID, "a URI says host, service and port itself"));
         }
-        DiscoveryConfig::from_uri(&Uri::parse(uri).map_err(|_| NO_URI)?).map_err(discovery_misuse)?
+        DiscoveryConfig::from_uri(&Uri::parse(uri)?)?
     };
     if transports.len() > MAX_TRANSPORTS {
         return Err(Misuse(STUN_E_INVALID, "there are not that many transports"));
@@ -372,11 +311,8 @@ fn answer(
     now: stun_time,
 ) -> status::Answer {
     let (id, question) = (OperationId::from_u64(id), QuestionId::from_u32(question));
-    guarded
-        .agent
-        .answer_discovery(id, question, given, instant(now)?)
-        .map(|()| STUN_OK)
-        .map_err(|_| Misuse(STUN_E_NOT_FOUND, "nobody waits for an answer to that question"))
+    guarded.agent.answer_discovery(id, question, given, instant(now)?)?;
+    Ok(STUN_OK)
 }
 
 /// Text out of the DNS, `None` if it is none: what comes from there is never an error.

@@ -9,10 +9,11 @@ use std::panic::catch_unwind;
 use libstun::nat::Report;
 use libstun::stun::discovery::DiscoveredServer;
 use libstun::{Agent, Machine};
+use libstun_flat::codes::wake_code;
 
 use crate::config::Logger;
 use crate::status::{
-    Answer, Misuse, STUN_NEVER, stun_status, stun_status_code::*, stun_time, stun_wake_code, wake_code,
+    Answer, Misuse, STUN_NEVER, stun_status, stun_status_code::*, stun_time, stun_wake_code,
 };
 
 /// An agent: opaque, made by stun_agent_new() and freed by stun_agent_free().

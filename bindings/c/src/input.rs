@@ -1,11 +1,12 @@
 //! Input: datagrams, time, send errors.
 
 use libstun::{Machine, Outcome, Receipt};
+use libstun_flat::codes::send_error;
 
 use crate::config::stun_log_level::STUN_LOG_DEBUG;
 use crate::handle::{self, Guarded, stun_agent};
 use crate::pointer::{Slot, reference};
-use crate::status::{Answer, instant, send_error, stun_status, stun_status_code::*, stun_time};
+use crate::status::{Answer, instant, stun_status, stun_status_code::*, stun_time};
 use crate::types::stun_packet;
 
 /// A datagram arrived, or one frame of a stream. `in` is only read during the call; its bytes must not be

@@ -1,7 +1,8 @@
 //! The C ABI of libstun.
 //!
 //! One opaque handle, `stun_agent`, and the five calls of the design; a public codec beside them. Everything
-//! here converts, checks arguments and contains panics; no protocol logic lives in this crate. It is the
+//! here converts, checks arguments and contains panics; no protocol logic lives in this crate. Events as flat structs
+//! and the table of numbers, which other bindings need as well, are in `libstun-flat`. It is the
 //! only crate of the workspace's default members with `unsafe` code: every block says why it is sound.
 //!
 //! The comments on exported items become the comments of `include/stun.h`; they speak to C programmers.
@@ -60,9 +61,6 @@ pub mod key;
 pub mod sockaddr;
 
 pub mod config;
-mod flatten;
-mod flatten_pool;
-mod flatten_relay;
 pub mod handle;
 mod pointer;
 pub mod types;

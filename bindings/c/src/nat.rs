@@ -4,47 +4,18 @@ use core::ffi::c_char;
 use core::net::SocketAddr;
 
 use libstun::OperationId;
-use libstun::nat::{LifetimeLimits, Patience, ProbeConfig, ProbeSocket, Properties, Property, Report};
+use libstun::nat::{
+    ConfigError, LifetimeLimits, Patience, ProbeConfig, ProbeSocket, Properties, Property, Report,
+};
+use libstun_flat::{UNKNOWN_OPERATION, flatten_report};
 
 use crate::agent::copy_text;
 use crate::binding::{or_default, stun_binding_config};
-use crate::config::start_misuse;
 use crate::handle::{self, Guarded, stun_agent};
-use crate::nat_report::{flatten, stun_nat_report, stun_nat_report_format};
-use crate::operation::UNKNOWN_OPERATION;
+use crate::nat_report::{stun_nat_report, stun_nat_report_format};
 use crate::pointer::{Growable, Slot, buffer, growable_size, read_growable, structs, write_growable};
 use crate::status::{Misuse, instant, stun_status, stun_status_code::*, stun_time};
 use crate::types::{path, stun_addr};
-
-/// What can be found out. As a bit of a stun_nat_config's `properties`: 1u << it.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub enum stun_nat_property {
-    /// Whether UDP reaches servers.
-    STUN_NAT_CONNECTIVITY = 0,
-    /// Whether there is a NAT.
-    STUN_NAT_TRANSLATION = 1,
-    /// How it maps (RFC 4787 s4.1).
-    STUN_NAT_MAPPING = 2,
-    /// How it filters (RFC 4787 s5).
-    STUN_NAT_FILTERING = 3,
-    /// Whether two sockets behind it reach each other by their mapped addresses.
-    STUN_NAT_HAIRPINNING = 4,
-    /// Whether the mapped port is the local one.
-    STUN_NAT_PORT_PRESERVATION = 5,
-    /// Whether even ports stay even, and odd ones odd.
-    STUN_NAT_PORT_PARITY = 6,
-    /// Whether all mapped addresses of the host have one IP.
-    STUN_NAT_POOLING = 7,
-    /// Whether the mapped address stays.
-    STUN_NAT_STABILITY = 8,
-    /// Whether something rewrites addresses inside messages.
-    STUN_NAT_GATEWAY = 9,
-    /// What becomes of datagrams that are longer than the path's MTU.
-    STUN_NAT_FRAGMENTS = 10,
-    /// How long a binding lives without traffic. Takes up to two hours, and is not tested unless asked for.
-    STUN_NAT_LIFETIME = 11,
-}
 
 /// Values of `flags` in a stun_nat_config.
 #[repr(C)]
@@ -118,7 +89,7 @@ pub unsafe extern "C" fn stun_nat_probe_start(
         handle::call(agent, |guarded| {
             let (out, given) = (Slot::new(out_id)?, read_growable(cfg)?);
             let config = config(&given)?;
-            let id = guarded.agent.start_nat_probe(config, instant(now)?).map_err(start_misuse)?;
+            let id = guarded.agent.start_nat_probe(config, instant(now)?)?;
             out.put(id.as_u64());
             Ok(STUN_OK)
         })
@@ -138,7 +109,7 @@ pub unsafe extern "C" fn stun_nat_report_read(
         handle::call(agent, |guarded| {
             let struct_size = growable_size(out.cast_const())?;
             let report = report(guarded, id)?;
-            write_growable(out, &stun_nat_report { struct_size, ..flatten(report) })?;
+            write_growable(out, &stun_nat_report { struct_size, ..flatten_report(report).into() })?;
             Ok(STUN_OK)
         })
     }
@@ -191,7 +162,7 @@ unsafe fn config(given: &stun_nat_config) -> Result<ProbeConfig, Misuse> {
     // SAFETY: passed on from the caller.
     let servers = unsafe { structs(given.servers, given.server_count)? };
     if servers.len() > ProbeConfig::MAX_SERVERS {
-        return Err(Misuse(STUN_E_INVALID, "there are more than 8 further servers"));
+        return Err(ConfigError::TooManyServers.into()); // before they are read
     }
     let own = given.own.to_optional()?.map(|own| own.ip());
     let socket =

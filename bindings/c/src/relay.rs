@@ -1,16 +1,12 @@
 //! What an allocation, or a pool of them, can be told about peers.
 
 use libstun::OperationId;
-use libstun::agent::RelayError;
-use libstun::turn::{ConnectError, PeerError};
 use libstun::wire::attribute::ConnectionId;
+use libstun_flat::UNKNOWN_OPERATION;
 
 use crate::handle::{self, stun_agent};
-use crate::operation::UNKNOWN_OPERATION;
-use crate::peers::refusal_misuse;
 use crate::pointer::{Slot, reference};
-
-use crate::status::{Misuse, instant, stun_status, stun_status_code::*, stun_time};
+use crate::status::{instant, stun_status, stun_status_code::*, stun_time};
 use crate::types::{stun_addr, stun_packet};
 
 /// Lets a peer send to the relayed address and be sent to, from any port, until it is revoked; its port is not looked
@@ -29,8 +25,8 @@ pub unsafe extern "C" fn stun_allocation_permit(
         handle::call(agent, |guarded| {
             let peer = reference(peer)?.to_required()?.ip();
             let (id, now) = (OperationId::from_u64(id), instant(now)?);
-            let answer = guarded.agent.permit_peer(id, peer, now);
-            answer.map(|()| STUN_OK).map_err(|error| misuse(error, peer_misuse))
+            guarded.agent.permit_peer(id, peer, now)?;
+            Ok(STUN_OK)
         })
     }
 }
@@ -48,8 +44,8 @@ pub unsafe extern "C" fn stun_allocation_revoke(
         handle::call(agent, |guarded| {
             let peer = reference(peer)?.to_required()?.ip();
             let (id, now) = (OperationId::from_u64(id), instant(now)?);
-            let was = guarded.agent.revoke_peer(id, peer, now);
-            Ok(if was.map_err(|_| UNKNOWN_OPERATION)? { STUN_OK } else { STUN_EMPTY })
+            let was = guarded.agent.revoke_peer(id, peer, now)?;
+            Ok(if was { STUN_OK } else { STUN_EMPTY })
         })
     }
 }
@@ -69,8 +65,8 @@ pub unsafe extern "C" fn stun_allocation_bind_channel(
         handle::call(agent, |guarded| {
             let peer = reference(peer)?.to_required()?;
             let (id, now) = (OperationId::from_u64(id), instant(now)?);
-            let answer = guarded.agent.bind_channel(id, peer, now);
-            answer.map(|()| STUN_OK).map_err(|error| misuse(error, peer_misuse))
+            guarded.agent.bind_channel(id, peer, now)?;
+            Ok(STUN_OK)
         })
     }
 }
@@ -88,8 +84,8 @@ pub unsafe extern "C" fn stun_allocation_release_channel(
         handle::call(agent, |guarded| {
             let peer = reference(peer)?.to_required()?;
             let (id, now) = (OperationId::from_u64(id), instant(now)?);
-            let was = guarded.agent.release_channel(id, peer, now);
-            Ok(if was.map_err(|_| UNKNOWN_OPERATION)? { STUN_OK } else { STUN_EMPTY })
+            let was = guarded.agent.release_channel(id, peer, now)?;
+            Ok(if was { STUN_OK } else { STUN_EMPTY })
         })
     }
 }
@@ -138,8 +134,8 @@ pub unsafe extern "C" fn stun_allocation_connect(
     unsafe {
         handle::call(agent, |guarded| {
             let peer = reference(peer)?.to_required()?;
-            let answer = guarded.agent.connect_peer(OperationId::from_u64(id), peer, instant(now)?);
-            answer.map(|()| STUN_OK).map_err(|error| misuse(error, connect_misuse))
+            guarded.agent.connect_peer(OperationId::from_u64(id), peer, instant(now)?)?;
+            Ok(STUN_OK)
         })
     }
 }
@@ -161,44 +157,8 @@ pub unsafe extern "C" fn stun_allocation_connection_opened(
         handle::call(agent, |guarded| {
             let (path, socket_id) = reference(path)?.to_path()?;
             let (id, connection) = (OperationId::from_u64(id), ConnectionId(connection));
-            let answer = guarded.agent.peer_connection_opened(id, connection, path, socket_id, instant(now)?);
-            answer.map(|()| STUN_OK).map_err(|error| misuse(error, connect_misuse))
+            guarded.agent.peer_connection_opened(id, connection, path, socket_id, instant(now)?)?;
+            Ok(STUN_OK)
         })
-    }
-}
-
-/// Why a command to a relay was refused, in C's words.
-pub(crate) fn misuse<E>(error: RelayError<E>, refused: impl FnOnce(E) -> Misuse) -> Misuse {
-    match error {
-        RelayError::UnknownOperation => UNKNOWN_OPERATION,
-        RelayError::Refused(error) => refused(error),
-    }
-}
-
-fn peer_misuse(error: PeerError) -> Misuse {
-    match error {
-        PeerError::Refused(refusal) => refusal_misuse(refusal),
-        PeerError::Full => Misuse(STUN_E_LIMIT, "as many peers are permitted or bound as may be"),
-        PeerError::OtherFamily => Misuse(STUN_E_INVALID, "the relayed address is of another family"),
-        PeerError::NotForTcp => Misuse(STUN_E_STATE, "channels are not for connections to peers"),
-        PeerError::Ended => Misuse(STUN_E_STATE, "the allocation has ended, or is being closed"),
-        _ => Misuse(STUN_E_INVALID, "the peer cannot be permitted"),
-    }
-}
-
-fn connect_misuse(error: ConnectError) -> Misuse {
-    match error {
-        ConnectError::Refused(refusal) => refusal_misuse(refusal),
-        ConnectError::NoRelay => Misuse(
-            STUN_E_STATE,
-            "there is no relay for connections: relay_transport is UDP, or not allocated",
-        ),
-        ConnectError::AlreadyConnecting => Misuse(STUN_E_STATE, "a connection to that peer is being made"),
-        ConnectError::Full => Misuse(STUN_E_LIMIT, "as many connections are being made as may be"),
-        ConnectError::UnknownConnection => Misuse(STUN_E_NOT_FOUND, "no such connection waits for you"),
-        ConnectError::Path => {
-            Misuse(STUN_E_INVALID, "the path is no TCP or TLS connection to the server besides the first one")
-        }
-        _ => Misuse(STUN_E_INVALID, "the connection cannot be made"),
     }
 }

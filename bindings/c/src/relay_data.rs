@@ -1,13 +1,11 @@
 //! Data to peers: framed in the caller's buffer, and sent by the caller.
 
+use libstun::agent::RelayError;
 use libstun::turn::{CHANNEL_HEADROOM, FrameError, MAX_HEADROOM, MAX_TAILROOM, SendToPeerError};
 use libstun::{OperationId, Transmit};
 
 use crate::handle::{self, Guarded, stun_agent};
-use crate::peers::refusal_misuse;
 use crate::pointer::{Slot, buffer, bytes, reference};
-use crate::relay;
-
 use crate::status::{Answer, Misuse, instant, stun_status, stun_status_code::*, stun_time};
 use crate::types::{stun_addr, stun_packet};
 
@@ -53,7 +51,7 @@ pub unsafe extern "C" fn stun_allocation_send(
             let id = OperationId::from_u64(id);
             let now = instant(now)?;
             let framed = guarded.agent.send_to_peer(id, peer, data, buf, now);
-            answer(framed.map_err(|error| relay::misuse(error, |error| send_misuse(error, &out))), &out)
+            answer(framed, &out)
         })
     }
 }
@@ -78,18 +76,33 @@ pub unsafe extern "C" fn stun_allocation_send_in_place(
     unsafe {
         handle::call(agent, |guarded: &mut Guarded| {
             let (peer, out) = (reference(peer)?.to_required()?, Slot::new(out)?);
-            let (buf, end) = (buffer(buf, cap)?, offset.checked_add(len).ok_or(OUTSIDE)?);
+            let (buf, end) = (buffer(buf, cap)?, offset.checked_add(len).ok_or(FrameError::PayloadOutside)?);
             let id = OperationId::from_u64(id);
             let now = instant(now)?;
             let framed = guarded.agent.send_to_peer_in_place(id, peer, buf, offset..end, now);
-            answer(framed.map_err(|error| relay::misuse(error, |error| send_misuse(error, &out))), &out)
+            answer(framed, &out)
         })
     }
 }
 
-fn answer(framed: Result<Transmit<'_>, Misuse>, out: &Slot<stun_packet>) -> Answer {
-    out.put(stun_packet::from_transmit(&framed?));
-    Ok(STUN_OK)
+/// What to send, or why it was not framed; of a buffer that is too small, also how large it has to be.
+fn answer(framed: Result<Transmit<'_>, RelayError<SendToPeerError>>, out: &Slot<stun_packet>) -> Answer {
+    let error = match framed {
+        Ok(transmit) => {
+            out.put(stun_packet::from_transmit(&transmit));
+            return Ok(STUN_OK);
+        }
+        Err(error) => error,
+    };
+    if let RelayError::Refused(SendToPeerError::Frame(
+        FrameError::BufferTooSmall { needed }
+        | FrameError::HeadroomTooSmall { needed }
+        | FrameError::TailroomTooSmall { needed },
+    )) = error
+    {
+        out.put(stun_packet { len: needed, ..stun_packet::NONE });
+    }
+    Err(error.into())
 }
 
 /// Whether two areas of the caller's have a byte in common.
@@ -97,31 +110,6 @@ fn overlap((first, len): (*const u8, usize), (second, cap): (*const u8, usize)) 
     let (first, second) = (first.addr(), second.addr());
     len > 0 && cap > 0 && first < second.saturating_add(cap) && second < first.saturating_add(len)
 }
-
-fn send_misuse(error: SendToPeerError, out: &Slot<stun_packet>) -> Misuse {
-    match error {
-        SendToPeerError::Refused(refusal) => refusal_misuse(refusal),
-        SendToPeerError::NotAllocated => Misuse(STUN_E_STATE, "there is no relayed address now"),
-        SendToPeerError::NotPermitted => Misuse(STUN_E_STATE, "the peer is not permitted yet"),
-        SendToPeerError::NotForTcp => Misuse(STUN_E_STATE, "data for connections to peers goes over those"),
-        SendToPeerError::Frame(error) => frame_misuse(error, out),
-        _ => Misuse(STUN_E_INVALID, "the data cannot be sent"),
-    }
-}
-
-fn frame_misuse(error: FrameError, out: &Slot<stun_packet>) -> Misuse {
-    let (needed, sentence) = match error {
-        FrameError::BufferTooSmall { needed } => (needed, "the buffer is too small"),
-        FrameError::HeadroomTooSmall { needed } => (needed, "there is too little room before the data"),
-        FrameError::TailroomTooSmall { needed } => (needed, "there is too little room behind the data"),
-        FrameError::PayloadOutside => return OUTSIDE,
-        _ => return Misuse(STUN_E_INVALID, "the data is longer than a message can be"),
-    };
-    out.put(stun_packet { len: needed, ..stun_packet::NONE });
-    Misuse(STUN_E_BUFFER, sentence)
-}
-
-const OUTSIDE: Misuse = Misuse(STUN_E_INVALID, "the data does not lie in the buffer");
 
 const _: () = assert!(STUN_CHANNEL_HEADROOM == CHANNEL_HEADROOM);
 const _: () = assert!(STUN_MAX_HEADROOM == MAX_HEADROOM && STUN_MAX_TAILROOM == MAX_TAILROOM);

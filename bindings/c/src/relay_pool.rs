@@ -5,19 +5,17 @@ use core::mem::offset_of;
 use core::time::Duration;
 
 use libstun::OperationId;
-use libstun::turn::{MemberError, PoolConfig, RelayPool, Switching};
+use libstun::turn::{MemberError, PoolConfig, PoolConfigError, RelayPool, Switching};
+use libstun_flat::{NO_RELAY, UNKNOWN_OPERATION};
 
 use crate::agent::copy_text;
 use crate::allocation::{stun_allocation_config, stun_allocation_info};
 use crate::binding::or_default;
-use crate::config::{allocation_misuse, start_misuse};
 use crate::credential::stun_credentials;
 use crate::handle::{self, Guarded, stun_agent};
-use crate::operation::UNKNOWN_OPERATION;
 use crate::pointer::{
     Growable, Slot, buffer, growable_size, read_growable, reference, structs, write_growable,
 };
-use crate::relay;
 use crate::status::{Misuse, STUN_NEVER, instant, stun_status, stun_status_code::*, stun_time};
 use crate::types::{path, stun_addr, stun_packet};
 
@@ -31,36 +29,6 @@ pub enum stun_relay_pool_flag {
     /// Ask for every peer at every relay that is ready, and not only at the selected one: a migration costs no round trip
     /// then, and every standby the packets of its permissions and channels.
     STUN_RELAY_POOL_WARM_STANDBY = 1,
-}
-
-/// Why data goes through another relay, in STUN_EV_MIGRATED.
-#[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum stun_migration_code {
-    /// A reason that is newer than this function.
-    STUN_MIGRATION_OTHER = 0,
-    /// The relay before is gone, for the reason in reason, code and count.
-    STUN_MIGRATION_LOST = 1,
-    /// The relay before has not answered for as long as `patience` says. What still comes through it is unwrapped.
-    STUN_MIGRATION_UNRESPONSIVE = 2,
-    /// More of the peers can be reached from this one, for their family.
-    STUN_MIGRATION_FAMILY = 3,
-    /// This one is faster.
-    STUN_MIGRATION_FASTER = 4,
-}
-
-/// Why a peer cannot be asked for at a relay, in STUN_EV_PEER_UNSERVED.
-#[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum stun_unserved_code {
-    /// A reason that is newer than this function.
-    STUN_UNSERVED_OTHER = 0,
-    /// The policy of this relay refuses the address, or it is the relayed address itself.
-    STUN_UNSERVED_POLICY = 1,
-    /// As many peers are permitted or bound there as may be.
-    STUN_UNSERVED_FULL = 2,
-    /// The relayed address is of another family.
-    STUN_UNSERVED_FAMILY = 3,
 }
 
 /// A pool's configuration. Zero in a field is its default; everything is copied.
@@ -136,7 +104,7 @@ pub unsafe extern "C" fn stun_relay_pool_start(
     unsafe {
         handle::call(agent, |guarded| {
             let (out, config) = (Slot::new(out_id)?, read_growable(cfg)?.to_core()?);
-            let id = guarded.agent.start_relay_pool(config, instant(now)?).map_err(start_misuse)?;
+            let id = guarded.agent.start_relay_pool(config, instant(now)?)?;
             out.put(id.as_u64());
             Ok(STUN_OK)
         })
@@ -221,8 +189,8 @@ pub unsafe extern "C" fn stun_relay_pool_set_credentials(
         handle::call(agent, |guarded| {
             let (credentials, expire) = read_growable(credentials)?.to_core()?;
             let (id, now) = (OperationId::from_u64(id), instant(now)?);
-            let changed = guarded.agent.set_pool_credentials(id, relay as usize, credentials, expire, now);
-            changed.map(|()| STUN_OK).map_err(|error| relay::misuse(error, member_misuse))
+            guarded.agent.set_pool_credentials(id, relay as usize, credentials, expire, now)?;
+            Ok(STUN_OK)
         })
     }
 }
@@ -242,8 +210,8 @@ pub unsafe extern "C" fn stun_relay_pool_reconnected(
         handle::call(agent, |guarded| {
             let (path, socket_id) = reference(path)?.to_path()?;
             let (id, now) = (OperationId::from_u64(id), instant(now)?);
-            let answer = guarded.agent.pool_reconnected(id, relay as usize, path, socket_id, now);
-            answer.map(|()| STUN_OK).map_err(|error| relay::misuse(error, member_misuse))
+            guarded.agent.pool_reconnected(id, relay as usize, path, socket_id, now)?;
+            Ok(STUN_OK)
         })
     }
 }
@@ -265,8 +233,8 @@ pub unsafe extern "C" fn stun_relay_pool_answer_redirect(
                 return Err(Misuse(STUN_E_INVALID, "accept is neither 0 nor 1"));
             }
             let (id, now) = (OperationId::from_u64(id), instant(now)?);
-            let answer = guarded.agent.answer_redirect_in_pool(id, relay as usize, accept == 1, now);
-            answer.map(|()| STUN_OK).map_err(|error| relay::misuse(error, member_misuse))
+            guarded.agent.answer_redirect_in_pool(id, relay as usize, accept == 1, now)?;
+            Ok(STUN_OK)
         })
     }
 }
@@ -278,21 +246,10 @@ fn pool(guarded: &Guarded, id: u64) -> Result<&RelayPool, Misuse> {
 /// A relay of a pool; `None` for one that is there, but not asked.
 fn member(pool: &RelayPool, relay: u32) -> Result<Option<&libstun::turn::Allocation>, Misuse> {
     if relay as usize >= pool.len() {
-        return Err(UNKNOWN_RELAY);
+        return Err(MemberError::UnknownRelay.into());
     }
     Ok(pool.relay(relay as usize))
 }
-
-fn member_misuse(error: MemberError) -> Misuse {
-    match error {
-        MemberError::UnknownRelay => UNKNOWN_RELAY,
-        MemberError::SamePath => Misuse(STUN_E_STATE, "another relay of the pool is on that path"),
-        MemberError::Path(error) => allocation_misuse(error),
-        _ => Misuse(STUN_E_INVALID, "the relay cannot do that"),
-    }
-}
-
-const UNKNOWN_RELAY: Misuse = Misuse(STUN_E_NOT_FOUND, "the pool has no such relay, or it is over");
 
 impl stun_relay_pool_config {
     /// # Safety
@@ -306,7 +263,7 @@ impl stun_relay_pool_config {
             return Err(Misuse(STUN_E_INVALID, "reserved is not 0"));
         }
         if self.relay_count > RelayPool::MAX_RELAYS {
-            return Err(Misuse(STUN_E_INVALID, TOO_MANY_RELAYS)); // before anything is read
+            return Err(PoolConfigError::TooManyRelays.into()); // before anything is read
         }
         let mut relays = Vec::with_capacity(self.relay_count);
         // SAFETY: passed on from the caller.
@@ -338,10 +295,8 @@ impl stun_relay_pool_config {
     }
 }
 
-/// Said here, and where the core notices it.
-pub(crate) const TOO_MANY_RELAYS: &str = "there are more than 16 relays";
-
-const _: () = assert!(RelayPool::MAX_RELAYS == 16);
+const _: () = assert!(STUN_NO_RELAY == NO_RELAY);
+const _: () = assert!(RelayPool::MAX_RELAYS == 16); // as the header says
 const _: () = assert!(PoolConfig::MIN_PATIENCE.as_nanos() == Duration::from_secs(1).as_nanos());
 
 impl stun_relay_pool_info {

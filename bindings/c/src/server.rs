@@ -6,8 +6,7 @@ use libstun::OperationId;
 use libstun::auth::{Realm, SecurityFeatures};
 use libstun::stun::{BehaviorDiscovery, Budget, ServerConfig, ServerCredentials};
 
-use crate::config::start_misuse;
-use crate::credential::{self, Text, credential_misuse};
+use crate::credential::{self, Text};
 use crate::handle::{self, Guarded, stun_agent};
 use crate::pointer::{Growable, Slot, bytes, read_growable, structs};
 use crate::status::{Answer, Misuse, instant, stun_status, stun_status_code::*, stun_time};
@@ -151,7 +150,7 @@ unsafe fn start(
     let (out, config) = unsafe { (Slot::new(out_id)?, read_growable(cfg)?) };
     // SAFETY: passed on from the caller.
     let config = unsafe { server_config(&config)? };
-    let id = guarded.agent.start_server(config, instant(now)?).map_err(start_misuse)?;
+    let id = guarded.agent.start_server(config, instant(now)?)?;
     out.put(id.as_u64());
     Ok(STUN_OK)
 }
@@ -222,7 +221,7 @@ unsafe fn add_user(realm: &mut Realm, user: &stun_user) -> Result<(), Misuse> {
             credential::prepared((user.password, user.password_len))?,
         )
     };
-    realm.add_user(name.as_bytes(), password.as_bytes()).map_err(credential_misuse)
+    Ok(realm.add_user(name.as_bytes(), password.as_bytes())?)
 }
 
 fn behavior(given: &stun_server_config) -> Result<Option<BehaviorDiscovery>, Misuse> {

@@ -1,12 +1,12 @@
 //! Connections whose bytes the agent cuts into frames.
 
 use libstun::OperationId;
+use libstun_flat::codes::stun_transport_code;
 
-use crate::config::start_misuse;
 use crate::handle::{self, Guarded, stun_agent};
 use crate::pointer::{Slot, bytes, reference};
 use crate::status::{Answer, Misuse, instant, stun_status, stun_status_code::*, stun_time};
-use crate::types::{stun_packet, stun_transport_code};
+use crate::types::stun_packet;
 
 /// A TCP or TLS connection of yours is open. Of `path`, local, remote, transport and socket_id count. From now on
 /// give what you read from it to stun_handle_stream(), and write each packet polled for it whole. If you cut frames
@@ -101,7 +101,7 @@ unsafe fn open(guarded: &mut Guarded, path: *const stun_packet, now: stun_time, 
         return Err(Misuse(STUN_E_INVALID, "UDP has no connections"));
     }
     let (five_tuple, socket_id) = path.to_path()?;
-    let id = guarded.agent.open_stream(five_tuple, socket_id, instant(now)?).map_err(start_misuse)?;
+    let id = guarded.agent.open_stream(five_tuple, socket_id, instant(now)?)?;
     out.put(id.as_u64());
     Ok(STUN_OK)
 }

@@ -4,10 +4,9 @@ use core::mem::offset_of;
 use core::time::Duration;
 
 use libstun::stun::SurveyConfig;
-use libstun::stun::survey::{ObservedMapping, ServersDiffer, SurveyTarget};
+use libstun::stun::survey::{SurveyError, SurveyTarget};
 
 use crate::binding::{or_default, stun_binding_config};
-use crate::config::start_misuse;
 use crate::handle::{self, Guarded, stun_agent};
 use crate::pointer::{Growable, Slot, read_growable, structs};
 use crate::status::{Answer, Misuse, STUN_NEVER, instant, stun_status, stun_status_code::*, stun_time};
@@ -52,20 +51,6 @@ pub struct stun_survey_config {
     pub attempt_delay: stun_time,
 }
 
-/// What the answers to one socket tell of the NAT, in STUN_EV_SURVEYED.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub enum stun_mapping_code {
-    /// Too few answers to compare.
-    STUN_MAPPING_UNKNOWN = 0,
-    /// Servers of different IP addresses saw the same address.
-    STUN_MAPPING_SAME = 1,
-    /// Servers of different IP addresses saw different ones: peers need a relay.
-    STUN_MAPPING_DEPENDS_ON_ADDRESS = 2,
-    /// Even two ports of one server saw different ones.
-    STUN_MAPPING_DEPENDS_ON_PORT = 3,
-}
-
 /// Asks many servers, over one or several sockets. Each ends with STUN_EV_ANSWER or STUN_EV_NO_ANSWER and disturbs
 /// no other; STUN_EV_SURVEYED is the last event. `*out_id` names it; written on success only.
 #[unsafe(no_mangle)]
@@ -92,7 +77,7 @@ unsafe fn start(
     // SAFETY: passed on from the caller.
     let targets = unsafe { structs(given.targets, given.target_count)? };
     if targets.len() > MAX_TARGETS {
-        return Err(Misuse(STUN_E_INVALID, "there are more than 64 targets"));
+        return Err(SurveyError::TooManyTargets.into()); // before anything is read
     }
     let targets: Vec<SurveyTarget> =
         targets.iter().map(|target| target.to_target()).collect::<Result<_, _>>()?;
@@ -107,22 +92,9 @@ unsafe fn start(
     config.deadline =
         (given.deadline != STUN_NEVER).then(|| or_default(given.deadline, SurveyConfig::DEFAULT_DEADLINE));
     config.attempt_delay = Duration::from_nanos(given.attempt_delay);
-    let id = guarded.agent.start_survey(config, instant(now)?).map_err(start_misuse)?;
+    let id = guarded.agent.start_survey(config, instant(now)?)?;
     out.put(id.as_u64());
     Ok(STUN_OK)
-}
-
-pub(crate) fn mapping_code(mapping: ObservedMapping) -> stun_mapping_code {
-    match mapping {
-        ObservedMapping::SameEverywhere => stun_mapping_code::STUN_MAPPING_SAME,
-        ObservedMapping::DependsOnDestination { servers: ServersDiffer::Address } => {
-            stun_mapping_code::STUN_MAPPING_DEPENDS_ON_ADDRESS
-        }
-        ObservedMapping::DependsOnDestination { servers: ServersDiffer::PortOnly } => {
-            stun_mapping_code::STUN_MAPPING_DEPENDS_ON_PORT
-        }
-        _ => stun_mapping_code::STUN_MAPPING_UNKNOWN,
-    }
 }
 
 const MAX_TARGETS: usize = libstun::stun::ServerSurvey::MAX_TARGETS;

@@ -2,7 +2,8 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-use libstun::{Datagram, FiveTuple, Transmit, Transport};
+use libstun::{Datagram, FiveTuple, Transmit};
+use libstun_flat::codes::{transport, transport_code};
 
 use crate::pointer::bytes;
 use crate::status::{Misuse, stun_status_code::STUN_E_INVALID};
@@ -43,18 +44,6 @@ pub struct stun_packet {
     pub flags: u16,
     /// A number of your choosing for your socket, handed back as it is.
     pub socket_id: u32,
-}
-
-/// Values of `stun_packet.transport`.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub enum stun_transport_code {
-    /// Datagrams.
-    STUN_UDP = 0,
-    /// A byte stream; each packet is one frame, see stun_frame_length().
-    STUN_TCP = 1,
-    /// A byte stream inside your TLS session; each packet is one frame.
-    STUN_TLS = 2,
 }
 
 // The layout is the ABI; tests/c/layout.c asserts the same numbers from the other side.
@@ -127,21 +116,9 @@ impl From<SocketAddr> for stun_addr {
     }
 }
 
-pub(crate) fn transport(code: u32) -> Result<Transport, Misuse> {
-    match code {
-        0 => Ok(Transport::Udp),
-        1 => Ok(Transport::Tcp),
-        2 => Ok(Transport::Tls),
-        _ => Err(Misuse(STUN_E_INVALID, "transport is no stun_transport_code")),
-    }
-}
-
-/// The code of a transport. No call of this ABI can ask for another one than these.
-pub(crate) fn transport_code(transport: Transport) -> stun_transport_code {
-    match transport {
-        Transport::Tcp => stun_transport_code::STUN_TCP,
-        Transport::Tls => stun_transport_code::STUN_TLS,
-        _ => stun_transport_code::STUN_UDP,
+impl From<Option<SocketAddr>> for stun_addr {
+    fn from(address: Option<SocketAddr>) -> Self {
+        address.map_or(Self::NONE, Into::into)
     }
 }
 

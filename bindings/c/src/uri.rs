@@ -10,7 +10,7 @@ use libstun::wire::uri::{Host, Scheme, Uri, UriTransport};
 
 use crate::credential::text;
 use crate::pointer::{Growable, growable_size, write_growable};
-use crate::status::{Answer, Misuse, status_of, stun_status, stun_status_code::*};
+use crate::status::{Answer, status_of, stun_status, stun_status_code::*};
 use crate::types::stun_addr;
 
 /// The schemes of URIs.
@@ -78,7 +78,7 @@ pub unsafe extern "C" fn stun_uri_parse(text: *const c_char, len: usize, out: *m
 unsafe fn read_uri(given: *const c_char, len: usize, out: *mut stun_uri) -> Answer {
     // SAFETY: passed on from the caller.
     let (struct_size, text) = unsafe { (growable_size(out.cast_const())?, text((given.cast(), len))?) };
-    let uri = Uri::parse(text).map_err(|_| NO_URI)?;
+    let uri = Uri::parse(text)?;
     let host = host_text(text);
     let addr = match uri.host {
         Host::Ip(ip) => SocketAddr::new(ip, uri.port_or_default()).into(),
@@ -118,8 +118,6 @@ fn host_text(uri: &str) -> &str {
         None => rest.split([':', '?']).next().unwrap_or(""),
     }
 }
-
-pub(crate) const NO_URI: Misuse = Misuse(STUN_E_INVALID, "the text is no stun, stuns, turn or turns URI");
 
 // SAFETY: `repr(C)`, `struct_size` first, and only integers, arrays of them and raw pointers.
 unsafe impl Growable for stun_uri {

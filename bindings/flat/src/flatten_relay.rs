@@ -1,43 +1,40 @@
-//! The events of allocations as the one struct of C.
+//! The events of allocations.
 
 use core::net::SocketAddr;
 
 use libstun::FiveTuple;
 use libstun::turn::{AllocationEvent, CredentialsNeed, FailureReason};
 
-use crate::event::{
-    send_error_code, stun_credentials_need_code, stun_event, stun_event_code, stun_failure_code,
+use crate::codes::{
+    auth_failure_code, redirect_refusal_code, send_error_code, stun_credentials_need_code, stun_event_code,
+    stun_failure_code, transport_code,
 };
-use crate::flatten::{auth_failure, nanos, of, redirect_refusal, two};
-use crate::pointer::Growable;
-use crate::types::{stun_addr, transport_code};
+use crate::event::{FlatEvent, nanos, of, two};
 
-pub(crate) fn allocation(event: &AllocationEvent) -> stun_event {
+pub(crate) fn allocation(event: &AllocationEvent) -> FlatEvent {
     match *event {
-        AllocationEvent::Allocated { relayed, additional, mapped, lifetime, reservation, rtt } => {
-            stun_event {
-                relayed: relayed.into(),
-                additional: additional.map_or(stun_addr::NONE, Into::into),
-                addr: mapped.map_or(stun_addr::NONE, Into::into),
-                lifetime: nanos(Some(lifetime)),
-                code: u32::from(reservation.is_some()),
-                token: reservation.unwrap_or_default(),
-                rtt: nanos(rtt),
-                ..of(stun_event_code::STUN_EV_ALLOCATED)
-            }
-        }
-        AllocationEvent::FamilyRefused { is_ipv6, code } => stun_event {
+        AllocationEvent::Allocated { relayed, additional, mapped, lifetime, reservation, rtt } => FlatEvent {
+            relayed: Some(relayed),
+            additional,
+            addr: mapped,
+            lifetime: nanos(Some(lifetime)),
+            code: u32::from(reservation.is_some()),
+            token: reservation.unwrap_or_default(),
+            rtt: nanos(rtt),
+            ..of(stun_event_code::STUN_EV_ALLOCATED)
+        },
+        AllocationEvent::FamilyRefused { is_ipv6, code } => FlatEvent {
             detail: if is_ipv6 { 6 } else { 4 },
             code: u32::from(code),
             ..of(stun_event_code::STUN_EV_FAMILY_REFUSED)
         },
         AllocationEvent::Lost { relayed, reason } => {
-            with_reason(reason, stun_event { relayed: relayed.into(), ..of(stun_event_code::STUN_EV_LOST) })
+            with_reason(reason, FlatEvent { relayed: Some(relayed), ..of(stun_event_code::STUN_EV_LOST) })
         }
         AllocationEvent::Retrying { reason, at } => {
-            with_reason(reason, stun_event { at: at.as_nanos(), ..of(stun_event_code::STUN_EV_RETRYING) })
+            with_reason(reason, FlatEvent { at: at.as_nanos(), ..of(stun_event_code::STUN_EV_RETRYING) })
         }
-        AllocationEvent::Redirected { from, server, awaits_answer } => stun_event {
+        AllocationEvent::Redirected { from, server, awaits_answer } => FlatEvent {
             code: u32::from(awaits_answer),
             ..two(stun_event_code::STUN_EV_REDIRECTED, server, from)
         },
@@ -46,59 +43,56 @@ pub(crate) fn allocation(event: &AllocationEvent) -> stun_event {
         AllocationEvent::Restarted { previous, local } => {
             two(stun_event_code::STUN_EV_RESTARTED, local, previous)
         }
-        AllocationEvent::Moved { mapped } => stun_event {
-            addr: mapped.map_or(stun_addr::NONE, Into::into),
-            ..of(stun_event_code::STUN_EV_MOVED)
-        },
+        AllocationEvent::Moved { mapped } => FlatEvent { addr: mapped, ..of(stun_event_code::STUN_EV_MOVED) },
         AllocationEvent::Closed => of(stun_event_code::STUN_EV_CLOSED),
         AllocationEvent::Failed { reason } => with_reason(reason, of(stun_event_code::STUN_EV_FAILED)),
         _ => about_peer(event),
     }
 }
 
-fn about_peer(event: &AllocationEvent) -> stun_event {
-    let about = |kind, peer: SocketAddr| stun_event { peer: peer.into(), ..of(kind) };
+fn about_peer(event: &AllocationEvent) -> FlatEvent {
+    let about = |kind, peer: SocketAddr| FlatEvent { peer: Some(peer), ..of(kind) };
     match *event {
         AllocationEvent::Permitted { peer } => {
             about(stun_event_code::STUN_EV_PERMITTED, SocketAddr::new(peer, 0))
         }
-        AllocationEvent::ChannelBound { peer, number } => stun_event {
+        AllocationEvent::ChannelBound { peer, number } => FlatEvent {
             detail: u32::from(number.number()),
             ..about(stun_event_code::STUN_EV_CHANNEL_BOUND, peer)
         },
         AllocationEvent::PeerRefused { peer, code } => {
-            stun_event { code: u32::from(code), ..about(stun_event_code::STUN_EV_PEER_REFUSED, peer) }
+            FlatEvent { code: u32::from(code), ..about(stun_event_code::STUN_EV_PEER_REFUSED, peer) }
         }
-        AllocationEvent::PeerUnreachable { peer, icmp } => stun_event {
+        AllocationEvent::PeerUnreachable { peer, icmp } => FlatEvent {
             detail: u32::from(icmp.icmp_type),
             code: u32::from(icmp.code),
             count: icmp.data,
             ..about(stun_event_code::STUN_EV_PEER_UNREACHABLE, peer)
         },
-        AllocationEvent::OpenConnection { connection, peer, is_incoming, path } => stun_event {
-            peer: peer.into(),
+        AllocationEvent::OpenConnection { connection, peer, is_incoming, path } => FlatEvent {
+            peer: Some(peer),
             index: connection.0,
             detail: u32::from(is_incoming),
             ..on(path, stun_event_code::STUN_EV_OPEN_CONNECTION)
         },
-        AllocationEvent::ConnectionBound { connection, peer, path } => stun_event {
-            peer: peer.into(),
+        AllocationEvent::ConnectionBound { connection, peer, path } => FlatEvent {
+            peer: Some(peer),
             index: connection.0,
             ..on(path, stun_event_code::STUN_EV_CONNECTION_BOUND)
         },
         AllocationEvent::ConnectionFailed { peer, reason } => {
             with_reason(reason, about(stun_event_code::STUN_EV_CONNECTION_FAILED, peer))
         }
-        _ => stun_event::defaults(),
+        _ => FlatEvent::NOTHING,
     }
 }
 
 /// A socket or connection between host and server.
-fn on(path: FiveTuple, kind: stun_event_code) -> stun_event {
-    stun_event { code: transport_code(path.transport) as u32, ..two(kind, path.remote, path.local) }
+fn on(path: FiveTuple, kind: stun_event_code) -> FlatEvent {
+    FlatEvent { code: transport_code(path.transport) as u32, ..two(kind, path.remote, path.local) }
 }
 
-fn credentials_needed(reason: CredentialsNeed) -> stun_event {
+fn credentials_needed(reason: CredentialsNeed) -> FlatEvent {
     let (code, at) = match reason {
         CredentialsNeed::Rejected => (stun_credentials_need_code::STUN_CREDENTIALS_REJECTED, 0),
         CredentialsNeed::Expiring { at } => {
@@ -106,10 +100,10 @@ fn credentials_needed(reason: CredentialsNeed) -> stun_event {
         }
         _ => (stun_credentials_need_code::STUN_CREDENTIALS_OTHER, 0),
     };
-    stun_event { code: code as u32, at, ..of(stun_event_code::STUN_EV_CREDENTIALS_NEEDED) }
+    FlatEvent { code: code as u32, at, ..of(stun_event_code::STUN_EV_CREDENTIALS_NEEDED) }
 }
 
-pub(crate) fn with_reason(reason: FailureReason, event: stun_event) -> stun_event {
+pub(crate) fn with_reason(reason: FailureReason, event: FlatEvent) -> FlatEvent {
     let (failure, code, count) = match reason {
         FailureReason::Timeout => (stun_failure_code::STUN_FAIL_TIMEOUT, 0, 0),
         FailureReason::IntegrityViolated { code, count } => {
@@ -122,10 +116,10 @@ pub(crate) fn with_reason(reason: FailureReason, event: stun_event) -> stun_even
             (stun_failure_code::STUN_FAIL_NOT_UNDERSTOOD, u32::from(attribute.number()), 0)
         }
         FailureReason::Authentication { failure } => {
-            (stun_failure_code::STUN_FAIL_AUTHENTICATION, auth_failure(failure) as u32, 0)
+            (stun_failure_code::STUN_FAIL_AUTHENTICATION, auth_failure_code(failure) as u32, 0)
         }
         FailureReason::Redirected { refusal } => {
-            (stun_failure_code::STUN_FAIL_REDIRECTED, redirect_refusal(refusal) as u32, 0)
+            (stun_failure_code::STUN_FAIL_REDIRECTED, redirect_refusal_code(refusal) as u32, 0)
         }
         FailureReason::NetworkChanged => (stun_failure_code::STUN_FAIL_NETWORK_CHANGED, 0, 0),
         FailureReason::MalformedError => (stun_failure_code::STUN_FAIL_MALFORMED_ERROR, 0, 0),
@@ -142,7 +136,7 @@ pub(crate) fn with_reason(reason: FailureReason, event: stun_event) -> stun_even
         FailureReason::AllocationLost => (stun_failure_code::STUN_FAIL_ALLOCATION_LOST, 0, 0),
         _ => (stun_failure_code::STUN_FAIL_OTHER, 0, 0),
     };
-    stun_event { reason: failure as u32, code, count, ..event }
+    FlatEvent { reason: failure as u32, code, count, ..event }
 }
 
 #[cfg(test)]
@@ -211,15 +205,15 @@ mod tests {
             events.iter().map(allocation).find(|event| event.kind == kind as u32).unwrap()
         };
         let event = find(stun_event_code::STUN_EV_ALLOCATED);
-        let there = stun_addr::from(peer());
+        let there = Some(peer());
         assert_eq!((event.relayed, event.additional, event.addr), (there, there, there));
         assert_eq!((event.lifetime, event.token, event.code), (600_000_000_000, [1; 8], 1));
         assert_eq!(event.rtt, 1_000_000);
         let event = find(stun_event_code::STUN_EV_PEER_UNREACHABLE);
         assert_eq!((event.peer, event.detail, event.code, event.count), (there, 3, 4, 1400));
         let event = find(stun_event_code::STUN_EV_OPEN_CONNECTION);
-        assert_eq!((event.peer, event.index, event.detail, event.addr.port), (there, 7, 1, 3478));
-        assert_eq!(event.previous.port, 5000);
+        assert_eq!((event.peer, event.index, event.detail, event.addr.unwrap().port()), (there, 7, 1, 3478));
+        assert_eq!(event.previous.unwrap().port(), 5000);
         let event = find(stun_event_code::STUN_EV_CONNECTION_FAILED);
         assert_eq!((event.peer, event.reason), (there, stun_failure_code::STUN_FAIL_TIMEOUT as u32));
         let at = Instant::from_nanos(9);

@@ -1,61 +1,59 @@
-//! The events of pools of relays as the one struct of C.
+//! The events of pools of relays.
 
-use libstun::turn::{MigrationReason, PeerError, PoolEvent};
+use libstun::turn::{MigrationReason, PoolEvent};
 
-use crate::event::{stun_event, stun_event_code};
-use crate::flatten::{nanos, of};
+use crate::codes::{stun_event_code, stun_migration_code, unserved_code};
+use crate::event::{FlatEvent, NO_RELAY, nanos, of};
 use crate::flatten_relay::{allocation, with_reason};
-use crate::relay_pool::{STUN_NO_RELAY, stun_migration_code, stun_unserved_code};
-use crate::types::stun_addr;
 
-pub(crate) fn pool(event: &PoolEvent) -> stun_event {
-    let about = |kind, relay: usize| stun_event { relay: place(relay), ..of(kind) };
+pub(crate) fn pool(event: &PoolEvent) -> FlatEvent {
+    let about = |kind, relay: usize| FlatEvent { relay: place(relay), ..of(kind) };
     match *event {
-        PoolEvent::Ready { relay, relayed, additional, mapped, rtt } => stun_event {
-            relayed: relayed.into(),
-            additional: optional(additional),
-            addr: optional(mapped),
+        PoolEvent::Ready { relay, relayed, additional, mapped, rtt } => FlatEvent {
+            relayed: Some(relayed),
+            additional,
+            addr: mapped,
             rtt: nanos(rtt),
             ..about(stun_event_code::STUN_EV_RELAY_READY, relay)
         },
-        PoolEvent::Selected { relay, relayed, additional } => stun_event {
-            relayed: relayed.into(),
-            additional: optional(additional),
+        PoolEvent::Selected { relay, relayed, additional } => FlatEvent {
+            relayed: Some(relayed),
+            additional,
             ..about(stun_event_code::STUN_EV_RELAY_SELECTED, relay)
         },
         PoolEvent::Migrated { from, to, relayed, additional, reason } => migrated(
             reason,
-            stun_event {
-                relayed: relayed.into(),
-                additional: optional(additional),
+            FlatEvent {
+                relayed: Some(relayed),
+                additional,
                 index: place(from),
                 ..about(stun_event_code::STUN_EV_MIGRATED, to)
             },
         ),
         PoolEvent::Lost { relay, relayed, reason, was_selected } => {
-            let event = stun_event {
-                relayed: relayed.into(),
+            let event = FlatEvent {
+                relayed: Some(relayed),
                 detail: u32::from(was_selected),
                 ..about(stun_event_code::STUN_EV_LOST, relay)
             };
             with_reason(reason, event)
         }
-        PoolEvent::PeerUnserved { relay, peer, error } => stun_event {
-            peer: peer.into(),
-            detail: unserved(error) as u32,
+        PoolEvent::PeerUnserved { relay, peer, error } => FlatEvent {
+            peer: Some(peer),
+            detail: unserved_code(error) as u32,
             ..about(stun_event_code::STUN_EV_PEER_UNSERVED, relay)
         },
-        PoolEvent::Relay { relay, event } => stun_event { relay: place(relay), ..allocation(&event) },
+        PoolEvent::Relay { relay, event } => FlatEvent { relay: place(relay), ..allocation(&event) },
         PoolEvent::Superseded { relay, by } => {
-            stun_event { index: place(by), ..about(stun_event_code::STUN_EV_RELAY_SUPERSEDED, relay) }
+            FlatEvent { index: place(by), ..about(stun_event_code::STUN_EV_RELAY_SUPERSEDED, relay) }
         }
         PoolEvent::Closed => of(stun_event_code::STUN_EV_CLOSED),
         PoolEvent::Failed { reason } => with_reason(reason, of(stun_event_code::STUN_EV_FAILED)),
-        _ => crate::pointer::Growable::defaults(),
+        _ => FlatEvent::NOTHING,
     }
 }
 
-fn migrated(reason: MigrationReason, event: stun_event) -> stun_event {
+fn migrated(reason: MigrationReason, event: FlatEvent) -> FlatEvent {
     let (code, event) = match reason {
         MigrationReason::Lost { reason } => {
             (stun_migration_code::STUN_MIGRATION_LOST, with_reason(reason, event))
@@ -65,24 +63,11 @@ fn migrated(reason: MigrationReason, event: stun_event) -> stun_event {
         MigrationReason::Faster => (stun_migration_code::STUN_MIGRATION_FASTER, event),
         _ => (stun_migration_code::STUN_MIGRATION_OTHER, event),
     };
-    stun_event { detail: code as u32, ..event }
-}
-
-fn unserved(error: PeerError) -> stun_unserved_code {
-    match error {
-        PeerError::Refused(_) => stun_unserved_code::STUN_UNSERVED_POLICY,
-        PeerError::Full => stun_unserved_code::STUN_UNSERVED_FULL,
-        PeerError::OtherFamily => stun_unserved_code::STUN_UNSERVED_FAMILY,
-        _ => stun_unserved_code::STUN_UNSERVED_OTHER,
-    }
+    FlatEvent { detail: code as u32, ..event }
 }
 
 fn place(relay: usize) -> u32 {
-    u32::try_from(relay).unwrap_or(STUN_NO_RELAY)
-}
-
-fn optional(address: Option<core::net::SocketAddr>) -> stun_addr {
-    address.map_or(stun_addr::NONE, Into::into)
+    u32::try_from(relay).unwrap_or(NO_RELAY)
 }
 
 #[cfg(test)]
@@ -91,10 +76,10 @@ mod tests {
     use core::time::Duration;
     use std::collections::BTreeSet;
 
-    use libstun::turn::{AllocationEvent, FailureReason, PeerRefusal};
+    use libstun::turn::{AllocationEvent, FailureReason, PeerError, PeerRefusal};
 
     use super::*;
-    use crate::event::stun_failure_code;
+    use crate::codes::stun_failure_code;
 
     fn relayed() -> SocketAddr {
         "192.0.2.9:99".parse().unwrap()
@@ -106,12 +91,12 @@ mod tests {
 
     #[test]
     fn every_event_says_which_relay_and_what() {
-        let (there, reason) = (stun_addr::from(relayed()), FailureReason::ErrorResponse { code: 437 });
+        let (there, reason) = (Some(relayed()), FailureReason::ErrorResponse { code: 437 });
         let (additional, mapped) = (None, Some(relayed()));
         let rtt = Some(Duration::from_millis(1));
         let event = pool(&PoolEvent::Ready { relay: 3, relayed: relayed(), additional, mapped, rtt });
         assert_eq!((event.kind, event.relay, event.rtt), (36, 3, 1_000_000));
-        assert_eq!((event.relayed, event.additional, event.addr), (there, stun_addr::NONE, there));
+        assert_eq!((event.relayed, event.additional, event.addr), (there, None, there));
         let event = pool(&PoolEvent::Selected { relay: 0, relayed: relayed(), additional: mapped });
         assert_eq!((event.kind, event.relay, event.relayed, event.additional), (37, 0, there, there));
         let event = pool(&migration(MigrationReason::Lost { reason }));
@@ -128,17 +113,17 @@ mod tests {
         assert_eq!(event.relayed, there);
         let event =
             pool(&PoolEvent::Relay { relay: 8, event: AllocationEvent::Permitted { peer: relayed().ip() } });
-        assert_eq!((event.kind, event.relay, event.peer.port), (25, 8, 0));
+        assert_eq!((event.kind, event.relay, event.peer.unwrap().port()), (25, 8, 0));
     }
 
     #[test]
     fn what_concerns_the_whole_pool_names_no_relay() {
         let event = pool(&PoolEvent::Closed);
-        assert_eq!((event.kind, event.relay), (35, STUN_NO_RELAY));
+        assert_eq!((event.kind, event.relay), (35, NO_RELAY));
         let event = pool(&PoolEvent::Failed { reason: FailureReason::Timeout });
-        assert_eq!((event.kind, event.relay, event.reason), (2, STUN_NO_RELAY, 1));
+        assert_eq!((event.kind, event.relay, event.reason), (2, NO_RELAY, 1));
         let event = allocation(&AllocationEvent::Closed);
-        assert_eq!(event.relay, STUN_NO_RELAY, "so in what is no pool's");
+        assert_eq!(event.relay, NO_RELAY, "so in what is no pool's");
     }
 
     #[test]
@@ -152,6 +137,6 @@ mod tests {
         let codes: BTreeSet<u32> = reasons.iter().map(|reason| pool(&migration(*reason)).detail).collect();
         assert_eq!(codes, BTreeSet::from([1, 2, 3, 4]));
         let errors = [PeerError::Refused(PeerRefusal::OwnRelay), PeerError::Full, PeerError::OtherFamily];
-        assert_eq!(errors.map(|error| unserved(error) as u32), [1, 2, 3]);
+        assert_eq!(errors.map(|error| unserved_code(error) as u32), [1, 2, 3]);
     }
 }
