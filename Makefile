@@ -6,6 +6,8 @@
 # make python                      the Python package: its wheel, tests, types, stubs and sdists
 # make python-bench                what its calls cost, and its codec beside aioice's (after make python)
 # make python-free-threaded        the same without the GIL, or as near as this machine comes to that
+# make kotlin                      the Kotlin package: its library, generated sources and tests
+# make swift                       the same of the Swift package, with Swift 6 on PATH or in a Debian 13 of its own
 # make teeth                       breaks the core on purpose, and says which check notices
 # make install PREFIX=/x           library, headers, pkg-config and CMake files
 .POSIX:
@@ -19,7 +21,7 @@ HOURS   = 24
 CC      = cc
 TARGET  = $${CARGO_TARGET_DIR:-target}
 
-.PHONY: all demo test check fuzz sim keepalives python python-bench python-free-threaded teeth header install uninstall msrv clean
+.PHONY: all demo test check fuzz sim keepalives python python-bench python-free-threaded kotlin swift teeth header install uninstall msrv clean
 
 all:
 	cargo build --profile dist --locked -p libstun-c
@@ -59,6 +61,12 @@ python-bench:
 
 python-free-threaded:
 	tests/tools/python_free_threaded.sh
+
+kotlin:
+	tests/tools/kotlin.sh
+
+swift:
+	tests/tools/swift.sh
 
 teeth:
 	python3 tests/tools/teeth.py

@@ -49,6 +49,8 @@ step interop-client tests/interop/client.sh
 step interop-server tests/interop/server.sh
 step interop-relay tests/interop/relay.sh
 step python tests/tools/python.sh
+step kotlin tests/tools/kotlin.sh
+step swift tests/tools/swift.sh
 step msrv tests/tools/msrv.sh
 step readme tests/tools/readme.sh
 

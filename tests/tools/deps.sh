@@ -1,9 +1,9 @@
 #!/bin/sh
 # Installs what the tests need beyond Rust: root on Debian or Ubuntu does it, everybody else is told how.
 set -eu
-packages="cmake clang coturn g++ gcc make pkg-config python3 python3-dev python3-venv stun-client tshark valgrind binutils"
+packages="cmake clang coturn default-jdk-headless g++ gcc make maven pkg-config python3 python3-dev python3-venv stun-client tshark valgrind binutils"
 # The sanitizers' runtime of clang goes by version, so ask for the default clang's.
-commands="cmake clang turnserver g++ gcc pkg-config python3 python3-config stun tshark valgrind nm"
+commands="cmake clang turnserver javac g++ gcc mvn pkg-config python3 python3-config stun tshark valgrind nm"
 
 missing=""
 for command in $commands; do

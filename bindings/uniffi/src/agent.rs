@@ -4,6 +4,7 @@ mod commands;
 #[cfg(feature = "five-calls")]
 mod five_calls;
 mod relays;
+mod streams;
 
 use core::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;

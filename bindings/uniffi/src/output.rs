@@ -7,8 +7,8 @@
 //! 10  u16  0
 //! 12  u32  how many datagrams to send follow
 //! 16  u32  how many events follow them
-//! 20  u32  0
-//! 24       with outcome 2 one packet: the peer's data, its remote the peer, its local the relayed address
+//! 20  u32  how many data of peers come first: with outcome 2 one, or more out of a connection
+//! 24       the data of peers, one packet each: its remote is the peer, its local the relayed address
 //!          the datagrams to send, one packet each
 //!          the events
 //!
@@ -55,16 +55,19 @@ impl Output {
     pub(crate) fn of(outcome: &Outcome<'_>) -> Self {
         let mut output = Self(Vec::with_capacity(HEADER + 2 * TYPICAL_PACKET));
         output.0.resize(HEADER, 0);
-        let code = match outcome {
-            Outcome::Unclaimed => 0,
-            Outcome::Consumed => 1,
-            Outcome::Unwrapped(_) => 2,
-        };
-        output.put_at(OUTCOME, &[code]);
-        if let Outcome::Unwrapped(inner) = outcome {
-            output.datagram(inner);
+        match outcome {
+            Outcome::Unclaimed => {}
+            Outcome::Consumed => output.put_at(OUTCOME, &[1]),
+            Outcome::Unwrapped(inner) => output.peer_data(inner, 1),
         }
         output
+    }
+
+    /// Data of a peer, the `count`th, before anything else is written.
+    pub(crate) fn peer_data(&mut self, inner: &Datagram<'_>, count: u32) {
+        self.put_at(OUTCOME, &[2]);
+        self.put_at(PEER_DATA, &count.to_le_bytes());
+        self.packet(&inner.path, inner.ecn, inner.socket_id, inner.payload);
     }
 
     /// All that the agent has for its host, and its deadline. What would make the buffer too long for a phone stays
@@ -102,10 +105,6 @@ impl Output {
         let mut output = Self(Vec::new());
         output.event(happened);
         output.0
-    }
-
-    fn datagram(&mut self, inner: &Datagram<'_>) {
-        self.packet(&inner.path, inner.ecn, inner.socket_id, inner.payload);
     }
 
     fn packet(&mut self, path: &FiveTuple, ecn: u8, socket_id: u32, payload: &[u8]) {
@@ -226,6 +225,7 @@ const OUTCOME: usize = 8;
 const WAKE_REASON: usize = 9;
 const PACKETS: usize = 12;
 const EVENTS: usize = 16;
+const PEER_DATA: usize = 20;
 const HEADER: usize = 24;
 const PACKET_HEADER: usize = 60;
 /// A keepalive with its addresses, so that most buffers are made once.

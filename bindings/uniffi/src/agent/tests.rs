@@ -24,7 +24,8 @@ impl Read {
         let number = |at: usize| u32::from_le_bytes(buffer[at..at + 4].try_into().unwrap()) as usize;
         let (outcome, mut at) = (buffer[8], HEADER);
         let (mut packets, mut events) = (Vec::new(), Vec::new());
-        for _ in 0..number(12) + usize::from(outcome == 2) {
+        assert_eq!(outcome == 2, number(20) > 0);
+        for _ in 0..number(20) + number(12) {
             let length = number(at + 56);
             packets.push(buffer[at..at + PACKET + length].to_vec());
             at += PACKET + length;
@@ -203,4 +204,34 @@ fn a_datagram_that_was_not_sent_fails_its_request() {
     let told = Read::of(&client.drain().unwrap());
     assert_eq!((told.events.len(), &told.events[0][..3]), (1, &[2, 0, 1][..]), "failed, and its last event");
     assert_eq!(told.events[0][12..20], [7, 0, 0, 0, 1, 0, 0, 0], "it could not be sent: no route");
+}
+
+#[test]
+fn the_bytes_of_a_connection_are_framed_here() {
+    let (client, served) = (agent(1), agent(2));
+    served.start_server(server(), 0).unwrap();
+    let (local, remote) = (endpoint("203.0.113.7:5000"), endpoint("192.0.2.1:3478"));
+    assert_eq!(code(client.open_stream(local, remote, 0, 0).unwrap_err()), -2, "UDP has no connections");
+    let connection = client.open_stream(local, remote, 1, 0).unwrap();
+    client.start_binding(BindingOptions { transport: 1, local, ..binding("192.0.2.1:3478") }, 0).unwrap();
+    let request = Read::of(&client.drain().unwrap()).packets.remove(0);
+    assert_eq!(request[48], 1, "it goes over TCP");
+    let buffer = served.exchange(
+        &request[PACKET..],
+        remote.tag,
+        remote.low,
+        remote.high,
+        local.tag,
+        local.low,
+        local.high,
+        1,
+        0,
+    );
+    let reply = Read::of(&buffer.unwrap()).packets.remove(0);
+    let (first, second) = reply[PACKET..].split_at(7);
+    assert!(Read::of(&client.exchange_stream(connection, first, 1).unwrap()).events.is_empty());
+    assert_eq!(Read::of(&client.exchange_stream(connection, second, 1).unwrap()).events.len(), 1);
+    client.close_stream(connection, 2).unwrap();
+    assert_eq!(code(client.exchange_stream(connection, b"", 2).unwrap_err()), -5);
+    assert_eq!(code(client.close_stream(connection, 2).unwrap_err()), -5);
 }

@@ -1,0 +1,61 @@
+#!/bin/sh
+# Builds libstun_mobile, and puts it where the packages look for it, with the sources that are generated from it:
+#
+#   bindings/uniffi/build.sh kotlin swift
+#
+# Both always come from one build: the sources refuse another library. FEATURES=five-calls is for the benchmarks only.
+set -eu
+cd "$(dirname "$0")/../.."
+target=${CARGO_TARGET_DIR:-$PWD/target}
+features=${FEATURES:+--features $FEATURES}
+
+case $(uname -s) in
+    Darwin) library=libstun_mobile.dylib os=darwin ;;
+    *) library=libstun_mobile.so os=linux ;;
+esac
+# As JNA names platforms.
+case $(uname -m) in
+    arm64 | aarch64) platform=$os-aarch64 ;;
+    *) platform=$os-x86-64 ;;
+esac
+
+# -p alone: nothing of the workspace's other packages may get into it.
+# shellcheck disable=SC2086
+cargo build --quiet --locked --profile dist -p libstun-uniffi $features
+cargo build --quiet --locked -p libstun-bindgen
+
+# What is shipped: the symbols that are linked against, and no others.
+ship() {
+    mkdir -p "$1"
+    rm -f "$1/$library"
+    if [ "$os" = linux ]; then
+        strip --strip-unneeded -o "$1/$library" "$target/dist/$library"
+    else
+        cp "$target/dist/$library" "$1/$library"
+    fi
+}
+
+generate() {
+    rm -rf "$2" && mkdir -p "$2"
+    "$target/debug/libstun-bindgen" "$target/dist/$library" "$1" "$2"
+}
+
+for language in "$@"; do
+    case $language in
+        kotlin)
+            generate kotlin bindings/kotlin/target/generated-sources/uniffi
+            ship "bindings/kotlin/target/natives/$platform"
+            ;;
+        swift)
+            generate swift "$target/swift-sources"
+            mkdir -p bindings/swift/Sources/StunRaw
+            cp "$target/swift-sources/StunRaw.swift" bindings/swift/Sources/StunRaw/
+            cp "$target/swift-sources/StunFFI.h" bindings/swift/Sources/StunFFI/
+            ship bindings/swift/lib
+            ;;
+        *)
+            echo "usage: bindings/uniffi/build.sh [kotlin] [swift]" >&2
+            exit 2
+            ;;
+    esac
+done
