@@ -86,7 +86,7 @@ fn files_and_functions_stay_readable() {
 
 #[test]
 fn unsafe_code_is_forbidden_and_the_rfcs_are_cited() {
-    for root in ["src/lib.rs", "bindings/flat/src/lib.rs"] {
+    for root in ["src/lib.rs", "bindings/flat/src/lib.rs", "bindings/uniffi/src/lib.rs"] {
         assert!(fs::read_to_string(root).unwrap().contains("#![forbid(unsafe_code)]"), "{root}");
     }
     let texts: Vec<String> =

@@ -8,7 +8,7 @@
 //!
 //! Numbers that stand for something are those of `include/stun.h`, from the same table.
 
-#![deny(unsafe_code)] // and what UniFFI's macros write is its own
+#![forbid(unsafe_code)] // what UniFFI's macros write is its own
 
 mod address;
 mod agent;
