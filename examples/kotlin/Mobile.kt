@@ -17,6 +17,7 @@ import dev.libstun.BindingConfig
 import dev.libstun.Driver
 import dev.libstun.Mapped
 import dev.libstun.PowerProfile
+import dev.libstun.Refreshed
 import dev.libstun.Restarted
 import dev.libstun.ServerConfig
 import dev.libstun.Transmit
@@ -60,7 +61,7 @@ private suspend fun live(driver: Driver, server: InetSocketAddress, next: List<I
     println("the network changes")
     driver.networkChanged(next)
     binding.events.first { it.event is Restarted }
-    binding.events.first { it.event is Mapped }
+    binding.events.first { it.event is Mapped || it.event is Refreshed } // the answer to what was asked again
     println("public address on the other network: ${binding.address}")
 
     val counters = driver.counters

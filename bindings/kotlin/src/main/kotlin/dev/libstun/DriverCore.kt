@@ -88,8 +88,10 @@ internal class DriverCore(locals: List<InetSocketAddress>, options: DriverOption
     }
 
     fun networkChanged(addresses: Collection<InetAddress>) {
-        command { agent, now -> agent.networkChanged(addresses.toList(), now) }
-        loop.leaveAllBut(addresses.toSet())
+        command { agent, now ->
+            agent.networkChanged(addresses.toList(), now)
+            loop.present = addresses.toSet()
+        }
     }
 
     /** Raises a [StunException] once the driver is closed. */

@@ -28,8 +28,8 @@ internal fun sendErrorOf(error: Exception): SendError {
     return when {
         error is PortUnreachableException -> SendError.REFUSED
         error is NoRouteToHostException -> SendError.NO_ROUTE
-        error is ClosedChannelException -> SendError.SOCKET_CLOSED
-        error is BindException || error is UnsupportedAddressTypeException -> SendError.FAMILY_UNAVAILABLE
+        error is ClosedChannelException || error is BindException -> SendError.SOCKET_CLOSED
+        error is UnsupportedAddressTypeException -> SendError.FAMILY_UNAVAILABLE
         error is SecurityException -> SendError.PERMISSION_DENIED
         else -> BY_TEXT.firstOrNull { (part, _) -> text.contains(part, ignoreCase = true) }?.second ?: SendError.TRANSIENT
     }

@@ -1,6 +1,7 @@
 package dev.libstun
 
 import java.io.IOException
+import java.net.BindException
 import java.net.Inet4Address
 import java.net.InetAddress
 import java.net.InetSocketAddress
@@ -224,7 +225,7 @@ internal class Links(private val setup: SocketSetup?, private val wake: () -> Un
             if (channel.localAddress == null) channel.bind(local)
         } catch (error: IOException) {
             channel.close()
-            throw IOException("cannot bind $local: ${error.message}", error)
+            throw BindException("cannot bind $local: ${error.message}").apply { initCause(error) }
         } catch (error: Throwable) {
             channel.close()
             throw error

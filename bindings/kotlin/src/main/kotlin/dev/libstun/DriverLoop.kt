@@ -11,7 +11,6 @@ import java.nio.channels.Selector
 import java.util.concurrent.ArrayBlockingQueue
 import java.util.concurrent.atomic.AtomicBoolean
 import java.util.concurrent.atomic.AtomicLong
-import java.util.concurrent.atomic.AtomicReference
 
 /** Who is told what comes of a driver's loop. On the loop's thread, which nothing here may hold up. */
 internal interface LoopListener {
@@ -42,7 +41,6 @@ internal class DriverLoop(
     private val buffer = ByteBuffer.allocateDirect(MAX_DATAGRAM)
     private val outbox = ArrayBlockingQueue<Outgoing>(MAX_OUTBOX)
     private val isWanted = AtomicBoolean(true)
-    private val present = AtomicReference<Set<InetAddress>?>()
     private var deadline: Long? = null
     private var hasSent = false
 
@@ -50,6 +48,12 @@ internal class DriverLoop(
     private var isClosing = false
 
     lateinit var links: Links
+
+    /**
+     * The host's addresses, when they have changed: once the agent's events have told who moves where, sockets at
+     * others are closed. Changed with the agent only, under its lock, so that no older ones are taken for them.
+     */
+    var present: Set<InetAddress>? = null
 
     private class Outgoing(val bytes: ByteArray, val remote: InetSocketAddress, val transmit: Transmit?)
 
@@ -69,13 +73,6 @@ internal class DriverLoop(
 
     /** Sends a datagram of another protocol. False if there are too many already. */
     fun send(bytes: ByteArray, remote: InetSocketAddress): Boolean = post(Outgoing(bytes, remote, null))
-
-    /** The host's addresses are these: when the agent's events have been told, sockets at others are closed. */
-    fun leaveAllBut(addresses: Set<InetAddress>) {
-        present.set(addresses)
-        isWanted.set(true)
-        wake()
-    }
 
     fun wake() {
         selector.wakeup()
@@ -113,8 +110,13 @@ internal class DriverLoop(
     /** What commands have led to. */
     private fun sendQueued() {
         if (isWanted.getAndSet(false)) {
-            val addresses = present.getAndSet(null)
-            process(synchronized(agent) { agent.drain() })
+            var addresses: Set<InetAddress>? = null
+            val output = synchronized(agent) {
+                addresses = present
+                present = null
+                agent.drain()
+            }
+            process(output)
             addresses?.let(links::leaveAllBut)
         }
         while (true) {

@@ -44,9 +44,13 @@ public open class Operation internal constructor(internal val core: DriverCore, 
      * @throws OperationFailedException if that is a failure.
      * @throws StunException if it was cancelled, or the driver closed.
      */
-    public suspend fun finished(): AgentEvent = until {
-        last?.also { (it.event as? Failed)?.let { failed -> throw OperationFailedException(failed.failure) } }
-            ?: notYet()
+    public suspend fun finished(): AgentEvent {
+        val event = until {
+            if (last == null) checkRunning()
+            last
+        }
+        val failed = event.event as? Failed ?: return event
+        throw OperationFailedException(failed.failure)
     }
 
     /** The same for Java. Cancelling the future does not cancel the operation. */
@@ -97,10 +101,9 @@ public open class Operation internal constructor(internal val core: DriverCore, 
     internal suspend fun <T : Any> until(check: () -> T?): T =
         version.mapNotNull { synchronized(this) { check() } }.first()
 
-    /** Nothing yet, or the reason why nothing can come. */
-    internal fun notYet(): Nothing? {
+    /** Raises the reason why nothing can come any more, if there is one. */
+    internal fun checkRunning() {
         end?.let { throw StunException(it.code, it.message) }
-        return null
     }
 
     internal fun changed(): Unit = version.update { it + 1 }
@@ -136,7 +139,11 @@ public class Binding internal constructor(core: DriverCore, id: OperationId) : O
      * @throws StunException if it was cancelled, or the driver closed.
      */
     public suspend fun mapped(): InetSocketAddress = until {
-        address ?: failure?.let { throw OperationFailedException(it) } ?: notYet()
+        if (address == null) {
+            failure?.let { throw OperationFailedException(it) }
+            checkRunning()
+        }
+        address
     }
 
     /** The same for Java. */

@@ -64,7 +64,11 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, priva
      * @throws StunException if the relay was closed, or the driver.
      */
     public suspend fun ready(): InetSocketAddress = until {
-        relayed ?: failure?.let { throw OperationFailedException(it) } ?: stillOpen()
+        if (relayed == null) {
+            failure?.let { throw OperationFailedException(it) }
+            checkOpen()
+        }
+        relayed
     }
 
     /** The same for Java. */
@@ -79,7 +83,11 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, priva
         val key = InetSocketAddress(host, 0)
         synchronized(this) { refused.remove(key) }
         core.command { agent, now -> agent.permit(id, host, now) }
-        until { if (host in permitted) Unit else refusalOf(key) }
+        until {
+            val isPermitted = host in permitted
+            if (!isPermitted) checkRefusal(key)
+            isPermitted.takeIf { it }
+        }
     }
 
     /** The same for Java. */
@@ -99,7 +107,11 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, priva
     public suspend fun bindChannel(peer: InetSocketAddress): Int {
         synchronized(this) { refused.remove(peer) }
         core.command { agent, now -> agent.bindChannel(id, peer, now) }
-        return until { channels[peer] ?: refusalOf(peer) }
+        return until {
+            val number = channels[peer]
+            if (number == null) checkRefusal(peer)
+            number
+        }
     }
 
     /** The same for Java. */
@@ -130,7 +142,12 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, priva
     public suspend fun release(patience: Duration = 1.seconds) {
         try {
             giveBack()
-            withTimeoutOrNull(patience) { until { last ?: stillOpen() } }
+            withTimeoutOrNull(patience) {
+                until {
+                    if (last == null) checkRunning()
+                    last
+                }
+            }
         } catch (_: StunException) {
             // It was closed meanwhile.
         } finally {
@@ -230,14 +247,14 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, priva
         }
     }
 
-    private fun refusalOf(key: InetSocketAddress): Nothing? {
+    private fun checkRefusal(key: InetSocketAddress) {
         refused[key]?.let { throw OperationFailedException(it) }
-        return stillOpen()
+        checkOpen()
     }
 
-    private fun stillOpen(): Nothing? {
+    private fun checkOpen() {
         if (last != null) throw StunException(StunErrorCode.STATE, "the relay is closed")
-        return notYet()
+        checkRunning()
     }
 }
 

@@ -14,7 +14,7 @@ internal class ServerName(val host: String, val port: Int) {
             val trimmed = text.trim()
             val match = FORM.matchEntire(trimmed)
             // More than one colon without brackets is an IPv6 address, which has no port then.
-            if (match == null && trimmed.count { it == ':' } > 1) return ServerName(trimmed, DEFAULT_PORT)
+            if (match == null && BARE_IPV6.matches(trimmed)) return ServerName(trimmed, DEFAULT_PORT)
             val (bracketed, plain, digits) = match?.destructured ?: throw invalid(text)
             val port = if (digits.isEmpty()) DEFAULT_PORT else digits.toIntOrNull() ?: 0
             if (port !in 1..65535) throw invalid(text)
@@ -174,5 +174,7 @@ private const val DEFAULT_PORT = 3478
 
 /** As many as are raced: what follows would have no time left. */
 private const val MAX_ADDRESSES = 8
+
+private val BARE_IPV6 = Regex("""[0-9A-Fa-f.%\w]*:[0-9A-Fa-f.%\w]*:[0-9A-Fa-f:.%\w]*""")
 
 private val FORM = Regex("""(?:\[([0-9A-Fa-f:.%\w]+)]|([^:\s\[\]/]+))(?::(\d{1,5}))?""")

@@ -25,7 +25,7 @@ class DriverBindingTest {
     private val quick = Retransmission(initialRto = 20.milliseconds, rc = 3, rm = 2)
 
     @Test
-    fun `a server says the address of the socket`() = run {
+    fun `a server says the address of the socket`() = trial {
         openAt().use { server ->
             server.startServer(ServerConfig())
             openAt().use { client ->
@@ -36,7 +36,7 @@ class DriverBindingTest {
     }
 
     @Test
-    fun `servers of both families are asked from one driver`() = run {
+    fun `servers of both families are asked from one driver`() = trial {
         openAt("127.0.0.1").use { four ->
             openAt("::1").use { six ->
                 four.startServer(ServerConfig())
@@ -51,7 +51,7 @@ class DriverBindingTest {
     }
 
     @Test
-    fun `a server is asked by name, and by an address as people write it`() = run {
+    fun `a server is asked by name, and by an address as people write it`() = trial {
         openAt().use { server ->
             server.startServer(ServerConfig())
             val port = server.localAddress.port
@@ -66,7 +66,7 @@ class DriverBindingTest {
     }
 
     @Test
-    fun `a name with two addresses is answered by the one that can`() = run {
+    fun `a name with two addresses is answered by the one that can`() = trial {
         // localhost is ::1 and 127.0.0.1 where the machine says so. Only one of them has a server.
         openAt("::1").use { server ->
             server.startServer(ServerConfig())
@@ -83,7 +83,7 @@ class DriverBindingTest {
     }
 
     @Test
-    fun `what is no server's name is refused`() = run {
+    fun `what is no server's name is refused`() = trial {
         Driver.open().use { client ->
             for (text in listOf("", "host:", "host:0", "host:65536", "two words", "[::1", "a:b", "host:-1", "host/path")) {
                 val refused = assertThrows(StunException::class.java, { await { client.mappedAddress(text) } }, text)
@@ -95,7 +95,7 @@ class DriverBindingTest {
     }
 
     @Test
-    fun `a silent server fails in its own time`() = run {
+    fun `a silent server fails in its own time`() = trial {
         withSilence { silent ->
             openAt().use { client ->
                 val started = System.nanoTime()
@@ -111,7 +111,7 @@ class DriverBindingTest {
     }
 
     @Test
-    fun `a lost request is sent again, and so is one whose answer was lost`() = run {
+    fun `a lost request is sent again, and so is one whose answer was lost`() = trial {
         openAt().use { server ->
             server.startServer(ServerConfig())
             for ((requests, answers) in listOf(1 to 0, 0 to 1, 2 to 1)) {
@@ -127,7 +127,7 @@ class DriverBindingTest {
     }
 
     @Test
-    fun `whoever is cancelled has asked for nothing any more`() = run {
+    fun `whoever is cancelled has asked for nothing any more`() = trial {
         withSilence { silent ->
             openAt().use { client ->
                 val waiting = async { client.mappedAddress(silent) }
@@ -144,7 +144,7 @@ class DriverBindingTest {
     }
 
     @Test
-    fun `everybody who waits is told when the driver is closed`() = run {
+    fun `everybody who waits is told when the driver is closed`() = trial {
         withSilence { silent ->
             val client = openAt()
             val server = client.startServer(ServerConfig())
@@ -183,7 +183,7 @@ class DriverBindingTest {
     }
 
     @Test
-    fun `a cancelled operation ends for whoever waits, and for nobody else`() = run {
+    fun `a cancelled operation ends for whoever waits, and for nobody else`() = trial {
         withSilence { silent ->
             openAt().use { client ->
                 val (one, other) = List(2) { client.startBinding(BindingConfig(silent)) }
@@ -200,7 +200,7 @@ class DriverBindingTest {
     }
 
     @Test
-    fun `a binding is kept alive, and its address known`() = run {
+    fun `a binding is kept alive, and its address known`() = trial {
         openAt().use { server ->
             server.startServer(ServerConfig())
             openAt().use { client ->
@@ -214,7 +214,7 @@ class DriverBindingTest {
     }
 
     @Test
-    fun `a survey tells of each server`() = run {
+    fun `a survey tells of each server`() = trial {
         val servers = List(3) { openAt().apply { startServer(ServerConfig()) } }
         withSilence { silent ->
             openAt().use { client ->
@@ -230,7 +230,7 @@ class DriverBindingTest {
     }
 
     @Test
-    fun `a redirection is followed, or asked about`() = run {
+    fun `a redirection is followed, or asked about`() = trial {
         openAt().use { server ->
             server.startServer(ServerConfig())
             Redirector(server.localAddress).use { redirector ->

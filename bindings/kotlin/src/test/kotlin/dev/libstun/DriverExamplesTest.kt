@@ -21,14 +21,15 @@ class DriverExamplesTest {
         val java = File(System.getProperty("java.home"), "bin/java").path
         val flags = listOf("jna.library.path").mapNotNull { key -> System.getProperty(key)?.let { "-D$key=$it" } }
         val command = listOf(java) + flags + listOf("-cp", System.getProperty("java.class.path"), main) + arguments
-        val process = ProcessBuilder(command).redirectErrorStream(true).start()
+        val told = File.createTempFile("libstun", ".out")
+        val process = ProcessBuilder(command).redirectErrorStream(true).redirectOutput(told).start()
         try {
-            val told = process.inputStream.bufferedReader().readText()
-            assertTrue(process.waitFor(1, TimeUnit.MINUTES), told)
-            assertEquals(0, process.exitValue(), told)
-            return told
+            assertTrue(process.waitFor(1, TimeUnit.MINUTES), told.readText())
+            assertEquals(0, process.exitValue(), told.readText())
+            return told.readText()
         } finally {
             process.destroyForcibly()
+            told.delete()
         }
     }
 

@@ -26,7 +26,7 @@ class DriverNetworkTest {
         }
 
     @Test
-    fun `a binding goes on from the address that the host has moved to`() = run {
+    fun `a binding goes on from the address that the host has moved to`() = trial {
         withServer { server ->
             openAt("127.0.0.2").use { client ->
                 val binding = client.startBinding(BindingConfig(server))
@@ -47,7 +47,7 @@ class DriverNetworkTest {
     }
 
     @Test
-    fun `a driver without operations moves as well`() = run {
+    fun `a driver without operations moves as well`() = trial {
         withServer { server ->
             openAt("127.0.0.2").use { client ->
                 client.networkChanged(listOf(ip("127.0.0.3")))
@@ -63,7 +63,7 @@ class DriverNetworkTest {
     }
 
     @Test
-    fun `an address that is still there changes nothing`() = run {
+    fun `an address that is still there changes nothing`() = trial {
         withServer { server ->
             openAt("127.0.0.2").use { client ->
                 val binding = client.startBinding(BindingConfig(server))
@@ -77,7 +77,7 @@ class DriverNetworkTest {
     }
 
     @Test
-    fun `sockets that are bound to no address stay, and their bindings ask again`() = run {
+    fun `sockets that are bound to no address stay, and their bindings ask again`() = trial {
         withServer { server ->
             Driver.open(at(0, "0.0.0.0")).use { client ->
                 val binding = client.startBinding(BindingConfig(server))
@@ -85,14 +85,14 @@ class DriverNetworkTest {
                 val before = client.localAddresses
                 client.networkChanged(listOf(ip("127.0.0.3")))
                 assertEquals(before.single(), binding.next<Restarted>().local)
-                binding.next<Mapped>()
+                binding.next<Refreshed>()
                 assertEquals(before, client.localAddresses)
             }
         }
     }
 
     @Test
-    fun `a network that cannot be used leaves the driver alive for the next one`() = run {
+    fun `a network that cannot be used leaves the driver alive for the next one`() = trial {
         withServer { server ->
             openAt("127.0.0.2").use { client ->
                 val binding = client.startBinding(BindingConfig(server, retransmission = quick, backoff = soon))
@@ -110,7 +110,7 @@ class DriverNetworkTest {
     }
 
     @Test
-    fun `a socket that could not be bound is tried again with each request`() = run {
+    fun `a socket that could not be bound is tried again with each request`() = trial {
         withServer { server ->
             openAt("127.0.0.2").use { client ->
                 val binding = client.startBinding(BindingConfig(server, retransmission = quick, backoff = soon))
@@ -127,7 +127,7 @@ class DriverNetworkTest {
     }
 
     @Test
-    fun `without any address bindings end, and the driver goes on when there is one`() = run {
+    fun `without any address bindings end, and the driver goes on when there is one`() = trial {
         withServer { server ->
             openAt("127.0.0.2").use { client ->
                 val binding = client.startBinding(BindingConfig(server))
@@ -143,7 +143,7 @@ class DriverNetworkTest {
     }
 
     @Test
-    fun `relays move with their sockets`() = run {
+    fun `relays move with their sockets`() = trial {
         Coturn(*Coturn.LONG_TERM, "allow-loopback-peers", "mobility").use { coturn ->
             openAt("127.0.0.2").use { client ->
                 val config = AllocationConfig(
@@ -174,7 +174,7 @@ class DriverNetworkTest {
     }
 
     @Test
-    fun `another address after the server was started anew is told`() = run {
+    fun `another address after the server was started anew is told`() = trial {
         val port = Coturn.freePort()
         openAt("127.0.0.2").use { client ->
             val first = Driver.open(at(port)).apply { startServer(ServerConfig()) }
@@ -196,7 +196,7 @@ class DriverNetworkTest {
     }
 
     @Test
-    fun `wishes for addresses that come fast end at the last one`() = run {
+    fun `wishes for addresses that come fast end at the last one`() = trial {
         withServer { server ->
             openAt("127.0.0.2").use { client ->
                 val binding = client.startBinding(BindingConfig(server))

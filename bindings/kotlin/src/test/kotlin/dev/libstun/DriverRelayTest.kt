@@ -28,12 +28,12 @@ class DriverRelayTest {
         AllocationConfig(coturn.address, credentials = credentials, peerPolicy = PeerPolicy.LOOPBACK)
 
     @Test
-    fun `coturn says the address of the socket`() = run {
+    fun `coturn says the address of the socket`() = trial {
         openAt().use { client -> assertEquals(client.localAddress, client.mappedAddress(coturn.address)) }
     }
 
     @Test
-    fun `coturn's challenge for a binding is met`() = run {
+    fun `coturn's challenge for a binding is met`() = trial {
         Coturn(*Coturn.LONG_TERM, "secure-stun").use { strict ->
             openAt().use { client ->
                 val credentials = LongTerm("alice", "s3cret")
@@ -47,7 +47,7 @@ class DriverRelayTest {
     }
 
     @Test
-    fun `a peer is talked to through a relay, and over a channel`() = run {
+    fun `a peer is talked to through a relay, and over a channel`() = trial {
         Peer().use { peer ->
             openAt().use { client ->
                 val relay = client.startAllocation(config())
@@ -78,7 +78,7 @@ class DriverRelayTest {
     }
 
     @Test
-    fun `two relays of one driver talk to each other`() = run {
+    fun `two relays of one driver talk to each other`() = trial {
         openAt().use { client ->
             val (one, other) = List(2) { client.startAllocation(config()) }
             assertNotEquals(one.ready(), other.ready())
@@ -92,7 +92,7 @@ class DriverRelayTest {
     }
 
     @Test
-    fun `wrong credentials are told, and others can follow`() = run {
+    fun `wrong credentials are told, and others can follow`() = trial {
         openAt().use { client ->
             val relay = client.startAllocation(config(LongTerm("alice", "wrong")))
             val refused = assertThrows(OperationFailedException::class.java) { await { relay.ready() } }
@@ -107,7 +107,7 @@ class DriverRelayTest {
     }
 
     @Test
-    fun `a peer that the policy or the server forbids is refused`() = run {
+    fun `a peer that the policy or the server forbids is refused`() = trial {
         Coturn(*Coturn.LONG_TERM).use { strict -> // whose peers are not on loopback
             openAt().use { client ->
                 val careful = AllocationConfig(strict.address, credentials = LongTerm("alice", "s3cret"))
@@ -125,7 +125,7 @@ class DriverRelayTest {
     }
 
     @Test
-    fun `a relay can be had again at once after it was closed, also with its driver`() = run {
+    fun `a relay can be had again at once after it was closed, also with its driver`() = trial {
         val local = at(Coturn.freePort())
         repeat(3) {
             Driver.open(local).use { client ->
@@ -136,19 +136,20 @@ class DriverRelayTest {
     }
 
     @Test
-    fun `a relay that the server still knows is had from another port`() = run {
+    fun `a relay that the server still knows is had from another port`() = trial {
         val local = at(Coturn.freePort())
-        val driver = Driver.open(local)
-        driver.startAllocation(config()).ready()
-        // As after a crash: nothing is given back.
-        driver.closeWithoutAWord()
+        Driver.open(local).use { client ->
+            val relay = client.startAllocation(config())
+            relay.ready()
+            relay.cancel() // as after a crash: nothing is given back
+        }
         Driver.open(local).use { client ->
             assertEquals(ip("127.0.0.1"), client.startAllocation(config()).ready().address)
         }
     }
 
     @Test
-    fun `closing ends whoever waits for a relay`() = run {
+    fun `closing ends whoever waits for a relay`() = trial {
         withSilence { silent ->
             val client = openAt()
             val relay = client.startAllocation(AllocationConfig(silent))
@@ -161,7 +162,7 @@ class DriverRelayTest {
     }
 
     @Test
-    fun `a relay whose packets nobody reads stops nothing`() = run {
+    fun `a relay whose packets nobody reads stops nothing`() = trial {
         Peer().use { peer ->
             openAt().use { client ->
                 val relay = client.startAllocation(config())

@@ -29,7 +29,7 @@ import kotlin.time.Duration.Companion.seconds
 internal val SAFETY = 60.seconds
 
 /** Runs a test that suspends. */
-internal fun run(test: suspend CoroutineScope.() -> Unit) = runBlocking { withTimeout(SAFETY) { test() } }
+internal fun trial(test: suspend CoroutineScope.() -> Unit) = runBlocking { withTimeout(SAFETY) { test() } }
 
 internal fun ip(text: String): InetAddress = InetAddress.getByName(text)
 
@@ -133,6 +133,11 @@ internal class Coturn(vararg lines: String) : AutoCloseable {
     val address = at(port)
 
     init {
+        process = start(lines)
+        untilItAnswers()
+    }
+
+    private fun start(lines: Array<out String>): Process {
         val first = 20_000 + (ProcessHandle.current().pid() * 64 + port).mod(10_000)
         val configuration = listOf(
             "listening-ip=127.0.0.1", "relay-ip=127.0.0.1", "listening-port=$port",
@@ -142,15 +147,14 @@ internal class Coturn(vararg lines: String) : AutoCloseable {
         )
         val file = directory.resolve("turnserver.conf")
         Files.write(file, configuration)
-        process = ProcessBuilder("turnserver", "-c", file.toString())
+        return ProcessBuilder("turnserver", "-c", file.toString())
             .directory(directory.toFile())
             .redirectErrorStream(true)
             .redirectOutput(directory.resolve("turnserver.log").toFile())
             .start()
-        untilItAnswers()
     }
 
-    private fun untilItAnswers() = DatagramSocket(at(0)).use { socket ->
+    private fun untilItAnswers(): Unit = DatagramSocket(at(0)).use { socket ->
         socket.soTimeout = 200
         val request = bytesOf("000100002112a442000102030405060708090a0b")
         val end = System.nanoTime() + SAFETY.inWholeNanoseconds
@@ -158,7 +162,8 @@ internal class Coturn(vararg lines: String) : AutoCloseable {
             check(process.isAlive) { "turnserver has ended: " + Files.readString(directory.resolve("turnserver.log")) }
             try {
                 socket.send(DatagramPacket(request, request.size, address))
-                return socket.receive(DatagramPacket(ByteArray(2048), 2048))
+                socket.receive(DatagramPacket(ByteArray(2048), 2048))
+                return
             } catch (_: SocketTimeoutException) {
                 continue
             }

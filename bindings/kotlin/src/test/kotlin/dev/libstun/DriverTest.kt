@@ -28,7 +28,7 @@ import kotlin.time.Duration.Companion.milliseconds
 @Timeout(180)
 class DriverTest {
     @Test
-    fun `datagrams of other protocols reach the application, and its own go out`() = run {
+    fun `datagrams of other protocols reach the application, and its own go out`() = trial {
         openAt().use { driver ->
             driver.startServer(ServerConfig())
             Peer().use { peer ->
@@ -51,7 +51,7 @@ class DriverTest {
     }
 
     @Test
-    fun `a reader of datagrams that is slow loses some, which are counted, and stops nothing`() = run {
+    fun `a reader of datagrams that is slow loses some, which are counted, and stops nothing`() = trial {
         openAt().use { driver ->
             driver.startServer(ServerConfig())
             openAt().use { client ->
@@ -73,7 +73,7 @@ class DriverTest {
     }
 
     @Test
-    fun `a reader of events that is slow loses the oldest, and never the last`() = run {
+    fun `a reader of events that is slow loses the oldest, and never the last`() = trial {
         withSilence { silent ->
             openAt().use { driver ->
                 val reader = async(start = CoroutineStart.UNDISPATCHED) {
@@ -96,7 +96,7 @@ class DriverTest {
     }
 
     @Test
-    fun `a storm of hostile datagrams is survived, and commands have their turn`() = run {
+    fun `a storm of hostile datagrams is survived, and commands have their turn`() = trial {
         openAt().use { driver ->
             driver.startServer(ServerConfig())
             val random = Random(7)
@@ -105,7 +105,7 @@ class DriverTest {
                 repeat(20_000) { number ->
                     val bytes = bytesOf(requests[number % requests.size]) + ByteArray(random.nextInt(200)).also(random::nextBytes)
                     attacker.send(bytes, driver.localAddress)
-                    if (number % 1000 == 0) driver.startServer(ServerConfig()).cancel()
+                    if (number % 1000 == 0) driver.startBinding(BindingConfig(attacker.address)).cancel()
                 }
             }
             openAt().use { client ->
@@ -125,7 +125,7 @@ class DriverTest {
             driver.close()
         }
         assertEquals(threads, driverThreads())
-        assertEquals(descriptors, openDescriptors())
+        assertTrue(openDescriptors() <= descriptors, "${openDescriptors()} descriptors, and $descriptors before")
     }
 
     @Test
@@ -140,11 +140,12 @@ class DriverTest {
         assertThrows(StunException::class.java) { openAt(options = DriverOptions(seed = ByteArray(31))) }
         val refusing = SocketSetup { throw IllegalStateException("no") }
         assertThrows(IllegalStateException::class.java) { openAt(options = DriverOptions(socketSetup = refusing)) }
-        assertEquals(descriptors to threads, openDescriptors() to driverThreads())
+        assertEquals(threads, driverThreads())
+        assertTrue(openDescriptors() <= descriptors, "${openDescriptors()} descriptors, and $descriptors before")
     }
 
     @Test
-    fun `every socket is prepared before it is bound`() = run {
+    fun `every socket is prepared before it is bound`() = trial {
         val prepared = AtomicInteger()
         val setup = SocketSetup { channel ->
             assertEquals(null, channel.localAddress)
@@ -154,7 +155,7 @@ class DriverTest {
     }
 
     @Test
-    fun `time that has passed in suspend is noticed with whatever wakes the loop`() = run {
+    fun `time that has passed in suspend is noticed with whatever wakes the loop`() = trial {
         val ahead = AtomicLong()
         val clock = Clock { System.nanoTime() + Long.MAX_VALUE / 4 + ahead.get() }
         openAt().use { server ->
@@ -170,7 +171,7 @@ class DriverTest {
     }
 
     @Test
-    fun `a driver that does nothing does not wake up`() = run {
+    fun `a driver that does nothing does not wake up`() = trial {
         openAt().use { driver ->
             driver.startServer(ServerConfig())
             Thread.sleep(50)
@@ -181,7 +182,7 @@ class DriverTest {
     }
 
     @Test
-    fun `a request that waits wakes the loop once for each time that it is sent`() = run {
+    fun `a request that waits wakes the loop once for each time that it is sent`() = trial {
         val quick = Retransmission(initialRto = 5.milliseconds, rc = 5, rm = 16)
         withSilence { silent ->
             openAt().use { client ->
@@ -195,15 +196,15 @@ class DriverTest {
     }
 
     @Test
-    fun `what the system refuses to send fails the request, and nothing else`() = run {
+    fun `what the system refuses to send fails the request, and nothing else`() = trial {
         openAt("127.0.0.1").use { driver ->
-            // A socket of loopback has no way to other hosts.
-            val config = BindingConfig(at(3478, "192.0.2.1"), refresh = null)
+            // The address of a broadcast, which the socket has not asked for leave to send.
+            val config = BindingConfig(at(3478, "127.255.255.255"), refresh = null)
             val failed = assertThrows(OperationFailedException::class.java) { await { driver.startBinding(config).mapped() } }
             assertEquals(FailureReason.SEND_FAILED, failed.failure.reason)
             assertEquals(0, driver.operationCount)
             assertThrows(IOException::class.java) { driver.startBinding(BindingConfig(at(3478, "::1"))) }
-            assertTrue(driver.send(byteArrayOf(1), at(3478, "192.0.2.1")))
+            assertTrue(driver.send(byteArrayOf(1), at(3478, "127.255.255.255")))
             until { driver.counters.unsent >= 2 }
             driver.startServer(ServerConfig())
             openAt().use { assertEquals(it.localAddress, it.mappedAddress(driver.localAddress)) }
@@ -211,7 +212,7 @@ class DriverTest {
     }
 
     @Test
-    fun `events of all operations come to every reader`() = run {
+    fun `events of all operations come to every reader`() = trial {
         openAt().use { server ->
             server.startServer(ServerConfig())
             openAt().use { client ->
@@ -224,7 +225,7 @@ class DriverTest {
     }
 
     @Test
-    fun `threads that start and cancel at once do not meet`() = run {
+    fun `threads that start and cancel at once do not meet`() = trial {
         openAt().use { server ->
             server.startServer(ServerConfig())
             openAt().use { client ->
@@ -243,7 +244,7 @@ class DriverTest {
     }
 
     @Test
-    fun `a test of the NAT has sockets of its own, which end with it`() = run {
+    fun `a test of the NAT has sockets of its own, which end with it`() = trial {
         val two = listOf("127.0.0.1", "127.0.0.2").map(::ip)
         val (port, other) = List(2) { Coturn.freePort() }
         val locals = two.flatMap { host -> listOf(port, other).map { at(it, host.hostAddress) } }
