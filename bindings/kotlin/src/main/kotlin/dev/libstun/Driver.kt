@@ -11,6 +11,8 @@ import java.net.InetSocketAddress
 import java.util.concurrent.CompletableFuture
 import java.util.concurrent.Executor
 import java.util.function.Consumer
+import kotlin.time.Duration
+import kotlin.time.Duration.Companion.nanoseconds
 
 /**
  * An [Agent] with UDP sockets and a loop of its own.
@@ -174,11 +176,17 @@ public class Driver private constructor(private val core: DriverCore) : AutoClos
     public fun setPower(profile: PowerProfile): Unit = core.command { agent, now -> agent.setPower(profile, now) }
 
     /** The time between requests to one server that had to wait because ten were outstanding there. */
-    public fun setPacing(interval: kotlin.time.Duration): Unit = core.command { agent, _ -> agent.setPacing(interval) }
+    public fun setPacing(interval: Duration): Unit = core.command { agent, _ -> agent.setPacing(interval) }
+
+    /** The same for Java. */
+    public fun setPacingNanos(interval: Long): Unit = setPacing(interval.nanoseconds)
 
     /** Keeps a binding alive that often from now on; `null` keeps it no longer. */
-    public fun setRefresh(binding: Binding, interval: kotlin.time.Duration?): Unit =
+    public fun setRefresh(binding: Binding, interval: Duration?): Unit =
         core.command { agent, now -> agent.setRefresh(binding.id, interval, now) }
+
+    /** The same for Java. */
+    public fun setRefreshNanos(binding: Binding, interval: Long?): Unit = setRefresh(binding, interval?.nanoseconds)
 
     /** Answers [Redirected] where that waits for it: follows, or fails. */
     public fun answerRedirect(operation: Operation, accept: Boolean): Unit =
@@ -193,7 +201,7 @@ public class Driver private constructor(private val core: DriverCore) : AutoClos
         core.command { agent, _ -> agent.removeUser(server.id, username) }
 
     /** How many operations run. */
-    public val operationCount: Int get() = core.query { agent, _ -> agent.operationCount().toInt() }
+    public val operationCount: Int get() = core.query { agent, _ -> agent.operationCount() }
 
     /**
      * Ends everything: operations without another event, whoever waits with a [StunException] of code

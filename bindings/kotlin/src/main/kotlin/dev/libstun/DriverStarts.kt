@@ -70,11 +70,13 @@ private suspend fun DriverCore.race(
 }
 
 internal fun DriverCore.startBinding(config: BindingConfig): Binding {
+    checkUdp(config.transport)
     val placed = if (config.socketId != 0) config else placed(config)
     return begin({ agent, now -> agent.startBinding(placed, now) }) { Binding(this, it) }
 }
 
 internal fun DriverCore.startSurvey(config: SurveyConfig): Survey {
+    config.targets.forEach { checkUdp(it.transport) }
     val targets = config.targets.map { if (it.socketId != 0) it else placed(it) }
     return begin({ agent, now -> agent.startSurvey(config.copy(targets = targets), now) }) { Survey(this, it) }
 }
@@ -112,6 +114,7 @@ internal fun DriverCore.startNatProbe(config: NatConfig): Operation {
 }
 
 internal fun DriverCore.startAllocation(config: AllocationConfig): Relay {
+    checkUdp(config.transport)
     if (config.socketId != 0) return beginRelay(config)
     val shared = links.pick(config.server.address, config.local)
     if (!isTakenForRelay(shared, config.server)) {
@@ -139,6 +142,12 @@ private fun DriverCore.placed(config: BindingConfig): BindingConfig {
 private fun DriverCore.placed(target: SurveyTarget): SurveyTarget {
     val link = links.pick(target.server.address, target.local)
     return target.copy(local = link.local, socketId = link.id)
+}
+
+private fun checkUdp(transport: Transport) {
+    if (transport != Transport.UDP) {
+        throw StunException(StunErrorCode.INVALID, "a driver has UDP sockets, and no connections over $transport")
+    }
 }
 
 /** The configuration with the numbers of the four sockets that RFC 5780 needs, which the driver was opened with. */
