@@ -88,8 +88,8 @@ private class VirtualHour(profile: PowerProfile) : AutoCloseable {
     private val server = Agent(0).apply { startServer(ServerConfig(), 0) }
     private val here = InetSocketAddress(InetAddress.getByName("198.51.100.7"), 5000)
 
-    /** Three apps, or three parts of one, that began at their own times and keep their bindings as often as is usual. */
-    private val starts = ArrayDeque(listOf(0.seconds, 7.seconds, 13.seconds).map { it.inWholeNanoseconds })
+    /** Three parts of an app, which began one after the other and keep their bindings as often as is usual. */
+    private val starts = ArrayDeque(listOf(0.seconds, 4.seconds, 9.seconds).map { it.inWholeNanoseconds })
 
     var sendingWakeUps = 0
         private set
