@@ -78,10 +78,11 @@ class DriverTest {
             val reader = async(start = CoroutineStart.UNDISPATCHED) {
                 driver.events.toList() // which gets its turn when the driver is closed
             }
-            val config = BindingConfig(at(3478, "127.255.255.255"), refresh = null) // which fails at once
             val ids = mutableListOf<OperationId>()
             while (driver.counters.droppedEvents < 100) {
-                val some = List(50) { driver.startBinding(config) }
+                // Each fails at once, and each at another server: many requests to one are paced.
+                val servers = List(50) { at(1000 + ids.size + it, "127.255.255.255") }
+                val some = servers.map { driver.startBinding(BindingConfig(it, refresh = null)) }
                 for (one in some) while (one.isRunning) Thread.sleep(1)
                 ids += some.map { it.id }
             }
