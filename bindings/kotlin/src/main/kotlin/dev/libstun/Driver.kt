@@ -74,17 +74,17 @@ public class Driver private constructor(private val core: DriverCore) : AutoClos
 
     /** Tells the listener every event from now on, on that executor, which must not be the calling thread's. Until the
      * returned handle is closed. */
-    public fun listen(executor: Executor, listener: Consumer<AgentEvent>): AutoCloseable {
+    public fun listen(executor: Executor, listener: Consumer<AgentEvent>): Subscription {
         val reader = core.subscribe()
         val job = core.listen(reader.consumeAsFlow(), executor, listener)
-        return AutoCloseable {
+        return Subscription {
             core.unsubscribe(reader)
             job.close()
         }
     }
 
     /** Tells the listener everything of [datagrams], in the same way. */
-    public fun listenDatagrams(executor: Executor, listener: Consumer<ReceivedDatagram>): AutoCloseable =
+    public fun listenDatagrams(executor: Executor, listener: Consumer<ReceivedDatagram>): Subscription =
         core.listen(datagrams, executor, listener)
 
     // The public address

@@ -3,7 +3,6 @@ package dev.libstun
 import kotlinx.coroutines.CompletableDeferred
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
-import kotlinx.coroutines.Job
 import kotlinx.coroutines.SupervisorJob
 import kotlinx.coroutines.asCoroutineDispatcher
 import kotlinx.coroutines.async
@@ -124,9 +123,9 @@ internal class DriverCore(locals: List<InetSocketAddress>, options: DriverOption
     fun <T> future(block: suspend CoroutineScope.() -> T): CompletableFuture<T> = scope.future(block = block)
 
     /** Tells a listener everything that a flow has, on its executor. */
-    fun <T> listen(flow: Flow<T>, executor: Executor, listener: Consumer<in T>): AutoCloseable {
+    fun <T> listen(flow: Flow<T>, executor: Executor, listener: Consumer<in T>): Subscription {
         val job = scope.launch(executor.asCoroutineDispatcher()) { flow.collect { listener.accept(it) } }
-        return AutoCloseable { job.cancel() }
+        return Subscription { job.cancel() }
     }
 
     /** Something that ends with the operation, or with the driver. */

@@ -57,7 +57,7 @@ public open class Operation internal constructor(internal val core: DriverCore, 
     public fun finishedAsync(): CompletableFuture<AgentEvent> = core.future { finished() }
 
     /** Tells the listener every event of [events], on that executor. Until the returned handle is closed. */
-    public fun listen(executor: Executor, listener: Consumer<AgentEvent>): AutoCloseable =
+    public fun listen(executor: Executor, listener: Consumer<AgentEvent>): Subscription =
         core.listen(events, executor, listener)
 
     /** Ends it without another event. Does nothing if it has ended. */

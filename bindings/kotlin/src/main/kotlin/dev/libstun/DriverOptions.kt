@@ -35,6 +35,12 @@ public fun interface SocketSetup {
     public fun prepare(channel: DatagramChannel)
 }
 
+/** A listener that is told something, until this is closed. */
+public fun interface Subscription : AutoCloseable {
+    /** Tells it nothing more, but for what it is being told. Once more does nothing. */
+    override fun close()
+}
+
 /**
  * What can be said when a [Driver] is opened, beside the local address.
  *

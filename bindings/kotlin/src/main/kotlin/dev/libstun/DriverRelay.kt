@@ -1,6 +1,5 @@
 package dev.libstun
 
-import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.channels.Channel
 import kotlinx.coroutines.delay
 import kotlinx.coroutines.flow.Flow
@@ -159,7 +158,7 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, priva
     public fun releaseAsync(): CompletableFuture<Void?> = core.future { release(); null }
 
     /** Tells the listener everything of [packets], on that executor. Until the returned handle is closed. */
-    public fun listenPackets(executor: Executor, listener: Consumer<PeerPacket>): AutoCloseable =
+    public fun listenPackets(executor: Executor, listener: Consumer<PeerPacket>): Subscription =
         core.listen(packets, executor, listener)
 
     /** A peer has sent something. False if there is too much already. For the loop. */
@@ -230,21 +229,29 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, priva
         core.launchFor(this) { goOnElsewhere(server, local) }
     }
 
-    private suspend fun CoroutineScope.goOnElsewhere(server: InetSocketAddress, local: InetSocketAddress?) {
+    private suspend fun goOnElsewhere(server: InetSocketAddress, local: InetSocketAddress?) {
         var wait = RECONNECT_FIRST
         while (true) {
             try {
                 val host = local?.address ?: core.links.pick(server.address).local.address
-                val link = core.links.open(InetSocketAddress(host, 0), this@Relay)
-                core.command { agent, now ->
-                    if (agent.contains(id)) agent.reconnected(id, server, now, local = link.local, socketId = link.id)
-                }
-                return core.links.leaveFor(link)
+                return goOnAt(core.links.open(InetSocketAddress(host, 0), this), server)
             } catch (_: IOException) {
                 delay(wait)
+            } catch (error: StunException) {
+                if (error.code == StunErrorCode.CLOSED) return
+                throw error
             }
             wait = minOf(wait * 2, RECONNECT_LONGEST)
         }
+    }
+
+    private fun goOnAt(link: Link, server: InetSocketAddress) {
+        val hasGoneOn = core.command { agent, now ->
+            val isThere = agent.contains(id)
+            if (isThere) agent.reconnected(id, server, now, local = link.local, socketId = link.id)
+            isThere
+        }
+        if (hasGoneOn) core.links.leaveFor(link) else core.links.retire(link)
     }
 
     private fun checkRefusal(key: InetSocketAddress) {

@@ -83,7 +83,7 @@ class DriverJavaTest {
     void listenersAreToldEventsAndDatagrams() throws Exception {
         BlockingQueue<AgentEvent> events = new LinkedBlockingQueue<>();
         BlockingQueue<String> datagrams = new LinkedBlockingQueue<>();
-        AutoCloseable listening = client.listen(executor, events::add);
+        Subscription listening = client.listen(executor, events::add);
         client.listenDatagrams(executor, datagram -> datagrams.add(new String(datagram.getBytes(), StandardCharsets.UTF_8)));
         Binding binding = client.startBinding(new BindingConfig(server.getLocalAddress()));
         assertEquals(client.getLocalAddress(), binding.mappedAsync().get());

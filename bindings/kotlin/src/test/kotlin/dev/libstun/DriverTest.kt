@@ -1,13 +1,12 @@
 package dev.libstun
 
+import kotlinx.coroutines.CompletableDeferred
 import kotlinx.coroutines.CoroutineStart
+import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.async
-import kotlinx.coroutines.flow.filter
-import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.flow.map
 import kotlinx.coroutines.flow.take
 import kotlinx.coroutines.flow.toList
-import kotlinx.coroutines.launch
 import org.junit.jupiter.api.Assertions.assertArrayEquals
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertFalse
@@ -19,6 +18,7 @@ import org.junit.jupiter.api.Timeout
 import java.io.IOException
 import java.net.DatagramSocket
 import java.util.Random
+import java.util.concurrent.atomic.AtomicBoolean
 import java.util.concurrent.atomic.AtomicInteger
 import java.util.concurrent.atomic.AtomicLong
 import kotlin.time.Duration.Companion.hours
@@ -210,6 +210,42 @@ class DriverTest {
     }
 
     @Test
+    fun `a loop that fails leaves nobody waiting and nothing open`() = trial {
+        val (descriptors, told) = openDescriptors() to CompletableDeferred<Throwable>()
+        val before = Thread.getDefaultUncaughtExceptionHandler()
+        Thread.setDefaultUncaughtExceptionHandler { _, error -> told.complete(error) }
+        try {
+            withSilence { silent ->
+                val isBroken = AtomicBoolean()
+                val clock = Clock { check(!isBroken.get()) { "the clock is broken" }; System.nanoTime() }
+                val client = openAt(options = DriverOptions(clock))
+                val server = client.startServer(ServerConfig())
+                client.startBinding(BindingConfig(silent))
+                val waiting = async(Dispatchers.IO) { runCatching { server.finished() } }
+                isBroken.set(true)
+                val error = assertInstanceOf(StunException::class.java, waiting.await().exceptionOrNull())
+                assertEquals(StunErrorCode.INTERNAL, error.code)
+                assertEquals("the clock is broken", told.await().message)
+                assertEquals(0, client.events.toList().size)
+                client.close()
+            }
+            assertTrue(openDescriptors() <= descriptors)
+        } finally {
+            Thread.setDefaultUncaughtExceptionHandler(before)
+        }
+    }
+
+    @Test
+    fun `a socket of IPv6 takes IPv4 as well, and answers there`() = trial {
+        openAt("::").use { server ->
+            server.startServer(ServerConfig())
+            val port = server.localAddress.port
+            openAt("127.0.0.1").use { assertEquals(it.localAddress, it.mappedAddress(at(port))) }
+            openAt("::1").use { assertEquals(it.localAddress, it.mappedAddress(at(port, "::1"))) }
+        }
+    }
+
+    @Test
     fun `events of all operations come to every reader`() = trial {
         openAt().use { server ->
             server.startServer(ServerConfig())
@@ -228,7 +264,7 @@ class DriverTest {
             server.startServer(ServerConfig())
             openAt().use { client ->
                 val workers = List(4) {
-                    async(kotlinx.coroutines.Dispatchers.IO) {
+                    async(Dispatchers.IO) {
                         repeat(100) { number ->
                             if (number % 3 == 0) client.startBinding(BindingConfig(server.localAddress)).cancel()
                             assertEquals(client.localAddress, client.mappedAddress(server.localAddress))
