@@ -16,6 +16,7 @@ import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertInstanceOf
 import org.junit.jupiter.api.Assertions.assertThrows
 import java.io.File
+import java.net.Inet6Address
 import java.net.InetAddress
 import java.net.InetSocketAddress
 
@@ -28,7 +29,12 @@ internal const val LIFETIME = 0x000D
 internal const val REALM = 0x0014
 internal const val NONCE = 0x0015
 
-internal fun host(text: String): InetAddress = InetAddress.getByName(text)
+/** Of eight groups, it stays an IPv6 address even where Java would make an IPv4 one of it. */
+internal fun host(text: String): InetAddress {
+    val groups = text.split(":")
+    if (groups.size != 8) return InetAddress.getByName(text)
+    return Inet6Address.getByAddress(null, groups.flatMap { number(it.toInt(16), 2).asList() }.toByteArray(), -1)
+}
 
 internal fun address(text: String): InetSocketAddress =
     InetSocketAddress(host(text.substringBeforeLast(':').trim('[', ']')), text.substringAfterLast(':').toInt())
