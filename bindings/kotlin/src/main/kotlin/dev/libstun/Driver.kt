@@ -156,7 +156,7 @@ public class Driver private constructor(private val core: DriverCore) : AutoClos
     @Throws(IOException::class)
     public fun startNatProbe(config: NatConfig): Operation = core.startNatProbe(config)
 
-    /** Gets a relayed address at a TURN server, and keeps it. A second one at the same server has a socket of its own. */
+    /** Gets a relayed address at a TURN server, and keeps it. Another one at the same server has its own socket. */
     @Throws(IOException::class)
     public fun startAllocation(config: AllocationConfig): Relay = core.startAllocation(config)
 

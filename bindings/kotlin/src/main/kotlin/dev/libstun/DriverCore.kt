@@ -133,7 +133,7 @@ internal class DriverCore(locals: List<InetSocketAddress>, options: DriverOption
         operation.attach(scope.launch(block = block))
     }
 
-    /** Waits for something that nothing can interrupt, such as the look-up of a name, at most until the driver closes. */
+    /** Waits for what nothing can interrupt, such as the look-up of a name, at most until the driver closes. */
     suspend fun <T> outside(block: () -> T): T {
         val work = scope.async(Dispatchers.IO) { block() }
         try {
@@ -230,7 +230,7 @@ internal class DriverCore(locals: List<InetSocketAddress>, options: DriverOption
     }
 
     private fun end(bug: Throwable?) {
-        val cause = if (bug == null) isClosed() else StunException(StunErrorCode.INTERNAL, "the driver has failed: $bug")
+        val cause = bug?.let { StunException(StunErrorCode.INTERNAL, "the driver has failed: $it") } ?: isClosed()
         links.shutDown()
         runCatching { selector.close() }
         synchronized(agent) { agent.close() }

@@ -25,17 +25,20 @@ public class OperationFailedException(public val failure: Failure) : IOException
  */
 internal fun sendErrorOf(error: Exception): SendError {
     val text = error.message.orEmpty()
+    val told = BY_TEXT.entries.firstOrNull { text.contains(it.key, ignoreCase = true) }?.value
     return when {
+        told != null -> told
         error is PortUnreachableException -> SendError.REFUSED
         error is NoRouteToHostException -> SendError.NO_ROUTE
+        // Of bind(); what send() raises so has a sentence of its own.
         error is ClosedChannelException || error is BindException -> SendError.SOCKET_CLOSED
         error is UnsupportedAddressTypeException -> SendError.FAMILY_UNAVAILABLE
         error is SecurityException -> SendError.PERMISSION_DENIED
-        else -> BY_TEXT.firstOrNull { (part, _) -> text.contains(part, ignoreCase = true) }?.second ?: SendError.TRANSIENT
+        else -> SendError.TRANSIENT
     }
 }
 
-private val BY_TEXT = listOf(
+private val BY_TEXT = mapOf(
     "network is unreachable" to SendError.NO_ROUTE,
     "no route to host" to SendError.NO_ROUTE,
     "network is down" to SendError.NO_ROUTE,

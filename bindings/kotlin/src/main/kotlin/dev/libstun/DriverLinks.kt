@@ -77,8 +77,7 @@ internal class Links(private val setup: SocketSetup?, private val wake: () -> Un
     fun pick(remote: InetAddress, local: InetSocketAddress? = null): Link {
         val isIpv4 = remote is Inet4Address
         shared.firstOrNull { it.isIpv4 == isIpv4 && (local == null || it.isBoundTo(local)) }?.let { return it }
-        val wanted = synchronized(this) { missing.filterValues { it == null }.keys.firstOrNull { it.isIpv4() == isIpv4 } }
-        if (local == null && wanted != null) return openAtOrNear(wanted)
+        if (local == null) missingOfDriver(isIpv4)?.let { return openAtOrNear(it) }
         val where = if (local == null) "" else " bound to $local"
         throw IOException("no socket$where of the family of ${remote.hostAddress}")
     }
@@ -201,6 +200,11 @@ internal class Links(private val setup: SocketSetup?, private val wake: () -> Un
         } catch (_: IOException) {
             open(InetSocketAddress(local.address, 0))
         }
+
+    /** Where the driver itself has moved to, and could not open a socket yet. */
+    private fun missingOfDriver(isIpv4: Boolean): InetSocketAddress? = synchronized(this) {
+        missing.entries.firstOrNull { (local, owner) -> owner == null && local.isIpv4() == isIpv4 }?.key
+    }
 
     private fun openAnywhere() {
         var failure: Exception? = null

@@ -135,7 +135,7 @@ public class Binding internal constructor(core: DriverCore, id: OperationId) : O
 
     /** Waits for the address.
      *
-     * @throws OperationFailedException if the first attempt to ask for it fails. A binding that is refreshed asks again.
+     * @throws OperationFailedException if the first attempt to ask for it fails. One that is refreshed asks again.
      * @throws StunException if it was cancelled, or the driver closed.
      */
     public suspend fun mapped(): InetSocketAddress = until {

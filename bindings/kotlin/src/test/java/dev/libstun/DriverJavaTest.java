@@ -84,18 +84,18 @@ class DriverJavaTest {
         BlockingQueue<AgentEvent> events = new LinkedBlockingQueue<>();
         BlockingQueue<String> datagrams = new LinkedBlockingQueue<>();
         Subscription listening = client.listen(executor, events::add);
-        client.listenDatagrams(executor, datagram -> datagrams.add(new String(datagram.getBytes(), StandardCharsets.UTF_8)));
+        client.listenDatagrams(executor, datagram -> datagrams.add(text(datagram.getBytes())));
         Binding binding = client.startBinding(new BindingConfig(server.getLocalAddress()));
         assertEquals(client.getLocalAddress(), binding.mappedAsync().get());
         Mapped mapped = assertInstanceOf(Mapped.class, events.take().getEvent());
         assertEquals(client.getLocalAddress(), mapped.getAddress());
         try (DatagramSocket peer = new DatagramSocket(anyPort)) {
-            peer.send(new DatagramPacket("hello".getBytes(StandardCharsets.UTF_8), 5, client.getLocalAddress()));
+            peer.send(new DatagramPacket(bytes("hello"), 5, client.getLocalAddress()));
             assertEquals("hello", datagrams.take());
-            assertTrue(client.send("and back".getBytes(StandardCharsets.UTF_8), (InetSocketAddress) peer.getLocalSocketAddress()));
+            assertTrue(client.send(bytes("and back"), (InetSocketAddress) peer.getLocalSocketAddress()));
             DatagramPacket packet = new DatagramPacket(new byte[100], 100);
             peer.receive(packet);
-            assertEquals("and back", new String(packet.getData(), 0, packet.getLength(), StandardCharsets.UTF_8));
+            assertEquals("and back", text(packet.getData()).trim());
         }
         listening.close();
         client.networkChanged(List.of());
@@ -105,7 +105,8 @@ class DriverJavaTest {
 
     @Test
     void aRelayIsUsedThroughFutures() throws Exception {
-        try (Coturn coturn = new Coturn("lt-cred-mech", "user=alice:s3cret", "realm=example.test", "allow-loopback-peers");
+        String[] lines = {"lt-cred-mech", "user=alice:s3cret", "realm=example.test", "allow-loopback-peers"};
+        try (Coturn coturn = new Coturn(lines);
                 DatagramSocket peer = new DatagramSocket(anyPort)) {
             Relay relay = client.startAllocation(
                     new AllocationConfig(coturn.getAddress())
@@ -126,5 +127,13 @@ class DriverJavaTest {
             relay.releaseAsync().get();
             assertInstanceOf(Closed.class, relay.finishedAsync().get().getEvent());
         }
+    }
+
+    private static byte[] bytes(String text) {
+        return text.getBytes(StandardCharsets.UTF_8);
+    }
+
+    private static String text(byte[] bytes) {
+        return new String(bytes, StandardCharsets.UTF_8);
     }
 }

@@ -65,8 +65,7 @@ class DriverBindingTest {
     }
 
     @Test
-    fun `a name with two addresses is answered by the one that can`() = trial {
-        // localhost is ::1 and 127.0.0.1 where the machine says so. Only one of them has a server.
+    fun `of two servers that are asked the one that answers is enough`() = trial {
         openAt("::1").use { server ->
             server.startServer(ServerConfig())
             Driver.open().use { client ->
@@ -84,7 +83,7 @@ class DriverBindingTest {
     @Test
     fun `what is no server's name is refused`() = trial {
         Driver.open().use { client ->
-            for (text in listOf("", "host:", "host:0", "host:65536", "two words", "[::1", "a:b", "host:-1", "host/path")) {
+            for (text in listOf("", "host:", "host:0", "host:65536", "two words", "[::1", "a:b", "a:-1", "a/b")) {
                 val refused = assertThrows(StunException::class.java, { await { client.mappedAddress(text) } }, text)
                 assertEquals(StunErrorCode.INVALID, refused.code, text)
             }

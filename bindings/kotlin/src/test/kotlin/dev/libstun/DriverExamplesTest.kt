@@ -52,7 +52,7 @@ class DriverExamplesTest {
     }
 
     @Test
-    fun `the app on a phone survives a network change and wakes the radio less when it is idle`() = withServer { server ->
+    fun `the app on a phone survives a network change, and wakes the radio less when idle`() = withServer { server ->
         val told = output("MobileKt", server, "127.0.0.2", "127.0.0.3")
         val expected = Regex(
             ".*public address: /127.0.0.2:\\d+\n.*kept alive: /127.0.0.2:(\\d+)\n.*the network changes\n" +

@@ -83,7 +83,7 @@ class DriverRelayTest {
             val (one, other) = List(2) { client.startAllocation(config()) }
             assertNotEquals(one.ready(), other.ready())
             assertEquals(1, client.localAddresses.size, "the second has a socket of its own")
-            listOf(async { one.permit(ip("127.0.0.1")) }, async { other.permit(ip("127.0.0.1")) }).forEach { it.await() }
+            listOf(one, other).map { async { it.permit(ip("127.0.0.1")) } }.forEach { it.await() }
             one.send("from one".toByteArray(), other.relayed!!)
             assertEquals("from one" to one.relayed, other.packets.first().let { String(it.bytes) to it.peer })
             other.send("from the other".toByteArray(), one.relayed!!)
@@ -113,7 +113,9 @@ class DriverRelayTest {
                 val careful = AllocationConfig(strict.address, credentials = LongTerm("alice", "s3cret"))
                 val relay = client.startAllocation(careful.copy(peerPolicy = PeerPolicy.LOOPBACK))
                 relay.ready()
-                val refused = assertThrows(OperationFailedException::class.java) { await { relay.permit(ip("127.0.0.1")) } }
+                val refused = assertThrows(OperationFailedException::class.java) {
+                    await { relay.permit(ip("127.0.0.1")) }
+                }
                 assertEquals(403, refused.failure.code)
                 assertThrows(OperationFailedException::class.java) { await { relay.bindChannel(at(9)) } }
                 val cautious = client.startAllocation(careful)
@@ -144,7 +146,9 @@ class DriverRelayTest {
             relay.cancel() // as after a crash: nothing is given back
         }
         Driver.open(local).use { client ->
-            assertEquals(ip("127.0.0.1"), client.startAllocation(config()).ready().address)
+            val relay = client.startAllocation(config())
+            assertEquals(ip("127.0.0.1"), relay.ready().address)
+            assertNotEquals(local, relay.mapped)
         }
     }
 
