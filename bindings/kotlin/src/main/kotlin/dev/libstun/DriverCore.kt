@@ -108,8 +108,11 @@ internal class DriverCore(locals: List<InetSocketAddress>, options: DriverOption
      * The socket for an allocation, of which there is one between two addresses: the first has the driver's socket, and
      * every other one to that server a socket of its own, which `true` asks for.
      */
-    fun isTakenForRelay(link: Link, server: InetSocketAddress): Boolean =
-        synchronized(allocatedAt) { !allocatedAt.add(link.id to server) }
+    fun isTakenForRelay(link: Link, server: InetSocketAddress): Boolean = synchronized(allocatedAt) {
+        val present = links.shared.map { it.id }
+        allocatedAt.removeAll { (id, _) -> id !in present }
+        !allocatedAt.add(link.id to server)
+    }
 
     /** From now on what is sent to those relayed addresses is that relay's. */
     fun listenAt(relay: Relay, addresses: List<InetSocketAddress>) {
@@ -177,7 +180,7 @@ internal class DriverCore(locals: List<InetSocketAddress>, options: DriverOption
 
     override fun happened(event: AgentEvent) {
         val operation = operations[event.id]
-        (event.event as? Restarted)?.let { links.move(it.local, operation?.takeIf { one -> links.hasOf(one) }) }
+        (event.event as? Restarted)?.let { moved(operation, it.local) }
         operation?.push(event)
         for (reader in readers) reader.trySend(event)
         if (event.isLast && operation != null) forget(operation)
@@ -241,6 +244,13 @@ internal class DriverCore(locals: List<InetSocketAddress>, options: DriverOption
         readers.forEach { it.close() }
         readers.clear()
         datagrams.close()
+    }
+
+    /** An operation has moved with the host. If it had a socket of its own it has one there. */
+    private fun moved(operation: Operation?, local: InetSocketAddress) {
+        links.move(local, operation?.takeIf { links.hasOf(it) })
+        val relay = operation as? Relay ?: return
+        links.shared.firstOrNull { it.local == local }?.let { isTakenForRelay(it, relay.server) }
     }
 
     private fun forget(operation: Operation) {

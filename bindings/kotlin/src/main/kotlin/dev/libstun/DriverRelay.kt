@@ -29,7 +29,7 @@ import kotlin.time.Duration.Companion.seconds
  * [events] has what happens to it: [Lost] and [Allocated] when it was lost and there is another one, with another
  * address and the same peers.
  */
-public class Relay internal constructor(core: DriverCore, id: OperationId, private val server: InetSocketAddress) :
+public class Relay internal constructor(core: DriverCore, id: OperationId, internal val server: InetSocketAddress) :
     Operation(core, id) {
     private val arrived = Channel<PeerPacket>(MAX_PACKETS)
     private val permitted = HashSet<InetAddress>()

@@ -167,6 +167,9 @@ class DriverNetworkTest {
                 }
                 assertEquals(1, client.localAddresses.size)
                 until { openDescriptors() == descriptors }
+                val another = client.startAllocation(config)
+                assertEquals(ip("127.0.0.1"), another.ready().address)
+                another.release()
                 relays.forEach { it.release() }
                 until { openDescriptors() == descriptors - 1 }
             }

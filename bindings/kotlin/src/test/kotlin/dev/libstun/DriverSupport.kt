@@ -134,6 +134,7 @@ internal class Coturn(vararg lines: String) : AutoCloseable {
 
     init {
         process = start(lines)
+        Runtime.getRuntime().addShutdownHook(Thread(process::destroy)) // for tests that are ended halfway
         untilItAnswers()
     }
 
