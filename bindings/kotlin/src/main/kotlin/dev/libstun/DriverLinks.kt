@@ -1,0 +1,244 @@
+package dev.libstun
+
+import java.io.IOException
+import java.net.BindException
+import java.net.Inet4Address
+import java.net.InetAddress
+import java.net.InetSocketAddress
+import java.net.StandardProtocolFamily
+import java.nio.channels.ClosedChannelException
+import java.nio.channels.DatagramChannel
+import java.nio.channels.SelectionKey
+import java.nio.channels.Selector
+import java.util.concurrent.CopyOnWriteArrayList
+
+/** One socket, known to the agent by [id]. One that [isPrivate] is for its [owner] only, and closed with that. */
+internal class Link(val id: Int, val channel: DatagramChannel, val local: InetSocketAddress, val isPrivate: Boolean) {
+    /** `null` for as long as the operation has not started. */
+    @Volatile
+    var owner: Operation? = null
+
+    /** Reads that have failed one after the other. */
+    var errors = 0
+
+    val isIpv4: Boolean get() = local.address is Inet4Address
+    val isAnywhere: Boolean get() = local.address.isAnyLocalAddress
+
+    /**
+     * Its address for what has come from [remote]. A socket of IPv6 takes IPv4 as well on the JVM, which has no way to
+     * turn that off; the agent is told no local address then.
+     */
+    fun localFor(remote: InetSocketAddress): InetSocketAddress? =
+        local.takeIf { (remote.address is Inet4Address) == isIpv4 }
+}
+
+/**
+ * The sockets of a driver. Any thread opens them; its loop registers and closes them, so that no selector is touched by
+ * two threads.
+ */
+internal class Links(private val setup: SocketSetup?, private val wake: () -> Unit) {
+    private val open = CopyOnWriteArrayList<Link>()
+    private val opened = ArrayDeque<Link>()
+    private val retired = ArrayDeque<Link>()
+    private var nextId = 1
+    private var isShut = false
+
+    /** Addresses to which the host has moved, where no socket could be opened yet, and whose it will be. */
+    private val missing = LinkedHashMap<InetSocketAddress, Operation?>()
+
+    /** Those of the driver itself, in the order in which they were opened. */
+    val shared: List<Link> get() = open.filter { !it.isPrivate }
+
+    /** A socket at each of the addresses; without any, one of each family that the host has. */
+    @Throws(IOException::class)
+    fun openAll(locals: List<InetSocketAddress>) {
+        try {
+            if (locals.isEmpty()) openAnywhere() else locals.forEach { open(it) }
+        } catch (error: Exception) {
+            shutDown()
+            throw error
+        }
+    }
+
+    /** Another socket. */
+    @Throws(IOException::class)
+    fun open(local: InetSocketAddress, owner: Operation? = null): Link =
+        open(local, owner != null).also { it.owner = owner }
+
+    /** Another socket, for an operation that will start. */
+    @Throws(IOException::class)
+    fun openPrivate(host: InetAddress): Link = open(InetSocketAddress(host, 0), true)
+
+    /**
+     * The driver's socket to reach [remote] from, which is the one that is bound to [local] where that is given.
+     * Raises IOException if there is none.
+     */
+    @Throws(IOException::class)
+    fun pick(remote: InetAddress, local: InetSocketAddress? = null): Link {
+        val isIpv4 = remote is Inet4Address
+        shared.firstOrNull { it.isIpv4 == isIpv4 && (local == null || it.isBoundTo(local)) }?.let { return it }
+        if (local == null) missingOfDriver(isIpv4)?.let { return openAtOrNear(it) }
+        val where = if (local == null) "" else " bound to $local"
+        throw IOException("no socket$where of the family of ${remote.hostAddress}")
+    }
+
+    /** What a packet of the agent goes out on. Raises IOException if there is nothing. */
+    @Throws(IOException::class)
+    fun forTransmit(transmit: Transmit): Link {
+        val local = transmit.local
+        open.firstOrNull { it.id == transmit.socketId && (local == null || local == it.local) }?.let { return it }
+        if (local == null) return pick(transmit.remote.address)
+        open.firstOrNull { it.local == local }?.let { return it }
+        val (isMissing, owner) = synchronized(this) { (local in missing) to missing[local] }
+        // It could not be bound when the host moved there. Perhaps the address is there by now.
+        if (isMissing) return open(local, owner)
+        throw ClosedChannelException()
+    }
+
+    /** An operation has moved with the host: from now on there is a socket at [local], at the latest when it can be. */
+    fun move(local: InetSocketAddress, owner: Operation?) {
+        if (open.any { it.local == local }) return
+        try {
+            open(local, owner)
+        } catch (_: Exception) {
+            // Its requests fail then, which the agent is told with each of them, and each tries again to open it.
+            synchronized(this) { missing[local] = owner }
+        }
+    }
+
+    /** The host has these addresses. Sockets at others are closed, and the driver's own ones replaced. */
+    fun leaveAllBut(present: Set<InetAddress>) {
+        synchronized(this) { missing.keys.removeAll { it.address !in present } }
+        for (link in open.filter { !it.isAnywhere && it.local.address !in present }) {
+            if (!link.isPrivate) {
+                // Without an address of its family there is nothing to move to. It stays, to be moved later.
+                val ip = present.firstOrNull { (it is Inet4Address) == link.isIpv4 } ?: continue
+                replace(link, InetSocketAddress(ip, link.local.port))
+            }
+            retire(link)
+        }
+    }
+
+    /** Whether an operation has a socket of its own, or waits for one. */
+    fun hasOf(owner: Operation): Boolean =
+        open.any { it.owner === owner } || synchronized(this) { missing.values.any { it === owner } }
+
+    /** An operation goes on at that socket of its own: others of it are closed. */
+    fun leaveFor(link: Link): Unit = open.filter { it.owner === link.owner && it !== link }.forEach(::retire)
+
+    /** Closes what belongs to an operation that has ended. */
+    fun release(owner: Operation) {
+        synchronized(this) { missing.values.removeAll { it === owner } }
+        open.filter { it.owner === owner }.forEach(::retire)
+    }
+
+    /** Nothing goes out on it any more, and the loop closes it. */
+    fun retire(link: Link) {
+        if (!open.remove(link)) return
+        synchronized(this) { retired += link }
+        wake()
+    }
+
+    /** Has the selector watch new sockets, and closes those that are not needed any more. For the loop. */
+    fun settle(selector: Selector) {
+        val (new, old) = synchronized(this) {
+            (opened.toList() to retired.toList()).also { opened.clear(); retired.clear() }
+        }
+        for (link in new) {
+            try {
+                link.channel.register(selector, SelectionKey.OP_READ, link)
+            } catch (_: ClosedChannelException) {
+                open.remove(link)
+            }
+        }
+        old.forEach { it.channel.close() }
+        // A channel that was registered gives back its descriptor with the next selection only.
+        if (old.isNotEmpty()) selector.selectNow()
+    }
+
+    /** Closes all. No other can be opened then. */
+    fun shutDown() {
+        val all = synchronized(this) {
+            isShut = true
+            (open + retired).also { opened.clear(); retired.clear(); missing.clear() }
+        }
+        open.clear()
+        all.forEach { runCatching { it.channel.close() } }
+    }
+
+    private fun open(local: InetSocketAddress, isPrivate: Boolean): Link {
+        if (local.isUnresolved) throw IOException("a socket is bound to an IP address, and $local is a name")
+        val channel = bound(local)
+        val link = synchronized(this) {
+            if (isShut) {
+                channel.close()
+                throw ClosedChannelException()
+            }
+            Link(nextId++, channel, channel.localAddress as InetSocketAddress, isPrivate).also {
+                open += it
+                opened += it
+                missing.keys.removeAll { wanted -> wanted == it.local }
+            }
+        }
+        wake()
+        return link
+    }
+
+    private fun replace(link: Link, local: InetSocketAddress) {
+        if (open.any { it.local == local && !it.isPrivate }) return
+        try {
+            openAtOrNear(local)
+        } catch (_: Exception) {
+            synchronized(this) { missing[local] = null } // pick() tries again
+        }
+    }
+
+    /** At that address or, where the port is taken, at another port of the same IP address. */
+    private fun openAtOrNear(local: InetSocketAddress): Link =
+        try {
+            open(local)
+        } catch (_: IOException) {
+            open(InetSocketAddress(local.address, 0))
+        }
+
+    /** Where the driver itself has moved to, and could not open a socket yet. */
+    private fun missingOfDriver(isIpv4: Boolean): InetSocketAddress? = synchronized(this) {
+        missing.entries.firstOrNull { (local, owner) -> owner == null && local.isIpv4() == isIpv4 }?.key
+    }
+
+    private fun openAnywhere() {
+        var failure: Exception? = null
+        for (host in listOf("0.0.0.0", "::")) {
+            try {
+                open(InetSocketAddress(InetAddress.getByName(host), 0))
+            } catch (error: IOException) {
+                failure = error // the host has no such family
+            } catch (error: UnsupportedOperationException) {
+                failure = error // or the JVM was told to do without
+            }
+        }
+        if (open.isEmpty()) throw IOException("no UDP socket could be opened", failure)
+    }
+
+    private fun bound(local: InetSocketAddress): DatagramChannel {
+        val family = if (local.isIpv4()) StandardProtocolFamily.INET else StandardProtocolFamily.INET6
+        val channel = DatagramChannel.open(family)
+        try {
+            channel.configureBlocking(false)
+            setup?.prepare(channel)
+            if (channel.localAddress == null) channel.bind(local)
+        } catch (error: IOException) {
+            channel.close()
+            throw BindException("cannot bind $local: ${error.message}").apply { initCause(error) }
+        } catch (error: Throwable) {
+            channel.close()
+            throw error
+        }
+        return channel
+    }
+}
+
+private fun InetSocketAddress.isIpv4() = address is Inet4Address
+
+private fun Link.isBoundTo(wanted: InetSocketAddress) =
+    local.address == wanted.address && (wanted.port == 0 || wanted.port == local.port)

@@ -1,0 +1,241 @@
+package dev.libstun
+
+import java.io.IOException
+import java.net.InetAddress
+import java.net.InetSocketAddress
+import java.nio.ByteBuffer
+import java.nio.channels.ClosedChannelException
+import java.nio.channels.ClosedSelectorException
+import java.nio.channels.SelectionKey
+import java.nio.channels.Selector
+import java.util.concurrent.ArrayBlockingQueue
+import java.util.concurrent.atomic.AtomicBoolean
+import java.util.concurrent.atomic.AtomicLong
+
+/** Who is told what comes of a driver's loop. On the loop's thread, which nothing here may hold up. */
+internal interface LoopListener {
+    fun happened(event: AgentEvent)
+    fun arrived(packet: PeerPacket)
+    fun arrived(datagram: ReceivedDatagram)
+}
+
+/**
+ * The loop of a driver: it waits for packets, for time and for commands, and tells the agent.
+ *
+ * The agent is called under its lock, by commands from any thread; everything else, such as what is sent and received,
+ * is done by the one thread that is in [run].
+ */
+internal class DriverLoop(
+    private val agent: Agent,
+    private val clock: Clock,
+    private val mayJump: Boolean,
+    private val selector: Selector,
+    private val listener: LoopListener,
+) {
+    val wakeUps = AtomicLong()
+    val sendingWakeUps = AtomicLong()
+    val received = AtomicLong()
+    val sent = AtomicLong()
+    val unsent = AtomicLong()
+
+    private val buffer = ByteBuffer.allocateDirect(MAX_DATAGRAM)
+    private val outbox = ArrayBlockingQueue<Outgoing>(MAX_OUTBOX)
+    private val isWanted = AtomicBoolean(true)
+    private var deadline: Long? = null
+    private var hasSent = false
+
+    @Volatile
+    private var isClosing = false
+
+    lateinit var links: Links
+
+    /**
+     * The host's addresses, when they have changed: once the agent's events have told who moves where, sockets at
+     * others are closed. Changed with the agent only, under its lock, so that no older ones are taken for them.
+     */
+    var present: Set<InetAddress>? = null
+
+    private class Outgoing(val bytes: ByteArray, val remote: InetSocketAddress, val transmit: Transmit?)
+
+    /** Does something with the agent, on any thread, and has the loop send and tell what comes of it. */
+    fun <T> command(call: (Agent, Long) -> T): T {
+        val result = query(call)
+        isWanted.set(true)
+        wake()
+        return result
+    }
+
+    /** Does something with the agent that nothing comes of. */
+    fun <T> query(call: (Agent, Long) -> T): T = synchronized(agent) { call(agent, clock.nanoseconds()) }
+
+    /** Sends a packet that the agent has framed. False if there are too many already. */
+    fun send(transmit: Transmit): Boolean = post(Outgoing(transmit.bytes, transmit.remote, transmit))
+
+    /** Sends a datagram of another protocol. False if there are too many already. */
+    fun send(bytes: ByteArray, remote: InetSocketAddress): Boolean = post(Outgoing(bytes, remote, null))
+
+    fun wake() {
+        selector.wakeup()
+    }
+
+    /** Lets [run] end. */
+    fun stop() {
+        isClosing = true
+        wake()
+    }
+
+    /** Until [stop]. What it raises is a bug. */
+    fun run() {
+        while (!isClosing) {
+            sendQueued()
+            links.settle(selector)
+            try {
+                select()
+            } catch (_: ClosedSelectorException) {
+                return
+            }
+            wakeUps.incrementAndGet()
+            readAll()
+            if (isDue()) process(synchronized(agent) { agent.tick(clock.nanoseconds()) })
+        }
+        sendQueued()
+    }
+
+    private fun post(outgoing: Outgoing): Boolean {
+        val hasRoom = outbox.offer(outgoing)
+        if (hasRoom) wake() else unsent.incrementAndGet()
+        return hasRoom
+    }
+
+    /** What commands have led to. */
+    private fun sendQueued() {
+        if (isWanted.getAndSet(false)) {
+            var addresses: Set<InetAddress>? = null
+            val output = synchronized(agent) {
+                addresses = present
+                present = null
+                agent.drain()
+            }
+            process(output)
+            addresses?.let(links::leaveAllBut)
+        }
+        while (true) {
+            val next = outbox.poll() ?: break
+            if (next.transmit != null) send(next.transmit, ::forAgent) else sendRaw(next)
+        }
+        if (hasSent) sendingWakeUps.incrementAndGet()
+        hasSent = false
+    }
+
+    private fun select() {
+        val until = deadline
+        val wait = if (until == null) Long.MAX_VALUE else until - clock.nanoseconds()
+        val longest = if (mayJump) LONGEST_SLEEP.inWholeMilliseconds else MAX_SLEEP_MS
+        when {
+            isWanted.get() || outbox.isNotEmpty() || wait <= 0 -> selector.selectNow()
+            until == null -> selector.select() // which 0 milliseconds would mean as well
+            else -> selector.select(minOf(longest, 1 + (wait - 1) / NANOS_PER_MS)) // never too early
+        }
+    }
+
+    private fun isDue(): Boolean = deadline?.let { it <= clock.nanoseconds() } ?: false
+
+    // What arrives
+
+    private fun readAll() {
+        val keys = selector.selectedKeys().iterator()
+        while (keys.hasNext()) {
+            val key: SelectionKey = keys.next()
+            keys.remove()
+            if (key.isValid) read(key.attachment() as Link)
+        }
+    }
+
+    private fun read(link: Link) {
+        repeat(READ_BATCH) {
+            buffer.clear()
+            val remote = try {
+                link.channel.receive(buffer) ?: return
+            } catch (_: ClosedChannelException) {
+                return
+            } catch (_: IOException) {
+                // Some systems tell errors of earlier datagrams here. One that does not pass would keep the loop busy.
+                if (++link.errors >= READ_BATCH) return links.retire(link)
+                return@repeat
+            }
+            link.errors = 0
+            buffer.flip()
+            receive(link, remote as InetSocketAddress)
+        }
+    }
+
+    private fun receive(link: Link, remote: InetSocketAddress) {
+        val now = clock.nanoseconds()
+        val output = synchronized(agent) {
+            agent.exchange(buffer, remote, now, local = link.localFor(remote), socketId = link.id)
+        }
+        when (output.outcome) {
+            Outcome.IGNORED -> pass(link, remote)
+            else -> received.incrementAndGet()
+        }
+        process(output)
+    }
+
+    private fun pass(link: Link, remote: InetSocketAddress) {
+        buffer.rewind()
+        val bytes = ByteArray(buffer.remaining())
+        buffer.get(bytes)
+        listener.arrived(ReceivedDatagram(bytes, remote, link.local))
+    }
+
+    // What is sent
+
+    private fun process(output: Output) {
+        deadline = output.deadline
+        output.peerData?.let { listener.arrived(PeerPacket(it.bytes, it.peer, it.relayed)) }
+        for (event in output.events) listener.happened(event)
+        for (transmit in output.transmits) send(transmit, ::forAgent)
+    }
+
+    private fun forAgent(transmit: Transmit, error: Exception) {
+        synchronized(agent) { agent.sendFailed(transmit, sendErrorOf(error), clock.nanoseconds()) }
+        isWanted.set(true)
+    }
+
+    private fun sendRaw(outgoing: Outgoing) {
+        try {
+            count(links.pick(outgoing.remote.address).channel.send(ByteBuffer.wrap(outgoing.bytes), outgoing.remote))
+        } catch (error: Exception) {
+            if (!isOfSending(error)) throw error
+            unsent.incrementAndGet()
+        }
+    }
+
+    private fun send(transmit: Transmit, failed: (Transmit, Exception) -> Unit) {
+        try {
+            val channel = links.forTransmit(transmit).channel
+            count(channel.send(ByteBuffer.wrap(transmit.bytes), transmit.remote))
+        } catch (error: Exception) {
+            if (!isOfSending(error)) throw error
+            unsent.incrementAndGet()
+            failed(transmit, error)
+        }
+    }
+
+    /** What the socket has no room for is lost, as datagrams may be. */
+    private fun count(bytes: Int) {
+        if (bytes == 0) unsent.incrementAndGet() else sent.incrementAndGet()
+        hasSent = true
+    }
+
+    private fun isOfSending(error: Exception) =
+        error is IOException || error is IllegalArgumentException || error is SecurityException
+}
+
+/** More than any UDP datagram has. */
+private const val MAX_DATAGRAM = 65536
+
+private const val NANOS_PER_MS = 1_000_000L
+
+/** A selector takes more, and systems below it do not always. */
+private const val MAX_SLEEP_MS = 24L * 3600 * 1000

@@ -1,0 +1,273 @@
+package dev.libstun
+
+import kotlinx.coroutines.channels.Channel
+import kotlinx.coroutines.delay
+import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.flow.receiveAsFlow
+import kotlinx.coroutines.withTimeoutOrNull
+import java.io.IOException
+import java.net.InetAddress
+import java.net.InetSocketAddress
+import java.util.concurrent.CompletableFuture
+import java.util.concurrent.Executor
+import java.util.function.Consumer
+import kotlin.time.Duration
+import kotlin.time.Duration.Companion.minutes
+import kotlin.time.Duration.Companion.seconds
+
+/**
+ * A relayed address at a TURN server (RFC 8656), as a socket that lies there.
+ *
+ * ```
+ * val relay = driver.startAllocation(AllocationConfig(server, credentials = LongTerm("alice", "s3cret")))
+ * relay.ready()
+ * relay.permit(peer.address)
+ * relay.send("hello".toByteArray(), peer)
+ * relay.packets.collect { println("${it.peer}: ${it.bytes.size} bytes") }
+ * ```
+ *
+ * [events] has what happens to it: [Lost] and [Allocated] when it was lost and there is another one, with another
+ * address and the same peers.
+ */
+public class Relay internal constructor(core: DriverCore, id: OperationId, internal val server: InetSocketAddress) :
+    Operation(core, id) {
+    private val arrived = Channel<PeerPacket>(MAX_PACKETS)
+    private val permitted = HashSet<InetAddress>()
+    private val channels = HashMap<InetSocketAddress, Int>()
+    private val refused = HashMap<InetSocketAddress, Failure>()
+    private var failure: Failure? = null
+    private var hasChangedPort = false
+
+    /** What permitted peers send. For one reader; 1024 packets are kept, and those beyond are lost and counted. */
+    public val packets: Flow<PeerPacket> = arrived.receiveAsFlow()
+
+    /** The relayed address, for peers to be told; `null` while there is none. */
+    @Volatile
+    public var relayed: InetSocketAddress? = null
+        private set
+
+    /** The relayed address of the other family, if there are two. */
+    @Volatile
+    public var additional: InetSocketAddress? = null
+        private set
+
+    /** The host's own public address, if the server has said it. */
+    @Volatile
+    public var mapped: InetSocketAddress? = null
+        private set
+
+    /** Waits for the relayed address.
+     *
+     * @throws OperationFailedException if the first attempt to get one fails. One whose credentials were refused waits
+     * for [setCredentials].
+     * @throws StunException if the relay was closed, or the driver.
+     */
+    public suspend fun ready(): InetSocketAddress = until {
+        if (relayed == null) {
+            failure?.let { throw OperationFailedException(it) }
+            checkOpen()
+        }
+        relayed
+    }
+
+    /** The same for Java. */
+    public fun readyAsync(): CompletableFuture<InetSocketAddress> = core.future { ready() }
+
+    /** Lets the host send to the relay, whatever its port, and be sent to. Returns when that is so.
+     *
+     * @throws OperationFailedException if the server refuses.
+     * @throws StunException if the agent's policy for peers forbids it, or the relay is closed.
+     */
+    public suspend fun permit(host: InetAddress) {
+        val key = InetSocketAddress(host, 0)
+        synchronized(this) { refused.remove(key) }
+        core.command { agent, now -> agent.permit(id, host, now) }
+        until {
+            val isPermitted = host in permitted
+            if (!isPermitted) checkRefusal(key)
+            isPermitted.takeIf { it }
+        }
+    }
+
+    /** The same for Java. */
+    public fun permitAsync(host: InetAddress): CompletableFuture<Void?> = core.future { permit(host); null }
+
+    /** Renews the permission no longer: the server forgets it within five minutes. False if there is none. */
+    public fun revoke(host: InetAddress): Boolean {
+        synchronized(this) { permitted.remove(host) }
+        return core.command { agent, now -> agent.revoke(id, host, now) }
+    }
+
+    /** Permits the peer, and has four bytes of overhead with it instead of 36 or more. Returns the channel's number.
+     *
+     * @throws OperationFailedException if the server refuses.
+     * @throws StunException if the agent's policy for peers forbids it, or the relay is closed.
+     */
+    public suspend fun bindChannel(peer: InetSocketAddress): Int {
+        synchronized(this) { refused.remove(peer) }
+        core.command { agent, now -> agent.bindChannel(id, peer, now) }
+        return until {
+            val number = channels[peer]
+            if (number == null) checkRefusal(peer)
+            number
+        }
+    }
+
+    /** The same for Java. */
+    public fun bindChannelAsync(peer: InetSocketAddress): CompletableFuture<Int> = core.future { bindChannel(peer) }
+
+    /** Renews the channel no longer. False if there is none. */
+    public fun releaseChannel(peer: InetSocketAddress): Boolean {
+        synchronized(this) { channels.remove(peer) }
+        return core.command { agent, now -> agent.releaseChannel(id, peer, now) }
+    }
+
+    /** Sends a packet to a peer. As with any datagram, nobody says whether it arrives.
+     *
+     * @throws StunException if the peer is not permitted, there is no relay at the moment, or the packet is too long.
+     */
+    public fun send(bytes: ByteArray, peer: InetSocketAddress) {
+        core.send(core.query { agent, now -> agent.sendToPeer(id, peer, bytes, now) })
+    }
+
+    /** Gives other credentials, best after [CredentialsNeeded]; `expire` is when they do, by the driver's clock. */
+    @JvmOverloads
+    public fun setCredentials(credentials: Credentials, expire: Long? = null) {
+        synchronized(this) { failure = null }
+        core.command { agent, now -> agent.setCredentials(id, credentials, expire, now) }
+    }
+
+    /** Gives the relay back to the server, and waits for so long at most until that has taken it. */
+    public suspend fun release(patience: Duration = 1.seconds) {
+        try {
+            giveBack()
+            withTimeoutOrNull(patience) {
+                until {
+                    if (last == null) checkRunning()
+                    last
+                }
+            }
+        } catch (_: StunException) {
+            // It was closed meanwhile.
+        } finally {
+            cancel()
+        }
+    }
+
+    /** The same for Java, with a second of patience. */
+    public fun releaseAsync(): CompletableFuture<Void?> = core.future { release(); null }
+
+    /** Tells the listener everything of [packets], on that executor. Until the returned handle is closed. */
+    public fun listenPackets(executor: Executor, listener: Consumer<PeerPacket>): Subscription =
+        core.listen(packets, executor, listener)
+
+    /** A peer has sent something. False if there is too much already. For the loop. */
+    internal fun arrived(packet: PeerPacket): Boolean = arrived.trySend(packet).isSuccess
+
+    /** Asks the server to take it back. */
+    internal fun giveBack() {
+        core.command { agent, now -> if (agent.contains(id)) agent.closeRelay(id, now) }
+    }
+
+    override fun ended() {
+        gone()
+        arrived.close()
+    }
+
+    override fun notice(event: AgentEvent) {
+        when (val happened = event.event) {
+            is Allocated -> allocated(happened)
+            is Moved -> mapped = happened.mapped ?: mapped
+            is Lost -> gone()
+            is Permitted -> permitted += happened.host
+            is ChannelBound -> channels[happened.peer] = happened.channel
+            is PeerRefused -> refuse(happened, event.text)
+            is CredentialsNeeded -> if (happened.reason == CredentialsNeed.REJECTED) failure = rejection(event.text)
+            is Retrying -> retrying(happened.failure)
+            is Failed -> failure = happened.failure
+            is Reconnect -> changePort(happened.server, happened.local)
+            else -> {}
+        }
+    }
+
+    private fun allocated(event: Allocated) {
+        relayed = event.relayed
+        additional = event.additional
+        mapped = event.mapped ?: mapped
+        failure = null
+        core.listenAt(this, listOfNotNull(event.relayed, event.additional))
+    }
+
+    private fun gone() {
+        relayed = null
+        additional = null
+        permitted.clear()
+        channels.clear()
+        core.listenAt(this, emptyList())
+    }
+
+    private fun refuse(event: PeerRefused, text: String) {
+        if (event.peer.port == 0) permitted.remove(event.peer.address) else channels.remove(event.peer)
+        refused[event.peer] = Failure(FailureReason.ERROR_RESPONSE, code = event.code, text = text)
+    }
+
+    private fun rejection(text: String) =
+        Failure(FailureReason.AUTHENTICATION, detail = AuthenticationFailure.REJECTED, text = text)
+
+    private fun retrying(why: Failure) {
+        if (why.code != ALLOCATION_MISMATCH || hasChangedPort) {
+            failure = why
+            return
+        }
+        // The server still knows an allocation of before on this port, such as one of a program that has crashed.
+        hasChangedPort = true
+        changePort(server, null)
+    }
+
+    /** Goes on from another socket. */
+    private fun changePort(server: InetSocketAddress, local: InetSocketAddress?) {
+        core.launchFor(this) { goOnElsewhere(server, local) }
+    }
+
+    private suspend fun goOnElsewhere(server: InetSocketAddress, local: InetSocketAddress?) {
+        var wait = RECONNECT_FIRST
+        while (true) {
+            try {
+                val host = local?.address ?: core.links.pick(server.address).local.address
+                return goOnAt(core.links.open(InetSocketAddress(host, 0), this), server)
+            } catch (_: IOException) {
+                delay(wait)
+            } catch (error: StunException) {
+                if (error.code == StunErrorCode.CLOSED) return
+                throw error
+            }
+            wait = minOf(wait * 2, RECONNECT_LONGEST)
+        }
+    }
+
+    private fun goOnAt(link: Link, server: InetSocketAddress) {
+        val hasGoneOn = core.command { agent, now ->
+            val isThere = agent.contains(id)
+            if (isThere) agent.reconnected(id, server, now, local = link.local, socketId = link.id)
+            isThere
+        }
+        if (hasGoneOn) core.links.leaveFor(link) else core.links.retire(link)
+    }
+
+    private fun checkRefusal(key: InetSocketAddress) {
+        refused[key]?.let { throw OperationFailedException(it) }
+        checkOpen()
+    }
+
+    private fun checkOpen() {
+        if (last != null) throw StunException(StunErrorCode.STATE, "the relay is closed")
+        checkRunning()
+    }
+}
+
+/** The error code of a server that has an allocation for those two addresses already (RFC 8656 s19). */
+private const val ALLOCATION_MISMATCH = 437
+
+/** Waits between two attempts to open a socket; they double in between. */
+private val RECONNECT_FIRST = 1.seconds
+private val RECONNECT_LONGEST = 1.minutes

@@ -1,0 +1,189 @@
+package dev.libstun
+
+import java.net.DatagramSocket
+import java.net.Inet4Address
+import java.net.InetAddress
+import java.net.InetSocketAddress
+import java.net.UnknownHostException
+
+/** A server as people write it. */
+internal class ServerName(val host: String, val port: Int) {
+    companion object {
+        /** Raises a [StunException] for what is none. */
+        fun parse(text: String): ServerName {
+            val trimmed = text.trim()
+            val match = FORM.matchEntire(trimmed)
+            // More than one colon without brackets is an IPv6 address, which has no port then.
+            if (match == null && BARE_IPV6.matches(trimmed)) return ServerName(trimmed, DEFAULT_PORT)
+            val (bracketed, plain, digits) = match?.destructured ?: throw invalid(text)
+            val port = if (digits.isEmpty()) DEFAULT_PORT else digits.toIntOrNull() ?: 0
+            if (port !in 1..65535) throw invalid(text)
+            return ServerName(bracketed.ifEmpty { plain }, port)
+        }
+
+        private fun invalid(text: String) =
+            StunException(StunErrorCode.INVALID, "\"$text\" is no server: host, host:port or [address]:port")
+    }
+}
+
+/** Asks once. */
+internal suspend fun DriverCore.ask(server: InetSocketAddress, credentials: Credentials?): InetSocketAddress {
+    val binding = startBinding(BindingConfig(server, refresh = null, credentials = credentials))
+    try {
+        return binding.mapped()
+    } finally {
+        binding.cancel()
+    }
+}
+
+/** Asks the addresses of a name, and takes what is answered first. */
+internal suspend fun DriverCore.ask(server: ServerName, credentials: Credentials?): InetSocketAddress {
+    checkOpen()
+    val found = outside { InetAddress.getAllByName(server.host).toList() }
+    val usable = found.filter { ip -> links.shared.any { it.isIpv4 == (ip is Inet4Address) } }
+    val addresses = inTurn(usable).map { InetSocketAddress(it, server.port) }
+    return when (addresses.size) {
+        0 -> throw UnknownHostException("${server.host} has no address that there is a socket for")
+        1 -> ask(addresses[0], credentials)
+        else -> race(addresses.take(MAX_ADDRESSES), credentials)
+    }
+}
+
+private suspend fun DriverCore.race(
+    addresses: List<InetSocketAddress>,
+    credentials: Credentials?,
+): InetSocketAddress {
+    val config = SurveyConfig(
+        addresses.map { SurveyTarget(it) },
+        enough = 1,
+        deadline = null,
+        attemptDelay = SurveyConfig.ATTEMPT_DELAY,
+        credentials = credentials,
+    )
+    val race = startSurvey(config)
+    try {
+        race.finished()
+        return race.answer ?: throw OperationFailedException(race.noAnswer ?: error("a survey ended without a word"))
+    } finally {
+        race.cancel()
+    }
+}
+
+internal fun DriverCore.startBinding(config: BindingConfig): Binding {
+    checkUdp(config.transport)
+    val placed = if (config.socketId != 0) config else placed(config)
+    return begin({ agent, now -> agent.startBinding(placed, now) }) { Binding(this, it) }
+}
+
+internal fun DriverCore.startSurvey(config: SurveyConfig): Survey {
+    config.targets.forEach { checkUdp(it.transport) }
+    val targets = config.targets.map { if (it.socketId != 0) it else placed(it) }
+    return begin({ agent, now -> agent.startSurvey(config.copy(targets = targets), now) }) { Survey(this, it) }
+}
+
+internal fun DriverCore.startServer(config: ServerConfig): Operation {
+    val placed = fourSockets(config)
+    return begin({ agent, now -> agent.startServer(placed, now) }) { Operation(this, it) }
+}
+
+internal fun DriverCore.startNatProbe(config: NatConfig): Operation {
+    val host = links.pick(config.server.address).local.address
+    val first = links.openPrivate(host)
+    val second = try {
+        links.openPrivate(host)
+    } catch (error: Throwable) {
+        links.retire(first)
+        throw error
+    }
+    try {
+        val placed = config.copy(
+            local = first.local,
+            socketId = first.id,
+            second = second.local,
+            secondSocketId = second.id,
+            own = config.own ?: ownAddress(config.server),
+        )
+        return begin({ agent, now -> agent.startNatProbe(placed, now) }) { id ->
+            Operation(this, id).also { first.owner = it; second.owner = it }
+        }
+    } catch (error: Throwable) {
+        links.retire(first)
+        links.retire(second)
+        throw error
+    }
+}
+
+internal fun DriverCore.startAllocation(config: AllocationConfig): Relay {
+    checkUdp(config.transport)
+    if (config.socketId != 0) return beginRelay(config)
+    val shared = links.pick(config.server.address, config.local)
+    if (!isTakenForRelay(shared, config.server)) {
+        return beginRelay(config.copy(local = shared.local, socketId = shared.id))
+    }
+    val own = links.openPrivate(shared.local.address)
+    try {
+        return beginRelay(config.copy(local = own.local, socketId = own.id), own)
+    } catch (error: Throwable) {
+        links.retire(own)
+        throw error
+    }
+}
+
+private fun DriverCore.beginRelay(config: AllocationConfig, own: Link? = null): Relay =
+    begin({ agent, now -> agent.startAllocation(config, now) }) { id ->
+        Relay(this, id, config.server).also { own?.owner = it }
+    }
+
+private fun DriverCore.placed(config: BindingConfig): BindingConfig {
+    val link = links.pick(config.server.address, config.local)
+    return config.copy(local = link.local, socketId = link.id)
+}
+
+private fun DriverCore.placed(target: SurveyTarget): SurveyTarget {
+    val link = links.pick(target.server.address, target.local)
+    return target.copy(local = link.local, socketId = link.id)
+}
+
+private fun checkUdp(transport: Transport) {
+    if (transport != Transport.UDP) {
+        throw StunException(StunErrorCode.INVALID, "a driver has UDP sockets, and no connections over $transport")
+    }
+}
+
+/** The configuration with the numbers of the four sockets that RFC 5780 needs, which the driver was opened with. */
+private fun DriverCore.fourSockets(config: ServerConfig): ServerConfig {
+    val (first, second) = (config.local ?: return config) to (config.alternate ?: return config)
+    if (config.socketIds.any { it != 0 }) return config
+    val numbers = listOf(first, second).flatMap { ip -> listOf(first, second).map { port -> ip.address to port.port } }
+        .map { (ip, port) -> numberAt(InetSocketAddress(ip, port)) }
+    return config.copy(socketIds = numbers)
+}
+
+private fun DriverCore.numberAt(local: InetSocketAddress): Int =
+    links.shared.firstOrNull { it.local == local }?.id
+        ?: throw StunException(StunErrorCode.INVALID, "RFC 5780 needs a socket at $local: open the driver with it")
+
+/** The host's IP address on the way to a server, which the system says without sending anything. */
+private fun ownAddress(server: InetSocketAddress): InetAddress? = try {
+    DatagramSocket().use { socket ->
+        socket.connect(server)
+        socket.localAddress.takeUnless { it.isAnyLocalAddress }
+    }
+} catch (_: Exception) {
+    null
+}
+
+/** IPv6 and IPv4 in turn, beginning with what the system has put first. */
+private fun inTurn(found: List<InetAddress>): List<InetAddress> {
+    val (same, other) = found.partition { (it is Inet4Address) == (found[0] is Inet4Address) }
+    return (0 until maxOf(same.size, other.size)).flatMap { listOfNotNull(same.getOrNull(it), other.getOrNull(it)) }
+}
+
+private const val DEFAULT_PORT = 3478
+
+/** As many as are raced: what follows would have no time left. */
+private const val MAX_ADDRESSES = 8
+
+private val BARE_IPV6 = Regex("""[0-9A-Fa-f.%\w]*:[0-9A-Fa-f.%\w]*:[0-9A-Fa-f:.%\w]*""")
+
+private val FORM = Regex("""(?:\[([0-9A-Fa-f:.%\w]+)]|([^:\s\[\]/]+))(?::(\d{1,5}))?""")
