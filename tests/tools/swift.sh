@@ -31,20 +31,42 @@ if ! command -v swift >/dev/null 2>&1; then
     place=/libstun-swift
 fi
 
-# A command where Swift is; what Swift made there before is kept, so that it need not be made again.
+# there FOLDER COMMAND...: a command in a folder of the project, where Swift is.
 there() {
     if [ -n "$root" ]; then
-        chroot "$root" env HOME=/root LD_LIBRARY_PATH="$place/bindings/swift/lib" LIBSTUN_VECTORS="$place/tests/vectors" \
-            "${environment[@]}" sh -c "cd $place/\$0 && exec \"\$@\"" "$@"
+        chroot "$root" env HOME=/root "${environment[@]}" sh -c 'cd "$0" && exec "$@"' "$place/$1" "${@:2}"
     else
-        (cd "$project/$1" && shift && env LD_LIBRARY_PATH="$place/bindings/swift/lib" LIBSTUN_VECTORS="$place/tests/vectors" "${environment[@]}" "$@")
+        (cd "$project/$1" && env "${environment[@]}" "${@:2}")
     fi
 }
 
-# Puts the sources into the folder; only what has changed is written, since Swift goes by times.
+# Puts the sources where Swift is. What it has built there before is kept, and what has not changed keeps its time.
 copy() {
     [ -n "$root" ] || return 0
     mkdir -p "$root$place"
     find "$root$place" -name .build -prune -o -type f -print0 | xargs -0 -r rm -f
     tar -C "$project" --exclude=.build -cf - bindings/swift examples/swift tests/vectors | tar -C "$root$place" -xf -
 }
+
+weigh() {
+    local size
+    size=$(stat -c %s bindings/swift/lib/libstun_mobile.*)
+    echo "libstun_mobile: $size bytes"
+    [ "$size" -le $MOST_BYTES ]
+}
+
+# XCTest closes with "Executed 12 tests, with 1 test skipped and 2 failures (0 unexpected) in 1.2 seconds".
+count() {
+    local line
+    line=$(grep -o 'Executed [0-9]* tests\?, with .*' "$BUILD/tests.log" | tail -n 1)
+    tests=$(echo "$line" | sed -n 's/^Executed \([0-9]*\).*/\1/p')
+    tests_failed=$(echo "$line" | sed -n 's/.* \([0-9]*\) failures\?.*/\1/p')
+    tests_skipped=$(echo "$line" | sed -n 's/.* \([0-9]*\) tests\? skipped.*/\1/p')
+    : "${tests:=0}" "${tests_failed:=0}" "${tests_skipped:=0}"
+}
+
+bindings/uniffi/build.sh swift || give_up "the library could not be built"
+check "the library is small" weigh
+copy
+lib=$place/bindings/swift/lib
+environment=("LD_LIBRARY_PATH=$lib" "LIBSTUN_VECTORS=$place/tests/vectors")
