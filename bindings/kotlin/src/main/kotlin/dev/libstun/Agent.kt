@@ -140,7 +140,7 @@ public class Agent @JvmOverloads constructor(now: Long, seed: ByteArray? = null,
     /** How many operations there are. */
     public fun operationCount(): Int = call { it.operationCount().coerceAtMost(Int.MAX_VALUE.toULong()).toInt() }
 
-    /** How many messages from the network were dropped, for a reason or, with `null`, for any. Wraps after 2^32 - 1. */
+    /** How many messages from the network were dropped, for a reason or, with `null`, for any. Sticks at 2^32 - 1. */
     @JvmOverloads
     public fun dropped(reason: DropReason? = null): Long =
         call { it.dropped(if (reason == null) 0U else reason.code + 1U).toLong() }
