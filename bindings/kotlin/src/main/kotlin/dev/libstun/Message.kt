@@ -203,4 +203,4 @@ private fun attributeType(type: Int): UShort =
 /** The bytes where the library can read them, until this thread's next call. */
 private fun lent(bytes: ByteArray) = SCRATCHES.get().of(bytes)
 
-private val SCRATCHES: ThreadLocal<Scratch> = ThreadLocal.withInitial(::Scratch)
+private val SCRATCHES: ThreadLocal<Scratch> = ThreadLocal.withInitial { Scratch(Scratch.MAX_MESSAGE) }

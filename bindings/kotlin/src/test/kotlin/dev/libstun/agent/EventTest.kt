@@ -118,8 +118,8 @@ class EventTest {
     @Test
     fun `a server refuses, and is asked again later`() {
         val once = Started(ONCE)
-        val failure = once.agent.answer(once.request, respond(once.request.bytes, 500), 0).only<Failed>().failure
-        assertEquals(FailureReason.ERROR_RESPONSE to 500, failure.reason to failure.code)
+        val failure = once.agent.answer(once.request, respond(once.request.bytes, 400), 0).only<Failed>().failure
+        assertEquals(FailureReason.ERROR_RESPONSE to 400, failure.reason to failure.code)
         val kept = Started()
         val output = kept.agent.answer(kept.request, respond(kept.request.bytes, 500), 0)
         val retrying = output.only<Retrying>()
@@ -160,11 +160,11 @@ class EventTest {
 
     @Test
     fun `a challenge that is not met says why`() {
-        val started = Started(ONCE.copy(credentials = LongTerm("alice", "s3cret")))
-        val output = started.agent.answer(started.request, respond(started.request.bytes, 401) {
-            add(NONCE, "nonce".toByteArray())
-        }, 0)
-        val failure = output.only<Failed>().failure
+        val quick = Retransmission(100.milliseconds, 1, 1, 1.seconds)
+        val started = Started(ONCE.copy(credentials = LongTerm("alice", "s3cret"), retransmission = quick))
+        val challenge = respond(started.request.bytes, 401) { add(NONCE, "nonce".toByteArray()) }
+        val early = started.agent.answer(started.request, challenge, 0).events
+        val failure = (early + started.agent.tick(SECOND).events).of<Failed>().single().failure
         assertEquals(FailureReason.AUTHENTICATION to AuthenticationFailure.NO_REALM, failure.reason to failure.detail)
         assertNull(failure.code)
     }
@@ -245,7 +245,9 @@ class EventTest {
         val rest = agent.exchangeStream(stream, java.nio.ByteBuffer.wrap(answer, 5, answer.size - 5), MS)
         assertEquals(MAPPED, rest.only<Mapped>().address)
         agent.closeStream(stream, SECOND)
-        val reconnect = agent.drain().events.of<Reconnect>().single()
+        val closed = agent.drain()
+        val events = closed.events + closed.deadline?.let { agent.tick(it).events }.orEmpty()
+        val reconnect = events.of<Reconnect>().single()
         assertEquals(SERVER to Transport.TCP, reconnect.server to reconnect.transport)
         agent.openStream(SERVER, SECOND, address("10.0.0.2:5001"), Transport.TCP, 8)
         agent.reconnected(id, SERVER, SECOND, address("10.0.0.2:5001"), Transport.TCP, 8)
@@ -274,9 +276,9 @@ class EventTest {
         assertEquals(Answer(0, SERVER, MAPPED, 1.milliseconds), one.only<Answer>())
         val other = agent.answer(requests[1], mapped(requests[1], PEER), MS)
         assertEquals(Answer(1, OTHER, PEER, 1.milliseconds), other.only<Answer>())
-        val last = agent.answer(requests[2], respond(requests[2].bytes, 500), MS)
+        val last = agent.answer(requests[2], respond(requests[2].bytes, 400), MS)
         val silent = last.events.of<NoAnswer>().single()
-        assertEquals(Triple(2, third, 500), Triple(silent.target, silent.server, silent.failure.code))
+        assertEquals(Triple(2, third, 400), Triple(silent.target, silent.server, silent.failure.code))
         assertEquals(listOf(Surveyed(2, 1, 0, ObservedMapping.DEPENDS_ON_ADDRESS)), last.events.of<Surveyed>())
         assertTrue(last.events.last().isLast && last.events.last().id == id)
     }
