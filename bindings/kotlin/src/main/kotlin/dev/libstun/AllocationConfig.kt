@@ -146,6 +146,7 @@ public data class AllocationConfig(
     public fun withBackoff(backoff: Backoff): AllocationConfig = copy(backoff = backoff)
 }
 
+@JvmSynthetic
 internal fun AllocationConfig.raw() = AllocationOptions(
     endpoint(server),
     endpoint(local),

@@ -69,6 +69,7 @@ public data class BindingConfig(
     public fun withBackoff(backoff: Backoff): BindingConfig = copy(backoff = backoff)
 }
 
+@JvmSynthetic
 internal fun BindingConfig.raw() = BindingOptions(
     endpoint(server),
     endpoint(local),

@@ -101,6 +101,7 @@ public data class NatConfig(
     public fun withPadding(padding: Int): NatConfig = copy(padding = padding)
 }
 
+@JvmSynthetic
 internal fun NatConfig.raw() = NatOptions(
     endpoint(server),
     endpoint(local),

@@ -98,6 +98,7 @@ public data class ServerConfig(
         "ServerConfig(local=$local, credentials=$credentials, realm=$realm, users=${users.keys}, alternate=$alternate)"
 }
 
+@JvmSynthetic
 internal fun ServerConfig.raw() = ServerOptions(
     endpoint(local),
     credentials?.raw(),

@@ -83,6 +83,7 @@ public data class SurveyConfig(
     }
 }
 
+@JvmSynthetic
 internal fun SurveyConfig.raw() = SurveyOptions(
     targets.map { Target(endpoint(it.server), endpoint(it.local), it.transport.code, it.socketId.toUInt()) },
     enough(enough),

@@ -8,6 +8,7 @@ import kotlin.time.toJavaDuration
 import kotlin.time.toKotlinDuration
 
 /** The library's own defaults. */
+@get:JvmSynthetic
 internal val DEFAULTS by lazy { dev.libstun.raw.defaults() }
 
 /**
@@ -99,7 +100,9 @@ internal fun count(number: Int, what: String): UInt =
 /** No time and no duration. */
 internal const val NEVER: ULong = ULong.MAX_VALUE
 
+@JvmSynthetic
 internal fun Retransmission.raw() =
     Schedule(initialRto.raw("initialRto"), count(rc, "rc"), count(rm, "rm"), ti.raw("ti"))
 
+@JvmSynthetic
 internal fun Backoff.raw() = Waits(first.raw("the first wait"), max.raw("the longest wait"))
