@@ -1,6 +1,7 @@
 package dev.libstun
 
 import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertNotEquals
 import org.junit.jupiter.api.Assertions.assertNotNull
 import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertTrue
@@ -8,6 +9,7 @@ import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.Timeout
 import java.net.InetSocketAddress
 import kotlin.time.Duration
+import kotlin.time.Duration.Companion.milliseconds
 import kotlin.time.Duration.Companion.minutes
 import kotlin.time.Duration.Companion.seconds
 
@@ -20,7 +22,9 @@ class NatReportTest {
     private val config = NatConfig(SERVER, first, socketId = 1, second = second, secondSocketId = 2)
 
     /** A NAT that maps every socket to the same port of one public address, as long as it is used. */
-    private class Nat(val public: String?, val lifetime: Duration = Duration.INFINITE) {
+    private class Nat(val public: String?, val lifetime: Duration = Duration.INFINITE, val filters: Boolean = false) {
+        /** When what was sent where. */
+        val sent = mutableListOf<String>()
         private val used = HashMap<InetSocketAddress, Long>()
 
         fun outside(inside: InetSocketAddress, now: Long): InetSocketAddress {
@@ -58,11 +62,14 @@ class NatReportTest {
         nat: Nat,
         sockets: List<InetSocketAddress>,
     ) {
+        nat.sent += "${host.now} ${request.socketId} ${request.bytes.size} to ${request.remote}"
         val from = nat.outside(request.local!!, host.now)
         val output = server.exchange(request.bytes, from, host.now, request.remote)
         for (answer in output.transmits) {
+            if (nat.filters && answer.local != request.remote) continue
             val inside = nat.inside(answer.remote, host.now, sockets) ?: continue
-            host.take(host.agent.exchange(answer.bytes, answer.local!!, host.now, inside, socketId = 1 + sockets.indexOf(inside)))
+            val socket = 1 + sockets.indexOf(inside)
+            host.take(host.agent.exchange(answer.bytes, answer.local!!, host.now, inside, socketId = socket))
         }
     }
 
@@ -99,7 +106,8 @@ class NatReportTest {
 
     @Test
     fun `a lifetime is between two bounds`() {
-        val asked = config.copy(properties = setOf(NatProperty.LIFETIME), lifetimeMax = 10.minutes, lifetimePrecision = 10.seconds)
+        val lifetime = setOf(NatProperty.LIFETIME)
+        val asked = config.copy(properties = lifetime, lifetimeMax = 10.minutes, lifetimePrecision = 10.seconds)
         val report = report(probe(Nat("203.0.113.9", 90.seconds), asked))
         assertEquals(NatValue.BOUNDED, report.findings.getValue(NatProperty.LIFETIME).value)
         val (least, below) = report.lifetimeAtLeast!! to report.lifetimeBelow!!
@@ -118,4 +126,31 @@ class NatReportTest {
         assertNull(report.dependsOnDestination)
         assertNotNull(report.findings.getValue(NatProperty.MAPPING).reason)
     }
+
+    @Test
+    fun `everything that a probe is told of its patience changes what it sends`() {
+        val all = config.copy(properties = NatProperty.entries.toSet(), deadline = 60.minutes)
+        val changed = mapOf(
+            "socketId" to all.copy(socketId = 7),
+            "secondSocketId" to all.copy(secondSocketId = 7),
+            "second" to all.copy(second = null),
+            "properties" to all.copy(properties = null),
+            "retransmission" to all.copy(retransmission = Retransmission(initialRto = 200.milliseconds)),
+            "fingerprint" to all.copy(fingerprint = true),
+            "deadline" to all.copy(deadline = 20.seconds),
+            "pacing" to all.copy(pacing = 300.milliseconds),
+            "lifetimeMax" to all.copy(lifetimeMax = 1.minutes),
+            "lifetimePrecision" to all.copy(lifetimePrecision = 40.seconds),
+            "attemptInterval" to all.copy(attemptInterval = 900.milliseconds),
+            "lastWait" to all.copy(lastWait = 4.seconds),
+            "padding" to all.copy(padding = 1200),
+        )
+        val usual = sends(all)
+        assertEquals(usual, sends(all.copy()))
+        for ((field, config) in changed) assertNotEquals(usual, sends(config), field)
+    }
+
+    /** Behind a NAT that lets in only what was asked for, so that silence has to be measured. */
+    private fun sends(config: NatConfig): List<String> =
+        Nat("203.0.113.9", 90.seconds, filters = true).also { probe(it, config) }.sent
 }
