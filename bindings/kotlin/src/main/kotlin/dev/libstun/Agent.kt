@@ -285,7 +285,11 @@ public class Agent @JvmOverloads constructor(now: Long, seed: ByteArray? = null,
     /** One call at a time, so that the scratch is one call's, and the agent is not freed in the middle of one. */
     private inline fun <T> call(block: (RawAgent) -> T): T = synchronized(lock) {
         val agent = raw ?: throw StunException(StunErrorCode.CLOSED, "the agent is closed")
-        translated { block(agent) }
+        try {
+            translated { block(agent) }
+        } finally {
+            scratch.takeBack()
+        }
     }
 
     /** Numbers only, so that nothing is made on the way. */

@@ -43,10 +43,10 @@ class ConfigurationTest {
 
     @Test
     fun `a binding goes where it is told, from where it is told, and over what`() {
-        val plain = first(binding)
-        assertEquals(listOf(SERVER, null, Transport.UDP, 0), listOf(plain.remote, plain.local, plain.transport, plain.socketId))
-        val told = first(binding.copy(local = CLIENT, transport = Transport.TLS, socketId = -2))
-        assertEquals(listOf(SERVER, CLIENT, Transport.TLS, -2), listOf(told.remote, told.local, told.transport, told.socketId))
+        fun Transmit.way() = listOf(remote, local, transport, socketId)
+        assertEquals(listOf(SERVER, null, Transport.UDP, 0), first(binding).way())
+        val told = binding.copy(local = CLIENT, transport = Transport.TLS, socketId = -2)
+        assertEquals(listOf(SERVER, CLIENT, Transport.TLS, -2), first(told).way())
     }
 
     @Test
@@ -74,7 +74,9 @@ class ConfigurationTest {
             plain.copy(requireAnonymity = true) to AuthenticationFailure.ANONYMITY_NOT_OFFERED,
         )) Played().use { host ->
             host.agent.startBinding(binding.copy(credentials = credentials), 0)
-            host.refuse(host.request(), 401) { add(REALM, "example.org".toByteArray()).add(NONCE, "nonce".toByteArray()) }
+            host.refuse(host.request(), 401) {
+                add(REALM, "example.org".toByteArray()).add(NONCE, "nonce".toByteArray())
+            }
             assertEquals(expected, host.event<Failed>().failure.detail)
         }
     }
@@ -111,7 +113,7 @@ class ConfigurationTest {
             host.refuse(host.request(), 500)
             wait
         }
-        // Each is spread by a tenth, so that hosts do not come together.
+        // They are spread, so that hosts do not come together.
         for ((wait, expected) in waits.zip(listOf(3.seconds, 5.seconds, 5.seconds))) {
             assertTrue(wait in expected * 0.5..expected * 1.5, "$waits")
         }
@@ -139,7 +141,8 @@ class ConfigurationTest {
         }
         val signed = race.copy(credentials = ShortTerm("alice", "s3cret"), fingerprint = true)
         val request = Message.decode(first { startSurvey(signed, 0) }.bytes)
-        assertEquals(Check.VALID to Check.VALID, request.checkFingerprint() to request.checkIntegrity(Key.shortTerm("s3cret")))
+        val checks = request.checkFingerprint() to request.checkIntegrity(Key.shortTerm("s3cret"))
+        assertEquals(Check.VALID to Check.VALID, checks)
         assertThrows(StunException::class.java) { first { startSurvey(race.copy(enough = 0), 0) } }
     }
 
@@ -151,7 +154,7 @@ class ConfigurationTest {
         }
         assertEquals(17, plain[REQUESTED_TRANSPORT]!![0].toInt())
         assertEquals(0, asked(allocation.copy(port = RelayPort.EVEN))[EVEN_PORT]!![0].toInt())
-        assertEquals(0x80, asked(allocation.copy(port = RelayPort.EVEN_RESERVING_NEXT))[EVEN_PORT]!![0].toInt() and 0xFF)
+        assertEquals(-0x80, asked(allocation.copy(port = RelayPort.EVEN_RESERVING_NEXT))[EVEN_PORT]!![0].toInt())
         assertNotNull(asked(allocation.copy(dontFragment = true))[DONT_FRAGMENT])
         assertEquals(77, asked(allocation.copy(lifetime = 77.seconds))[LIFETIME]!![3].toInt())
         assertNotNull(asked(allocation.copy(mobility = true))[MOBILITY_TICKET])
@@ -161,7 +164,8 @@ class ConfigurationTest {
         val path = first { startAllocation(allocation.copy(local = CLIENT, transport = Transport.TCP, socketId = 8), 0) }
         assertEquals(listOf(CLIENT, Transport.TCP, 8), listOf(path.local, path.transport, path.socketId))
         val schedule = Retransmission(initialRto = 100.milliseconds, rc = 2, rm = 2)
-        assertEquals(listOf(0.0, 0.1, 0.3), times { startAllocation(allocation.copy(retransmission = schedule), 0) }.take(3))
+        val times = times { startAllocation(allocation.copy(retransmission = schedule), 0) }
+        assertEquals(listOf(0.0, 0.1, 0.3), times.take(3))
     }
 
     @Test
@@ -187,7 +191,8 @@ class ConfigurationTest {
             PeerRule(near[0], near[2], allows = false),
             PeerRule(near[1], allows = true),
         )
-        for ((policy, isAllowed) in mapOf(PeerPolicy.DEFAULT to false, PeerPolicy.LOOPBACK to true, PeerPolicy.ALL to true)) {
+        for (policy in PeerPolicy.entries) {
+            val isAllowed = policy != PeerPolicy.DEFAULT
             allocated(allocation.copy(peerPolicy = policy, peerRules = rules)) { id ->
                 assertEquals(isAllowed, runCatching { agent.permit(id, loopback, now) }.isSuccess, "$policy")
                 assertEquals(

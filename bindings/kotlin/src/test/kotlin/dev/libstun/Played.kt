@@ -9,15 +9,18 @@ internal val SERVER = address("192.0.2.1", 3478)
 
 internal fun address(ip: String, port: Int): InetSocketAddress = InetSocketAddress(InetAddress.getByName(ip), port)
 
-internal fun error(code: Int): ByteArray = byteArrayOf(0, 0, (code / 100).toByte(), (code % 100).toByte())
+/** The value of an ERROR-CODE (RFC 8489 s14.8), without a reason phrase. */
+internal fun errorCode(code: Int): ByteArray = byteArrayOf(0, 0, (code / 100).toByte(), (code % 100).toByte())
 
+/** The value of a LIFETIME (RFC 8656 s18.2). */
 internal fun seconds(number: Int): ByteArray = number(number)
 
+/** 32 bits as on the wire. */
 internal fun number(number: Int): ByteArray = ByteArray(4) { (number ushr (24 - 8 * it)).toByte() }
 
 /**
- * An agent whose other side the test plays: time goes from deadline to deadline, and what the agent sends and tells waits
- * until the test asks for it.
+ * An agent whose other side the test plays: time goes from deadline to deadline, and what the agent sends and tells
+ * waits until the test asks for it.
  */
 internal class Played(maxOperations: Int = 0) : AutoCloseable {
     val agent = Agent(0, ByteArray(32) { (it + 1).toByte() }, maxOperations)
@@ -70,7 +73,7 @@ internal class Played(maxOperations: Int = 0) : AutoCloseable {
 
     fun refuse(request: Transmit, code: Int, fill: MessageBuilder.() -> Unit = {}): Output =
         answer(request, MessageClass.ERROR_RESPONSE) {
-            add(ERROR_CODE, error(code))
+            add(ERROR_CODE, errorCode(code))
             fill()
         }
 
