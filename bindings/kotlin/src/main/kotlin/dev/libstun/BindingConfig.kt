@@ -35,6 +35,9 @@ public data class BindingConfig(
     val retransmission: Retransmission = Retransmission(),
     val backoff: Backoff = Backoff(),
 ) {
+    /** For Java: [refresh] in nanoseconds. */
+    public val refreshNanos: Long? get() = refresh?.inWholeNanoseconds
+
     /** For Java, which makes the others from this one. */
     public constructor(server: InetSocketAddress) : this(server, local = null)
 

@@ -49,6 +49,9 @@ public data class ServerConfig(
     val publicHosts: Pair<InetAddress, InetAddress>? = null,
     val socketIds: List<Int> = emptyList(),
 ) {
+    /** For Java: [nonceLifetime] in nanoseconds. */
+    public val nonceLifetimeNanos: Long? get() = nonceLifetime?.inWholeNanoseconds
+
     /** For Java, which makes the others from this one. */
     public constructor() : this(local = null)
 

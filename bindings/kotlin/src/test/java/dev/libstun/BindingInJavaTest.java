@@ -103,6 +103,8 @@ class BindingInJavaTest {
             Backoff backoff = Backoff.of(Duration.ofSeconds(1), Duration.ofSeconds(2));
             BindingConfig config =
                     new BindingConfig(server).withRefresh(null).withRetransmission(once).withBackoff(backoff);
+            assertNull(config.getRefreshNanos());
+            assertEquals(SECOND / 2, config.getRetransmission().getInitialRtoNanos());
             long id = agent.startBinding(config, 0);
             assertEquals(SECOND / 2, agent.drain().getDeadlineNanos());
             AgentEvent failed = agent.tick(SECOND / 2).getEvents().get(0);

@@ -54,7 +54,18 @@ class SignaturesTest {
     }
 
     @Test
-    fun `every configuration with a duration can be made and read in Java`() {
+    fun `Java can read every duration`() {
+        val hidden = classes.flatMap { members(it) }
+            .filter { it.name.startsWith("get") && '-' in it.name }
+            .map { it.declaringClass to it.name.substringBefore('-') }
+            .filter { (_, name) -> name != "getATTEMPT_DELAY" } // SurveyConfig.attemptDelay()
+        assertTrue(hidden.size > 25, "$hidden")
+        val unread = hidden.filter { (of, name) -> of.declaredMethods.none { it.name == name + "Nanos" } }
+        assertEquals(emptyList<Any>(), unread)
+    }
+
+    @Test
+    fun `Java can make every configuration with a duration`() {
         val configs = listOf(
             BindingConfig::class, SurveyConfig::class, ServerConfig::class, NatConfig::class, AllocationConfig::class,
         )
