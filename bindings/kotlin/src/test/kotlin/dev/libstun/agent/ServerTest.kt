@@ -250,7 +250,8 @@ class ServerTest {
         val (other, behind) = probed(Nat(host("203.0.113.9"), filters = true))
         assertEquals(listOf(NatValue.OPEN, NatValue.PRESENT, independent), values(behind, *asked).take(3))
         assertEquals(NatValue.ADDRESS_AND_PORT_DEPENDENT, behind.findings[NatProperty.FILTERING]!!.value)
-        assertTrue(other.events.of<NatUnanswered>().any { it.test.isNotEmpty() && it.server == SERVER })
+        val silent = other.events.of<NatUnanswered>()
+        assertTrue(silent.any { it.test.isNotEmpty() && it.server in four }, other.events.toString())
     }
 
     @Test
