@@ -178,7 +178,7 @@ final class DriverCore: @unchecked Sendable {
     private func arrived(_ bytes: UnsafeRawBufferPointer, from remote: SocketAddress, at socket: DriverSocket) {
         surely {
             let output = try agent.exchange(
-                bytes, from: remote, local: socket.local, socketID: socket.id, now: .now)
+                bytes, from: remote, now: .now, local: socket.local, socketID: socket.id)
             if output.outcome == .ignored {
                 pass(ReceivedDatagram(bytes: Array(bytes), remote: remote, local: socket.local))
             } else {
@@ -329,7 +329,8 @@ final class DriverCore: @unchecked Sendable {
             let socket = try sockets.open(SocketAddress(ip, port: 0), owner: record.id)
             try command { agent, now in
                 if try agent.contains(record.id) {
-                    try agent.reconnected(record.id, to: server, local: socket.local, socketID: socket.id, now: now)
+                    try agent.reconnected(
+                        record.id, to: server, now: now, local: socket.local, socketID: socket.id)
                 }
             }
             sockets.leave(for: socket)
@@ -371,7 +372,8 @@ final class DriverCore: @unchecked Sendable {
         let number = ticket()
         listeners[number] = continuation
         continuation.onTermination = { [weak self] _ in
-            self?.queue.async { self?.listeners[number] = nil }
+            guard let self else { return }
+            queue.async { self.listeners[number] = nil }
         }
     }
 
@@ -380,7 +382,8 @@ final class DriverCore: @unchecked Sendable {
         let number = ticket()
         datagramListeners[number] = continuation
         continuation.onTermination = { [weak self] _ in
-            self?.queue.async { self?.datagramListeners[number] = nil }
+            guard let self else { return }
+            queue.async { self.datagramListeners[number] = nil }
         }
     }
 
