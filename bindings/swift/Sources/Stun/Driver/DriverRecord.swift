@@ -76,7 +76,7 @@ final class OperationRecord: @unchecked Sendable {
             relay?.additional = allocated.additional
             address = allocated.mapped ?? address
             failure = nil
-        case let .moved(mapped): address = mapped ?? address
+        case let .moved(mapped): address = mapped  // the one before is of the other network
         case .lost: relay?.isGone()
         case let .permitted(host): relay?.permitted.insert(host)
         case let .channelBound(peer, channel): relay?.channels[peer] = channel
