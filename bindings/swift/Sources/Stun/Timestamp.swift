@@ -1,6 +1,6 @@
 /// A time on the host's monotonic clock, in nanoseconds since an origin that the host chooses.
 ///
-/// An agent compares times only with each other, so any origin does; ``now`` counts from a day before the process's first use of it.
+/// An agent compares times only with each other, so any origin does; ``now`` counts from the process's first use of it.
 ///
 ///     let output = try agent.tick(now: .now)
 ///     let wait = output.deadline.map { Timestamp.now.duration(to: $0) }
@@ -47,8 +47,7 @@ public struct Timestamp: InstantProtocol, Sendable, CustomStringConvertible {
     /// Seconds since the origin.
     public var description: String { "\(Duration(nanoseconds: nanoseconds))" }
 
-    // A day earlier, since whatever fills up with time, such as a server's budget, is full only some time after 0.
-    private static let origin = ContinuousClock.now - .seconds(86_400)
+    private static let origin = ContinuousClock.now
 }
 
 /// How the library says never, no limit, or unknown.
