@@ -146,9 +146,10 @@ final class EventTests: XCTestCase {
         XCTAssertEqual(
             output.events.map(\.event), [.mapped(Mapping(address: mapped, roundTrip: .milliseconds(2)))])
         try agent.closeStream(stream, now: at(3))
-        var wanted = try agent.drain()
-        if wanted.events.isEmpty { wanted = try agent.tick(now: try XCTUnwrap(wanted.deadline)) }
-        let event = try XCTUnwrap(wanted.events.first)
+        let closed = try agent.drain()
+        guard case let .retrying(failure, _) = closed.events.first?.event else { return XCTFail("\(closed)") }
+        XCTAssertEqual(failure.detail, .sendError(.socketClosed))
+        let (event, _) = try untilEvent(agent, closed.deadline)
         XCTAssertEqual([event.id], [id])
         guard case let .reconnect(connection) = event.event else { return XCTFail("\(event)") }
         XCTAssertEqual(connection.server, server)

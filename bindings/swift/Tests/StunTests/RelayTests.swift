@@ -69,7 +69,8 @@ final class RelayTests: XCTestCase {
         guard case let .lost(gone, failure) = output.events.first?.event else { return XCTFail("\(output)") }
         XCTAssertEqual(gone, relayed)
         XCTAssertFalse(output.events[0].isLast)
-        XCTAssertEqual([failure.reason, failure.code.map { _ in .other }], [failure.reason, failure.code.map { _ in .other }])
+        XCTAssertEqual(failure.reason, .errorResponse)
+        XCTAssertEqual(failure.code, 437)
         XCTAssertTrue(try agent.contains(id))
     }
 
