@@ -32,3 +32,10 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// What one crossing for a datagram saves over five. It needs a library that has the five calls too:
+// FEATURES=five-calls bindings/uniffi/build.sh swift, then STUN_BENCHMARKS=1 swift run -c release Benchmarks.
+if Context.environment["STUN_BENCHMARKS"] != nil {
+    package.targets.append(
+        .executableTarget(name: "Benchmarks", dependencies: ["Stun", "StunRaw"], path: "Benchmarks"))
+}

@@ -2,6 +2,8 @@ internal import Foundation
 
 /// The longest datagram there is. Nothing longer is copied or handed to the library.
 let longestDatagram = 65_535
+/// The longest message there is, which only a stream can carry: its header and the longest body (RFC 8489 s5).
+let longestMessage = 20 + 65_532
 
 extension [UInt8] {
     /// For the generated layer, which takes `Data`.
@@ -18,6 +20,6 @@ extension UnsafeRawBufferPointer {
 }
 
 /// Refuses what no datagram has room for.
-func refuseHuge(_ count: Int) throws(StunError) {
-    if count > longestDatagram { throw .invalid("\(count) bytes are more than a datagram has") }
+func refuseHuge(_ count: Int, longest: Int = longestDatagram) throws(StunError) {
+    if count > longest { throw .invalid("\(count) bytes are more than a datagram has") }
 }

@@ -49,9 +49,9 @@ extension Agent {
         try call { try $0.setRefresh(id: id.rawValue, interval: interval, now: now.nanoseconds) }
     }
 
-    /// Says whether to follow a redirection, after ``Redirection/awaitsAnswer``.
+    /// Says whether to follow a redirection, after ``Redirection/awaitsAnswer``. Where nobody has asked it does nothing.
     ///
-    /// - Throws: ``StunError`` `state` if nobody has asked.
+    /// - Throws: ``StunError`` `notFound` if no operation of that id could ask.
     public func answerRedirect(_ id: OperationID, accept: Bool, now: Timestamp) throws(StunError) {
         try call { try $0.answerRedirect(id: id.rawValue, accept: accept, now: now.nanoseconds) }
     }

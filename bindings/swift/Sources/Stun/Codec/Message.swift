@@ -56,7 +56,7 @@ public struct Message: Hashable, Sendable {
     /// 12 bytes; none for a message that gets a random one when it is encoded.
     public let transactionID: [UInt8]
     /// In their order.
-    public var attributes: [Attribute]
+    public let attributes: [Attribute]
     /// What it was decoded from; the checks need it.
     private let source: [UInt8]?
 
@@ -75,7 +75,7 @@ public struct Message: Hashable, Sendable {
     ///
     /// - Throws: ``StunError`` `invalid` if it is none, or is broken.
     public init(decoding datagram: [UInt8]) throws(StunError) {
-        try refuseHuge(datagram.count)
+        try refuseHuge(datagram.count, longest: longestMessage)
         let raw = try refusing { try decodeMessage(datagram: datagram.data) }
         messageClass = MessageClass(rawValue: raw.messageClass) ?? .request
         method = raw.method
@@ -135,7 +135,7 @@ public struct Message: Hashable, Sendable {
     ) throws(StunError) -> [UInt8] {
         if (key == nil) != integrity.isEmpty { throw .invalid("a key and integrity come together") }
         let length = attributes.reduce(0) { $0 + 4 + $1.value.count }
-        try refuseHuge(length)
+        try refuseHuge(length, longest: longestMessage)
         let raw = RawMessage(
             messageClass: messageClass.rawValue, method: method, transactionId: transactionID.data,
             attributes: attributes.map { RawAttribute(attributeType: $0.type, value: $0.value.data) })
@@ -144,6 +144,20 @@ public struct Message: Hashable, Sendable {
             try refusing {
                 try encodeMessage(message: raw, key: key?.raw, integrity: bits, fingerprint: fingerprint)
             })
+    }
+
+    /// Whether they say the same, wherever they come from.
+    public static func == (left: Message, right: Message) -> Bool {
+        left.messageClass == right.messageClass && left.method == right.method
+            && left.transactionID == right.transactionID && left.attributes == right.attributes
+    }
+
+    /// Hashes what the message says.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(messageClass)
+        hasher.combine(method)
+        hasher.combine(transactionID)
+        hasher.combine(attributes)
     }
 
     private func decoded() throws(StunError) -> [UInt8] {
