@@ -233,6 +233,21 @@ final class DriverLifeTests: XCTestCase {
         XCTAssertNil(driver)
     }
 
+    func testNothingOfAClosedDriverIsLeftInMemory() async throws {
+        func openAndClose() async throws -> WeakCore {
+            let driver = try openDriver()
+            let events = driver.events()
+            let binding = try await driver.startBinding(BindingConfig(server: SocketAddress("127.0.0.1:9")!))
+            let waiting = Task { try await binding.mapped() }
+            await driver.close()
+            _ = try await failure { _ = try await waiting.value }
+            for await _ in events {}
+            return WeakCore(driver.core)
+        }
+        let core = try await openAndClose()
+        try await eventually { core.isGone }
+    }
+
     func testAnIdleDriverSleeps() async throws {
         let (server, address) = try await openServer()
         let driver = try openDriver()
@@ -248,6 +263,15 @@ final class DriverLifeTests: XCTestCase {
         await driver.close()
         await server.close()
     }
+}
+
+/// Knows whether a driver's core is still there.
+private final class WeakCore: @unchecked Sendable {
+    private weak var core: DriverCore?
+
+    init(_ core: DriverCore) { self.core = core }
+
+    var isGone: Bool { core == nil }
 }
 
 /// Counts from any thread.

@@ -17,7 +17,7 @@ internal import Dispatch
 /// errors, and so a port that is closed looks like a server that is silent. Nor does it learn to which of the host's
 /// addresses a datagram came: open a server on a host with several with each of them, rather than with none.
 public actor Driver {
-    let core: DriverCore
+    nonisolated let core: DriverCore
     private let executor: QueueExecutor
 
     /// The queue that everything of a driver runs on.

@@ -14,7 +14,9 @@ final class DriverCore: @unchecked Sendable {
     private let timer: any DispatchSourceTimer
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: longestDatagram, alignment: 16)
     private var deadline: Timestamp?
+    /// What the timer is set for, if it has not fired since.
     private var armed: Timestamp?
+    private var isArmed = true
     private var hasSent = false
     private var isDrainWanted = false
     private var isTimerAlive = true
@@ -148,7 +150,7 @@ final class DriverCore: @unchecked Sendable {
 
     private func timerFired() {
         if closedBy != nil { return }
-        armed = nil
+        isArmed = false
         awake {
             if let deadline, deadline <= .now { surely { process(try agent.tick(now: .now)) } }
         }
@@ -204,8 +206,8 @@ final class DriverCore: @unchecked Sendable {
 
     /// Sleeps until the deadline, rounded up: an agent that is asked too early has nothing to do.
     private func arm() {
-        if closedBy != nil || (deadline == armed && armed != nil) { return }
-        armed = deadline
+        if closedBy != nil || (isArmed && deadline == armed) { return }
+        (armed, isArmed) = (deadline, true)
         guard let deadline else { return timer.schedule(deadline: .distantFuture) }
         let wait = max(.zero, min(Timestamp.now.duration(to: deadline), DriverLimits.longestSleep))
         let milliseconds = Int(wait.saturatedNanoseconds.addingReportingOverflow(999_999).partialValue / 1_000_000)
