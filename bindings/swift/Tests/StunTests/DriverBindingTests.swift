@@ -161,6 +161,27 @@ final class DriverBindingTests: XCTestCase {
         await server.close()
     }
 
+    func testUsersComeAndGoWhileAServerRuns() async throws {
+        let driver = try openDriver()
+        var config = ServerConfig()
+        config.realm = .init("example.test", users: [:])
+        let server = try await driver.startServer(config)
+        let address = await driver.localAddress!
+        let client = try openDriver()
+        let asks = { @Sendable in _ = try await client.mappedAddress(of: address, credentials: alice) }
+        let unknown = try await failure(asks)
+        XCTAssertNotNil(unknown as? OperationFailedError)
+        try await server.addUser("alice", password: "s3cret")
+        let known = try await failure(asks)
+        XCTAssertNil(known)
+        let wasThere = try await server.removeUser("alice")
+        XCTAssertTrue(wasThere)
+        let gone = try await failure(asks)
+        XCTAssertNotNil(gone as? OperationFailedError)
+        await client.close()
+        await driver.close()
+    }
+
     func testCoturnTellsTheMappedAddressToWhomItKnows() async throws {
         let turn = try turnServer()
         let driver = try openDriver()

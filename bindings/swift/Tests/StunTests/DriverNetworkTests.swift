@@ -1,6 +1,7 @@
 import Foundation
-import Stun
 import XCTest
+
+@testable import Stun
 
 final class DriverNetworkTests: XCTestCase {
     private let home = IPAddress("127.0.0.2")!
@@ -121,5 +122,32 @@ final class DriverNetworkTests: XCTestCase {
         XCTAssertEqual(mapped.ip, away)
         await driver.close()
         await server.close()
+    }
+
+    func testASocketThatTheSystemHasTakenAwayIsOpenedAgain() async throws {
+        let (server, address) = try await openServer()
+        let driver = try openDriver()
+        let local = await driver.localAddress
+        let binding = try await driver.startBinding(BindingConfig(server: address, refresh: .seconds(1)))
+        _ = try await within { try await binding.mapped() }
+        driver.core.queue.sync { driver.core.sockets.renew(driver.core.sockets.all[0]) }
+        try await eventually { await driver.localAddress == local }
+        let again = try await within { try await driver.mappedAddress(of: address) }
+        XCTAssertEqual(again, local)
+        _ = try await first(binding.events) { event in
+            if case .refreshed = event { true } else { nil }
+        }
+        await driver.close()
+        await server.close()
+    }
+
+    func testEveryErrorOfSendingHasAMeaning() {
+        let meanings: [(Int32, SendError)] = [
+            (ENETUNREACH, .noRoute), (EHOSTUNREACH, .noRoute), (EAFNOSUPPORT, .familyUnavailable),
+            (EADDRNOTAVAIL, .familyUnavailable), (EPERM, .permissionDenied), (EACCES, .permissionDenied),
+            (ECONNREFUSED, .refused), (EMSGSIZE, .messageTooLarge), (EBADF, .socketClosed), (ENOTCONN, .socketClosed),
+            (ENOBUFS, .transient), (ENOMEM, .transient),
+        ]
+        for (code, meaning) in meanings { XCTAssertEqual(SendError(errno: code), meaning) }
     }
 }

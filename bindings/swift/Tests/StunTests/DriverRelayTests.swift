@@ -139,4 +139,21 @@ final class DriverRelayTests: XCTestCase {
         XCTAssertEqual(count, 0)
         await driver.close()
     }
+
+    func testASlowReaderOfPacketsLosesSomeAndStopsNothing() async throws {
+        let driver = try openDriver()
+        let peer = try PlainSocket()
+        let (relay, relayed) = try await openRelay(driver)
+        _ = try await within { try await relay.bindChannel(peer.local) }
+        try await eventually {
+            for number in 0..<50 { peer.send([UInt8(number)], to: relayed) }
+            return await driver.counters.droppedPackets > 0
+        }
+        try await relay.send([9], to: peer.local)
+        let heard = try await peer.receive()
+        XCTAssertEqual(heard.bytes, [9])
+        await driver.close()
+        let kept = try await within { await relay.packets.reduce(0) { count, _ in count + 1 } }
+        XCTAssertEqual(kept, 1024)
+    }
 }

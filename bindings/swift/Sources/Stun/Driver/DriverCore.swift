@@ -238,7 +238,10 @@ final class DriverCore: @unchecked Sendable {
             let code = UDPSystem.send(socket.descriptor, transmit.bytes, to: transmit.remote)
             count(code)
             // What the socket has no room for is lost, as datagrams may be.
-            if code != 0, code != UDPSystem.full { failed(transmit, SendError(errno: code)) }
+            if code == 0 || code == UDPSystem.full { return }
+            let error = SendError(errno: code)
+            if error == .socketClosed { sockets.renew(socket) }
+            failed(transmit, error)
         } catch let error as SystemError {
             failed(transmit, SendError(errno: error.code))
         } catch {

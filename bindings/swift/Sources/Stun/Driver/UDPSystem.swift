@@ -24,6 +24,9 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 /// The calls of the operating system that a driver's sockets need.
+///
+/// Linux would tell of ICMP errors, if asked with `IP_RECVERR`. It is not: Dispatch does not say that a socket has errors,
+/// and what waits there keeps its thread busy until somebody takes it.
 enum UDPSystem {
     /// A socket that does not block, bound to `local`, and what it is bound to. `prepare` is called before it is bound.
     static func open(
