@@ -47,7 +47,7 @@ public final class Agent: Sendable {
     /// Nothing in a datagram is ever an error. With ``Outcome/ignored`` it is another protocol's.
     ///
     /// - Parameters:
-    ///   - datagram: at most 65535 bytes; over TCP and TLS one frame, which ``exchangeStream(_:_:now:)`` cuts by itself.
+    ///   - datagram: at most 65535 bytes; over TCP and TLS one frame, which ``exchangeStream(_:_:now:)`` cuts.
     ///   - remote: where it came from.
     ///   - now: the time.
     ///   - local: what the socket is bound to; `nil` if that does not matter.

@@ -49,7 +49,7 @@ extension Agent {
         try call { try $0.setRefresh(id: id.rawValue, interval: interval, now: now.nanoseconds) }
     }
 
-    /// Says whether to follow a redirection, after ``Redirection/awaitsAnswer``. Where nobody has asked it does nothing.
+    /// Says whether to follow a redirection, after ``Redirection/awaitsAnswer``. Unasked it does nothing.
     ///
     /// - Throws: ``StunError`` `notFound` if no operation of that id could ask.
     public func answerRedirect(_ id: OperationID, accept: Bool, now: Timestamp) throws(StunError) {
