@@ -8,6 +8,11 @@ let longestMessage = 20 + 65_532
 extension [UInt8] {
     /// For the generated layer, which takes `Data`.
     var data: Data { Data(self) }
+
+    /// Lends the bytes as `Data` without a copy. It must not outlive the closure.
+    func withData<R>(_ body: (Data) throws -> R) rethrows -> R {
+        try withUnsafeBytes { try $0.withData(body) }
+    }
 }
 
 extension UnsafeRawBufferPointer {

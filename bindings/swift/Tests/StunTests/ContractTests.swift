@@ -117,7 +117,9 @@ private final class Rig {
             said.append(try? call(agent, time))
         }
         latest = clamped
-        for (place, output) in said.enumerated() where output != said[0] { complain("C8, C4, C5: twin \(place) differs") }
+        for (place, output) in said.enumerated() where output != said[0] {
+            complain("C8, C4, C5: twin \(place) differs")
+        }
         if let output = said[0] { note(output) } else { note(try agents[0].drain()) }
         try look()
     }

@@ -5,8 +5,8 @@ import XCTest
 /// Hostile input, memory and threads.
 final class EnduranceTests: XCTestCase {
     func testAStormOfHostileDatagramsHarmsNothing() throws {
-        let (agent, dice) = (try makeAgent(), Dice(1))
-        var random = dice
+        let agent = try makeAgent()
+        var random = Dice(1)
         let id = try agent.startBinding(BindingConfig(server: server, local: local), now: at(0))
         var serving = ServerConfig(local: server)
         serving.realm = ServerConfig.Realm("example.org", users: ["alice": "s3cret"])
@@ -90,7 +90,7 @@ final class EnduranceTests: XCTestCase {
         _ = try agent.startServer(ServerConfig(), now: at(0))
         let failures = Counter()
         DispatchQueue.concurrentPerform(iterations: 4) { thread in
-            for number in 0..<2_000 {
+            for _ in 0..<2_000 {
                 do {
                     let id = try agent.startBinding(BindingConfig(server: server), now: .now)
                     let request = try Message(.request, method: 1).encoded()
@@ -98,7 +98,7 @@ final class EnduranceTests: XCTestCase {
                     // Any thread may be given what another has caused, but all is given once.
                     _ = try agent.exchange(request, from: from, now: .now, local: server)
                     _ = try agent.tick(now: .now)
-                    if try !agent.contains(id) || number < 0 { failures.add() }
+                    if try !agent.contains(id) { failures.add() }
                     try agent.cancel(id, now: .now)
                 } catch {
                     failures.add()

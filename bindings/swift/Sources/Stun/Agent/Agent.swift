@@ -1,15 +1,15 @@
 internal import Foundation
 internal import StunRaw
 
-/// Any number of STUN and TURN operations behind one set of calls. It does no input and output of its own: its host hands
-/// in what arrives and the time, sends what comes back, and calls ``tick(now:)`` at the deadline.
+/// Any number of STUN and TURN operations behind one set of calls. It does no input and output of its own: its host
+/// hands in what arrives and the time, sends what comes back, and calls ``tick(now:)`` at the deadline.
 ///
 ///     let agent = try Agent(now: .now)
 ///     let id = try agent.startBinding(BindingConfig(server: server), now: .now)
 ///     let output = try agent.drain()  // what a command wants sent
 ///
-/// Any thread may call; each call is atomic. Times are those of the host's monotonic clock, and one that is earlier than
-/// one already seen counts as the latest seen. A refused call throws and has changed nothing.
+/// Any thread may call; each call is atomic. Times are those of the host's monotonic clock, and one that is earlier
+/// than one already seen counts as the latest seen. A refused call throws and has changed nothing.
 public final class Agent: Sendable {
     private let handle: Locked<RawAgent?>
 
@@ -47,7 +47,7 @@ public final class Agent: Sendable {
     /// Nothing in a datagram is ever an error. With ``Outcome/ignored`` it is another protocol's.
     ///
     /// - Parameters:
-    ///   - datagram: at most 65535 bytes; over TCP and TLS one frame (see ``exchangeStream(_:_:now:)`` for the other way).
+    ///   - datagram: at most 65535 bytes; over TCP and TLS one frame, which ``exchangeStream(_:_:now:)`` cuts.
     ///   - remote: where it came from.
     ///   - now: the time.
     ///   - local: what the socket is bound to; `nil` if that does not matter.

@@ -5,8 +5,8 @@ extension Agent {
     /// Starts a binding, which asks at once.
     ///
     /// - Returns: its id.
-    /// - Throws: ``StunError`` `invalid` if the configuration contradicts itself, `limit` if there are too many operations.
-    ///   The same for all of these.
+    /// - Throws: ``StunError`` `invalid` if the configuration contradicts itself, `limit` if there are too many
+    ///   operations. The same for all of these.
     public func startBinding(_ config: BindingConfig, now: Timestamp) throws(StunError) -> OperationID {
         let options = try config.raw()
         return OperationID(rawValue: try call { try $0.startBinding(options: options, now: now.nanoseconds) })
@@ -49,7 +49,7 @@ extension Agent {
         try call { try $0.setRefresh(id: id.rawValue, interval: interval, now: now.nanoseconds) }
     }
 
-    /// Says whether to follow a redirection, after ``Redirection/awaitsAnswer``. Where nobody has asked it does nothing.
+    /// Says whether to follow a redirection, after ``Redirection/awaitsAnswer``. Unasked it does nothing.
     ///
     /// - Throws: ``StunError`` `notFound` if no operation of that id could ask.
     public func answerRedirect(_ id: OperationID, accept: Bool, now: Timestamp) throws(StunError) {
@@ -70,8 +70,8 @@ extension Agent {
         }
     }
 
-    /// The host's addresses are these from now on. Operations whose local address is gone begin again from another one,
-    /// and say so with ``Event/restarted(_:)``.
+    /// The host's addresses are these from now on. Operations whose local address is gone begin again from another
+    /// one, and say so with ``Event/restarted(_:)``.
     public func networkChanged(_ hosts: [IPAddress], now: Timestamp) throws(StunError) {
         try call { try $0.networkChanged(hosts: hosts.map { Endpoint($0) }, now: now.nanoseconds) }
     }

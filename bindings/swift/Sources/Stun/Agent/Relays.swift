@@ -36,17 +36,19 @@ extension Agent {
 
     /// Frames data for a peer, for the host to send. Nothing is queued.
     ///
-    /// - Throws: ``StunError`` `state` if there is no relayed address, or the peer is not permitted; `invalid` or `buffer`
-    ///   if there is more data than a datagram has room for.
+    /// - Throws: ``StunError`` `state` if there is no relayed address, or the peer is not permitted; `invalid` or
+    ///   `buffer` if there is more data than a datagram has room for.
     public func sendToPeer(
         _ data: [UInt8], to peer: SocketAddress, at id: OperationID, now: Timestamp
     ) throws(StunError) -> Transmit {
         try refuseHuge(data.count)
         let far = Endpoint(peer)
         let packet = try call { raw in
-            try raw.sendToPeer(
-                id: id.rawValue, peerTag: far.tag, peerLow: far.low, peerHigh: far.high, data: data.data,
-                now: now.nanoseconds)
+            try data.withData { lent in
+                try raw.sendToPeer(
+                    id: id.rawValue, peerTag: far.tag, peerLow: far.low, peerHigh: far.high, data: lent,
+                    now: now.nanoseconds)
+            }
         }
         return packet.withUnsafeBytes { bytes in
             var reader = Reader(bytes)

@@ -24,7 +24,9 @@ extension Agent {
     /// - Throws: ``StunError`` `notFound` if no connection has that id, or it was closed; `invalid` for too many bytes.
     public func exchangeStream(_ id: OperationID, _ bytes: [UInt8], now: Timestamp) throws(StunError) -> Output {
         try refuseHuge(bytes.count)
-        return try output { try $0.exchangeStream(id: id.rawValue, bytes: bytes.data, now: now.nanoseconds) }
+        return try output { raw in
+            try bytes.withData { try raw.exchangeStream(id: id.rawValue, bytes: $0, now: now.nanoseconds) }
+        }
     }
 
     /// A connection is closed, by either end. Those who asked over it and go on ask for another with

@@ -94,8 +94,8 @@ public struct Message: Hashable, Sendable {
 
     /// The address in the first attribute of a type of a message that was decoded; `nil` if there is none.
     ///
-    /// - Throws: ``StunError`` `invalid` if that is not the type of an address or the value is impossible, `state` if the
-    ///   message was not decoded.
+    /// - Throws: ``StunError`` `invalid` if that is not the type of an address or the value is impossible, `state` if
+    ///   the message was not decoded.
     public func address(_ type: UInt16) throws(StunError) -> SocketAddress? {
         let source = try decoded()
         return SocketAddress(try refusing { try decodeAddress(datagram: source.data, attributeType: type) })

@@ -61,8 +61,8 @@ public struct ServerConfig: Sendable {
         case alternate(Alternate)
     }
 
-    /// Another IP address and another port than those of `local`. The host has four sockets then, on both addresses with
-    /// both ports, and hands in what arrives with the `local` where it arrived.
+    /// Another IP address and another port than those of `local`. The host has four sockets then, on both addresses
+    /// with both ports, and hands in what arrives with the `local` where it arrived.
     public struct Alternate: Hashable, Sendable {
         /// The other IP address and the other port.
         public var address: SocketAddress

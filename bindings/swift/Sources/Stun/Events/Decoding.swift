@@ -49,7 +49,8 @@ extension AgentEvent {
         id = flat.id
         isLast = flat.isLast
         text = flat.text
-        event = flat.common ?? flat.survey ?? flat.nat(rest) ?? flat.relay ?? flat.peers ?? .unknown(kind: Int(flat.kind))
+        let known = flat.common ?? flat.survey ?? flat.nat(rest) ?? flat.relay ?? flat.peers
+        event = known ?? .unknown(kind: Int(flat.kind))
     }
 }
 

@@ -69,7 +69,8 @@ public enum Event: Hashable, Sendable {
 
     // Relays
 
-    /// A TURN server relays: tell the peers ``Allocated/relayed``, and permit them. Comes again after ``lost(relayed:_:)``.
+    /// A TURN server relays: tell the peers ``Allocated/relayed``, and permit them. Comes again after
+    /// ``lost(relayed:_:)``.
     case allocated(Allocated)
     /// Of two families of relayed addresses the server gave one: that one is missing, for the reason of an error code.
     case familyRefused(IPAddress.Family, code: Int)
