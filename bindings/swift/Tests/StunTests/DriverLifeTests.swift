@@ -134,7 +134,8 @@ final class DriverLifeTests: XCTestCase {
             XCTAssertEqual((error as? StunError)?.code, .closed)
         }
         let (event, datagram, own) = try await within {
-            (await events.first { _ in true }, await datagrams.first { _ in true }, await binding.events.first { _ in true })
+            let (one, other) = (await events.first { _ in true }, await datagrams.first { _ in true })
+            return (one, other, await binding.events.first { _ in true })
         }
         XCTAssertNil(event)
         XCTAssertNil(datagram)

@@ -2,7 +2,7 @@ internal import Dispatch
 
 /// What a ``Driver`` consists of: the agent, the sockets, the timer, and who is told what.
 ///
-/// Everything in it is used on `queue` only, which is the driver's executor as well. So it is never used by two threads.
+/// Everything in it is used on `queue` only, which is the driver's executor as well: never by two threads at once.
 final class DriverCore: @unchecked Sendable {
     let queue = DispatchQueue(label: "libstun.driver")
     let sockets: DriverSockets
@@ -418,7 +418,8 @@ final class DriverCore: @unchecked Sendable {
     /// Their server need not keep for minutes what nobody uses. Nobody waits for the answers.
     private func giveRelaysBack() {
         for record in records.values where record.relay?.relayed != nil {
-            guard (try? agent.closeRelay(record.id, now: .now)) != nil, let output = try? agent.drain() else { continue }
+            guard (try? agent.closeRelay(record.id, now: .now)) != nil, let output = try? agent.drain()
+            else { continue }
             for transmit in output.transmits {
                 guard let socket = try? sockets.find(for: transmit) else { continue }
                 count(UDPSystem.send(socket.descriptor, transmit.bytes, to: transmit.remote))

@@ -17,9 +17,9 @@ extension Driver {
         /// Its number, as in ``AgentEvent/id``.
         public var id: OperationID { record.id }
 
-        /// What happens to it, from its start. For one reader; ``Driver/events()`` is for any number. Finishes after the
-        /// last event, when it is cancelled, with the driver, and when a task that reads it is cancelled. 1024 events
-        /// are kept; of more the oldest are dropped and counted, so that the last one is always there.
+        /// What happens to it, from its start. For one reader; ``Driver/events()`` is for any number. Finishes after
+        /// the last event, when it is cancelled, with the driver, and when a task that reads it is cancelled. 1024
+        /// events are kept; of more the oldest are dropped and counted, so that the last one is always there.
         public var events: AsyncStream<AgentEvent> { record.events }
 
         /// Whether events can still come.
@@ -41,8 +41,8 @@ extension Driver {
 
         /// Waits for the public address.
         ///
-        /// Throws an ``OperationFailedError`` if the first attempt to ask for it fails, though one that is refreshed asks
-        /// again, and a ``StunError`` if it was cancelled or the driver closed. Cancelling the task cancels the binding.
+        /// Throws an ``OperationFailedError`` if the first attempt to ask for it fails, though one that is refreshed
+        /// asks again, and a ``StunError`` if it was cancelled or the driver closed. Cancelling the task cancels it.
         public func mapped() async throws -> SocketAddress { try await driver.mapped(record) }
 
         /// Keeps it alive that often from now on, at least 1 s; `nil` keeps it no longer.
@@ -70,8 +70,8 @@ extension Driver {
 extension Driver {
     /// Asks for the public address, and goes on asking so that the NAT keeps it.
     ///
-    /// The socket is that of the server's family, or the one at `local`; where `socketID` is given, the configuration is
-    /// taken as it is. The same for all of these. They throw a ``SystemError`` if there is no such socket, and a
+    /// The socket is that of the server's family, or the one at `local`; where `socketID` is given, the configuration
+    /// is taken as it is. The same for all of these. They throw a ``SystemError`` if there is no such socket, and a
     /// ``StunError`` for what contradicts itself; nothing has started then. The driver speaks UDP only.
     public func startBinding(_ config: BindingConfig) throws -> Binding {
         Binding(self, try beginBinding(config))

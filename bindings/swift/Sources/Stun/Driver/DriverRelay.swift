@@ -27,8 +27,8 @@ extension Driver {
 
         /// Waits for the relayed address.
         ///
-        /// Throws an ``OperationFailedError`` if the first attempt to get one fails, though another may follow; one whose
-        /// credentials were refused waits for ``setCredentials(_:expire:)``. Throws a ``StunError`` if the relay was
+        /// Throws an ``OperationFailedError`` if the first attempt to get one fails, though another may follow; one
+        /// whose credentials were refused waits for ``setCredentials(_:expire:)``. Throws a ``StunError`` if the relay was
         /// closed, or the driver. Cancelling the task cancels the relay.
         @discardableResult
         public func ready() async throws -> SocketAddress { try await driver.ready(record) }
@@ -43,8 +43,8 @@ extension Driver {
         @discardableResult
         public func revoke(_ host: IPAddress) async throws -> Bool { try await driver.revoke(host, at: record) }
 
-        /// Permits the peer, and has four bytes of overhead with it instead of 36 or more. Returns the channel's number.
-        /// Throws as ``permit(_:)`` does.
+        /// Permits the peer, and has four bytes of overhead with it instead of 36 or more. Returns the channel's
+        /// number. Throws as ``permit(_:)`` does.
         @discardableResult
         public func bindChannel(_ peer: SocketAddress) async throws -> UInt16 {
             try await driver.bindChannel(peer, at: record)
@@ -56,8 +56,8 @@ extension Driver {
             try await driver.releaseChannel(peer, at: record)
         }
 
-        /// Sends a packet to a peer. As with any datagram, nobody says whether it arrives. Throws a ``StunError`` if the
-        /// peer is not permitted, there is no relay at the moment, or the packet is too long.
+        /// Sends a packet to a peer. As with any datagram, nobody says whether it arrives. Throws a ``StunError`` if
+        /// the peer is not permitted, there is no relay at the moment, or the packet is too long.
         public func send(_ bytes: [UInt8], to peer: SocketAddress) async throws {
             try await driver.send(bytes, to: peer, at: record)
         }
@@ -152,7 +152,9 @@ extension Driver {
         try core.send(core.query { agent, now in try agent.sendToPeer(bytes, to: peer, at: record.id, now: now) })
     }
 
-    fileprivate func setCredentials(_ credentials: Credentials, _ expire: Timestamp?, of record: OperationRecord) throws {
+    fileprivate func setCredentials(
+        _ credentials: Credentials, _ expire: Timestamp?, of record: OperationRecord
+    ) throws {
         record.failure = nil
         try core.command { agent, now in
             try agent.setCredentials(credentials, expire: expire, of: record.id, now: now)

@@ -32,14 +32,17 @@ struct ServerName: Sendable {
             return (text[..<colon], text[text.index(after: colon)...])
         }
         let wrong = StunError.invalid("\"\(text)\" is no server: host, host:port or [address]:port")
-        guard let (host, digits) = split(), !host.isEmpty, !host.contains(where: { $0.isWhitespace || "[]/".contains($0) })
+        guard let (host, digits) = split(), !host.isEmpty,
+            !host.contains(where: { $0.isWhitespace || "[]/".contains($0) })
         else { throw wrong }
         self.host = String(host)
         guard let digits else {
             port = Self.defaultPort
             return
         }
-        guard digits.utf8.allSatisfy({ (48...57).contains($0) }), let port = UInt16(digits), port > 0 else { throw wrong }
+        guard digits.utf8.allSatisfy({ (48...57).contains($0) }), let port = UInt16(digits), port > 0 else {
+            throw wrong
+        }
         self.port = port
     }
 
@@ -61,7 +64,8 @@ struct ServerName: Sendable {
         while let entry = next {
             var storage = sockaddr_storage()
             let length = min(Int(entry.pointee.ai_addrlen), MemoryLayout<sockaddr_storage>.size)
-            withUnsafeMutableBytes(of: &storage) { $0.copyMemory(from: .init(start: entry.pointee.ai_addr, count: length)) }
+            let bytes = UnsafeRawBufferPointer(start: entry.pointee.ai_addr, count: length)
+            withUnsafeMutableBytes(of: &storage) { $0.copyMemory(from: bytes) }
             if let address = SocketAddress(storage), !found.contains(address) { found.append(address) }
             next = entry.pointee.ai_next
         }

@@ -25,8 +25,8 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
 
 /// The calls of the operating system that a driver's sockets need.
 ///
-/// Linux would tell of ICMP errors, if asked with `IP_RECVERR`. It is not: Dispatch does not say that a socket has errors,
-/// and what waits there keeps its thread busy until somebody takes it.
+/// Linux would tell of ICMP errors, if asked with `IP_RECVERR`. It is not: Dispatch does not say that a socket has
+/// errors, and what waits there keeps its thread busy until somebody takes it.
 enum UDPSystem {
     /// A socket that does not block, bound to `local`, and what it is bound to. `prepare` is called before it is bound.
     static func open(
@@ -115,7 +115,9 @@ enum UDPSystem {
 
     private static func configure(_ descriptor: Int32, _ family: IPAddress.Family) throws(SystemError) {
         let flags = fcntl(descriptor, F_GETFL)
-        if flags < 0 || fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(descriptor, F_SETFD, FD_CLOEXEC) < 0 {
+        if flags < 0 || fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) < 0
+            || fcntl(descriptor, F_SETFD, FD_CLOEXEC) < 0
+        {
             throw SystemError("cannot set up a socket", code: errno)
         }
         // IPv4 has a socket of its own: an agent knows no IPv4 addresses in the guise of IPv6.
