@@ -128,15 +128,11 @@ final class DriverNetworkTests: XCTestCase {
         let (server, address) = try await openServer()
         let driver = try openDriver()
         let local = await driver.localAddress
-        let binding = try await driver.startBinding(BindingConfig(server: address, refresh: .seconds(1)))
-        _ = try await within { try await binding.mapped() }
         driver.core.queue.sync { driver.core.sockets.renew(driver.core.sockets.all[0]) }
+        // At once, though nothing is sent: somebody may send something here.
         try await eventually { await driver.localAddress == local }
         let again = try await within { try await driver.mappedAddress(of: address) }
         XCTAssertEqual(again, local)
-        _ = try await first(binding.events) { event in
-            if case .refreshed = event { true } else { nil }
-        }
         await driver.close()
         await server.close()
     }
