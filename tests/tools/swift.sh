@@ -46,7 +46,7 @@ copy() {
     [ -n "$root" ] || return 0
     mkdir -p "$root$place"
     find "$root$place" -name .build -prune -o -type f -print0 | xargs -0 -r rm -f
-    tar -C "$project" --exclude=.build -cf - bindings/swift examples/swift tests/vectors | tar -C "$root$place" -xf -
+    tar -C "$project" --exclude=.build -cf - bindings/swift examples/swift include tests/vectors | tar -C "$root$place" -xf -
 }
 
 weigh() {
