@@ -14,7 +14,7 @@ fun main() {
     println("microseconds".padEnd(TITLE) + ways.joinToString("") { it.padStart(COLUMN) })
     for (work in works) {
         val figures = measure(work)
-        val cells = figures.map { "%.2f".format(Locale.ROOT, it) } 
+        val cells = figures.map { "%.2f".format(Locale.ROOT, it) }
         val ratios = figures.map { "x %.2f".format(Locale.ROOT, it / figures.first()) }
         println(work.title.padEnd(TITLE) + cells.joinToString("") { it.padStart(COLUMN) })
         println("".padEnd(TITLE) + ratios.joinToString("") { it.padStart(COLUMN) })
@@ -38,6 +38,6 @@ private inline fun nanoseconds(work: () -> Unit): Double {
 
 private const val TITLE = 36
 private const val COLUMN = 18
-private const val WARM = 15
+private const val WARM = 10
 private const val ROUNDS = 1_000
-private const val TURNS = 41
+private const val TURNS = 21
