@@ -22,10 +22,14 @@ internal class MemoryTest {
         assertTrue(growth.heap < MOST, "$work: $growth")
     }
 
+    /**
+     * By a thread of JNA's, and only after a collection, which does not know how much each has outside of the heap: so
+     * many more of them are warmed up with, until what waits to be freed is as much as it ever is. close() is better.
+     */
     @Test
     fun `agents that nobody has closed are freed when the collector finds them`() {
-        val growth = MemoryProbe.growth("dropped-agents", COUNT)
-        assertTrue(growth.resident < MOST_DROPPED && growth.heap < MOST, "$growth")
+        val growth = MemoryProbe.growth("dropped-agents", COUNT, warm = 2 * COUNT)
+        assertTrue(growth.resident < MOST && growth.heap < MOST, "$growth")
     }
 
     @Test
@@ -41,7 +45,5 @@ internal class MemoryTest {
 
         /** Forty bytes each time: less than any object has. */
         const val MOST = 4L shl 20
-
-        const val MOST_DROPPED = 8L shl 20
     }
 }
