@@ -34,8 +34,8 @@ internal object MemoryProbe {
         exitProcess(0) // without waiting for the threads that free
     }
 
-    /** By how much a process grows, run for `count` times after `warm` times. */
-    fun growth(work: String, count: Int, warm: Int = count / 3): Growth {
+    /** By how much a process grows, run for `count` times after `warm` times, in which compilers and arenas settle. */
+    fun growth(work: String, count: Int, warm: Int = count): Growth {
         require(work in WORKS)
         val java = File(System.getProperty("java.home"), "bin/java").path
         val command = listOf(java) + FLAGS + listOf("-cp", System.getProperty("java.class.path"), javaClass.name, work, "$warm", "$count")
