@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The Swift package, built and tested by a Swift 6 on PATH, or else by that of a Debian 13 in a folder of its own
-# (SWIFT_ROOT, see trixie.sh; root on Debian only). Where there is neither it is skipped, loudly; in CI that is a failure.
+# The Swift package: its library is built and weighed, its sources are generated, Swift compiles and tests it all, and the
+# samples run. Where there is no Swift (see swift_place.sh) it is skipped, loudly; in CI that is a failure.
 set -u
 cd "$(dirname "$0")/../.."
 project=$PWD
@@ -8,10 +8,9 @@ BUILD=${BUILD:-$PWD/target/checks}/swift
 mkdir -p "$BUILD"
 . tests/tools/report.sh
 . tests/interop/helpers.sh
+. tests/tools/swift_place.sh
 
 MOST_BYTES=1400000
-root=''
-place=$project
 
 give_up() {
     echo "swift: $*" >&2
@@ -19,35 +18,12 @@ give_up() {
     exit 1
 }
 
-if ! command -v swift >/dev/null 2>&1; then
-    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
-        [ -z "${CI:-}" ] || give_up "there is neither a Swift on PATH nor root on Debian, and this is CI"
-        echo "swift: NEITHER SWIFT 6 ON PATH NOR ROOT ON DEBIAN: THE SWIFT PACKAGE IS NOT TESTED" >&2
-        echo "swift: $passed passed, $failed failed, 1 skipped"
-        exit 0
-    fi
-    root=${SWIFT_ROOT:-/var/tmp/libstun-trixie}
-    tests/tools/trixie.sh "$root" swiftlang libc6-dev g++ git ca-certificates || give_up "no Debian 13 in $root"
-    trap 'tests/tools/trixie.sh --unmount "$root"' EXIT
-    place=/libstun-swift
+if ! find_swift libstun-swift; then
+    echo "swift: THE SWIFT PACKAGE IS NOT TESTED" >&2
+    echo "swift: $passed passed, $failed failed, 1 skipped"
+    exit 0
 fi
-
-# there FOLDER COMMAND...: a command in a folder of the project, where Swift is.
-there() {
-    if [ -n "$root" ]; then
-        chroot "$root" env HOME=/root "${environment[@]}" sh -c 'cd "$0" && exec "$@"' "$place/$1" "${@:2}"
-    else
-        (cd "$project/$1" && env "${environment[@]}" "${@:2}")
-    fi
-}
-
-# Puts the sources where Swift is. What it has built there before is kept, and what has not changed keeps its time.
-copy() {
-    [ -n "$root" ] || return 0
-    mkdir -p "$root$place"
-    find "$root$place" -name .build -prune -o -type f -print0 | xargs -0 -r rm -f
-    tar -C "$project" --exclude=.build -cf - bindings/swift examples/swift include tests/vectors | tar -C "$root$place" -xf -
-}
+trap leave_swift EXIT
 
 weigh() {
     local size
@@ -68,7 +44,7 @@ count() {
 
 bindings/uniffi/build.sh swift || give_up "the library could not be built"
 check "the library is small" weigh
-copy
+copy "$project" bindings/swift examples/swift include tests/vectors
 lib=$place/bindings/swift/lib
 environment=("LD_LIBRARY_PATH=$lib" "LIBSTUN_VECTORS=$place/tests/vectors")
 
@@ -78,7 +54,7 @@ turn=$!
 # Our own server, for the samples.
 cargo run --quiet --locked --example server -- 127.0.0.1:0 >"$BUILD/server.out" 2>&1 &
 server=$!
-trap 'stop "$turn"; stop "$server"; [ -z "$root" ] || tests/tools/trixie.sh --unmount "$root"' EXIT
+trap 'stop "$turn"; stop "$server"; leave_swift' EXIT
 eventually_ready() { grep -q PASSWORD "$BUILD/turn.env" && [ -n "$(listening udp 127.0.0.1)" ]; }
 for _ in 1 2 3 4 5 6 7 8; do
     eventually eventually_ready && break
