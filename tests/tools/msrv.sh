@@ -25,7 +25,7 @@ fi
 tests/tools/trixie.sh "$root" cargo gcc libc6-dev
 
 rm -rf "$work/src" && mkdir -p "$work/src/.cargo"
-git ls-files -z | xargs -0 cp --parents -t "$work/src"
+git ls-files -z | xargs -0 cp --no-dereference --parents -t "$work/src"
 (cd "$work/src" && cargo vendor --locked vendor 2>/dev/null >.cargo/config.toml)
 rm -rf --one-file-system "$root/work" && cp -r "$work/src" "$root/work"
 trap 'tests/tools/trixie.sh --unmount "$root"' EXIT
