@@ -41,7 +41,7 @@ public class Driver private constructor(private val core: DriverCore) : AutoClos
 
     /** What the first socket is bound to. Raises a [StunException] if there is none (any more). */
     public val localAddress: InetSocketAddress
-        get() = localAddresses.firstOrNull() ?: throw isClosed()
+        get() = localAddresses.firstOrNull() ?: throw core.hasNoSocket()
 
     /** What it has done since it was opened. */
     public val counters: DriverCounters get() = core.counters()
@@ -65,11 +65,19 @@ public class Driver private constructor(private val core: DriverCore) : AutoClos
      */
     public val datagrams: Flow<ReceivedDatagram> = core.datagrams.receiveAsFlow()
 
-    /** Sends a datagram of another protocol. False if it was lost at once: too many are waiting already. */
-    public fun send(bytes: ByteArray, to: InetSocketAddress): Boolean {
-        require(!to.isUnresolved) { "$to is a name, and not an IP address" }
+    /**
+     * Sends a datagram of another protocol. False if it was lost at once: too many are waiting already.
+     *
+     * @param bytes are taken as they are, and must not be changed from then on.
+     * @param from the socket to send from, by what it is bound to, such as [ReceivedDatagram.local] for an answer.
+     * `null` is the first of the family.
+     * @throws StunException if [to] is a name, or the driver is closed.
+     */
+    @JvmOverloads
+    public fun send(bytes: ByteArray, to: InetSocketAddress, from: InetSocketAddress? = null): Boolean {
+        hostOf(to)
         core.checkOpen()
-        return core.send(bytes, to)
+        return core.send(bytes, to, from)
     }
 
     /** Tells the listener every event from now on, on that executor, which must not be the calling thread's. Until the

@@ -19,7 +19,6 @@ import java.util.concurrent.CompletableFuture
 import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.CopyOnWriteArrayList
 import java.util.concurrent.Executor
-import java.util.concurrent.Executors
 import java.util.concurrent.atomic.AtomicLong
 import java.util.function.Consumer
 
@@ -43,7 +42,7 @@ internal class DriverCore(locals: List<InetSocketAddress>, options: DriverOption
 
     private val scope = CoroutineScope(SupervisorJob() + Dispatchers.Default)
     private val closed = CompletableDeferred<Unit>()
-    private lateinit var thread: Thread
+    private val thread = Thread(::run, "libstun-driver").apply { isDaemon = true }
 
     init {
         try {
@@ -57,12 +56,11 @@ internal class DriverCore(locals: List<InetSocketAddress>, options: DriverOption
         loop.links = links
         try {
             links.openAll(locals)
+            thread.start()
         } catch (error: Throwable) {
-            selector.close()
-            agent.close()
+            free()
             throw error
         }
-        start()
     }
 
     // Commands
@@ -78,27 +76,37 @@ internal class DriverCore(locals: List<InetSocketAddress>, options: DriverOption
         loop.command { agent, now -> make(start(agent, now)).also { operations[it.id] = it } }
 
     fun cancel(operation: Operation) {
-        forget(operation)
         try {
             command { agent, now -> if (agent.contains(operation.id)) agent.cancel(operation.id, now) }
         } catch (error: StunException) {
             if (error.code != StunErrorCode.CLOSED) throw error
+        } finally {
+            // Only now: until then it could be given another socket, which would be left behind.
+            forget(operation)
         }
     }
 
     fun networkChanged(addresses: Collection<InetAddress>) {
+        val present = addresses.toSet()
+        checkOpen()
+        links.enter(present)
         command { agent, now ->
-            agent.networkChanged(addresses.toList(), now)
-            loop.present = addresses.toSet()
+            agent.networkChanged(present, now)
+            loop.present = present
         }
     }
+
+    /** Why there is no socket: the driver is closed, or the network has changed to what it can have none at. */
+    fun hasNoSocket(): StunException =
+        if (closed.isCompleted) isClosed() else StunException(StunErrorCode.STATE, "there is no socket at the moment")
 
     /** Raises a [StunException] once the driver is closed. */
     fun checkOpen() {
         if (closed.isCompleted) throw isClosed()
     }
 
-    fun send(bytes: ByteArray, remote: InetSocketAddress): Boolean = loop.send(bytes, remote)
+    fun send(bytes: ByteArray, remote: InetSocketAddress, from: InetSocketAddress?): Boolean =
+        loop.send(bytes, remote, from)
 
     fun send(transmit: Transmit): Boolean = loop.send(transmit)
 
@@ -112,6 +120,11 @@ internal class DriverCore(locals: List<InetSocketAddress>, options: DriverOption
         val present = links.shared.map { it.id }
         allocatedAt.removeAll { (id, _) -> id !in present }
         !allocatedAt.add(link.id to server)
+    }
+
+    /** It has not become one after all. */
+    fun isFreeForRelay(link: Link, server: InetSocketAddress): Unit = synchronized(allocatedAt) {
+        allocatedAt.remove(link.id to server)
     }
 
     /** From now on what is sent to those relayed addresses is that relay's. */
@@ -182,7 +195,8 @@ internal class DriverCore(locals: List<InetSocketAddress>, options: DriverOption
         val operation = operations[event.id]
         (event.event as? Restarted)?.let { moved(operation, it.local) }
         operation?.push(event)
-        for (reader in readers) reader.trySend(event)
+        // One whose listener has failed takes nothing any more.
+        for (reader in readers) if (reader.trySend(event).isClosed) unsubscribe(reader)
         if (event.isLast && operation != null) forget(operation)
     }
 
@@ -214,29 +228,24 @@ internal class DriverCore(locals: List<InetSocketAddress>, options: DriverOption
         if (isInterrupted) Thread.currentThread().interrupt()
     }
 
-    private fun start() {
-        val executor = Executors.newSingleThreadExecutor { work ->
-            Thread(work, "libstun-driver").apply { isDaemon = true }.also { thread = it }
+    private fun run() {
+        try {
+            loop.run()
+        } catch (bug: Throwable) {
+            end(StunException(StunErrorCode.INTERNAL, "the driver has failed: $bug"))
+            throw bug // to the handler of uncaught exceptions
         }
-        val dispatcher = executor.asCoroutineDispatcher()
-        scope.launch(dispatcher) {
-            var bug: Throwable? = null
-            try {
-                loop.run()
-            } catch (error: Throwable) {
-                bug = error
-            }
-            end(bug)
-            dispatcher.close()
-            bug?.let { throw it } // to the handler of uncaught exceptions
-        }
+        end(isClosed())
     }
 
-    private fun end(bug: Throwable?) {
-        val cause = bug?.let { StunException(StunErrorCode.INTERNAL, "the driver has failed: $it") } ?: isClosed()
+    private fun free() {
         links.shutDown()
         runCatching { selector.close() }
         synchronized(agent) { agent.close() }
+    }
+
+    private fun end(cause: StunException) {
+        free()
         closed.complete(Unit)
         operations.values.toList().forEach { it.end(cause) }
         operations.clear()

@@ -1,5 +1,6 @@
 package dev.libstun
 
+import java.io.IOException
 import java.net.InetSocketAddress
 import java.nio.channels.DatagramChannel
 import kotlin.time.Duration.Companion.seconds
@@ -31,7 +32,13 @@ public fun interface Clock {
 
 /** What is done to a socket after it was opened and before it is bound. */
 public fun interface SocketSetup {
-    /** May also bind it, which is not done again then. An exception means that there is no such socket. */
+    /**
+     * May also bind it, which is not done again then. An exception means that there is no such socket.
+     *
+     * Sockets that are opened later, after [Driver.networkChanged] or for a relay, may be prepared on the driver's own
+     * thread, which waits for it.
+     */
+    @Throws(IOException::class)
     public fun prepare(channel: DatagramChannel)
 }
 

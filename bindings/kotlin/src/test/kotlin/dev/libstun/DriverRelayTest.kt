@@ -14,6 +14,7 @@ import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.TestInstance
 import org.junit.jupiter.api.Timeout
+import java.util.concurrent.atomic.AtomicInteger
 
 /** Bindings and relays at coturn. */
 @Timeout(180)
@@ -182,4 +183,40 @@ class DriverRelayTest {
             }
         }
     }
+
+    @Test
+    fun `a relay that is closed is given back to the server`() = trial {
+        openAt().use { client ->
+            val relay = client.startAllocation(config())
+            relay.ready()
+            val given = early(client.events) { it.id == relay.id && it.event is Closed }
+            relay.close()
+            assertFalse(relay.isRunning)
+            assertEquals(0, relay.packets.toList().size)
+            assertTrue(given.await().isLast)
+            relay.close()
+            assertEquals(0, client.operationCount)
+        }
+    }
+
+    @Test
+    fun `a relay whose next socket cannot be prepared waits for it`() = trial {
+        val local = at(Coturn.freePort())
+        Driver.open(local).use { client ->
+            val relay = client.startAllocation(config())
+            relay.ready()
+            relay.cancel()
+        }
+        val prepared = AtomicInteger()
+        val setup = SocketSetup { check(prepared.getAndIncrement() != 1) { "not now" } }
+        Driver.open(local, DriverOptions(socketSetup = setup)).use { client ->
+            val relay = client.startAllocation(config())
+            assertEquals(StunErrorCode.INVALID, refusal { client.startAllocation(AllocationConfig(at(0))) })
+            until { prepared.get() == 3 }
+            until { relay.relayed != null }
+            assertNotEquals(local, relay.mapped)
+        }
+    }
+
+    private fun refusal(call: () -> Unit) = assertThrows(StunException::class.java, call).code
 }
