@@ -19,6 +19,7 @@ import java.util.concurrent.CompletableFuture
 import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.CopyOnWriteArrayList
 import java.util.concurrent.Executor
+import java.util.concurrent.RejectedExecutionException
 import java.util.concurrent.atomic.AtomicLong
 import java.util.function.Consumer
 
@@ -140,8 +141,16 @@ internal class DriverCore(locals: List<InetSocketAddress>, options: DriverOption
 
     /** Tells a listener everything that a flow has, on its executor. */
     fun <T> listen(flow: Flow<T>, executor: Executor, listener: Consumer<in T>): Subscription {
-        val job = scope.launch(executor.asCoroutineDispatcher()) { flow.collect { listener.accept(it) } }
+        val careful = Executor { task -> refusing { executor.execute(task) } }
+        val job = scope.launch(careful.asCoroutineDispatcher()) { flow.collect { listener.accept(it) } }
         return Subscription { job.cancel() }
+    }
+
+    /** An executor that raises anything does no more harm than one that refuses, which ends the listening. */
+    private inline fun refusing(call: () -> Unit): Unit = try {
+        call()
+    } catch (error: RuntimeException) {
+        throw RejectedExecutionException(error)
     }
 
     /** Something that ends with the operation, or with the driver. */

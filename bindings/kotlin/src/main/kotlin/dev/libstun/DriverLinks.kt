@@ -101,6 +101,21 @@ internal class Links(private val setup: SocketSetup?, private val wake: () -> Un
         throw IOException("no socket$where of the family of ${remote.hostAddress}")
     }
 
+    /** The IP address to reach [remote] from: that of [local] if there is a socket at it. */
+    @Throws(IOException::class)
+    fun hostFor(remote: InetAddress, local: InetSocketAddress): InetAddress =
+        (shared.firstOrNull { it.isOf(remote) && it.local.address == local.address } ?: pick(remote)).local.address
+
+    /** The host's IP address on the way to a server, which the system says without sending anything. */
+    fun addressTowards(server: InetSocketAddress): InetAddress? = try {
+        bound(InetSocketAddress(if (server.isIpv4()) ANY_IPV4 else ANY_IPV6, 0)).use { channel ->
+            channel.connect(server)
+            (channel.localAddress as InetSocketAddress).address.takeUnless { it.isAnyLocalAddress }
+        }
+    } catch (_: Exception) {
+        null
+    }
+
     /** What a packet of the agent goes out on. Raises IOException if there is nothing. */
     @Throws(IOException::class)
     fun forTransmit(transmit: Transmit): Link {
@@ -252,9 +267,9 @@ internal class Links(private val setup: SocketSetup?, private val wake: () -> Un
 
     private fun openAnywhere() {
         var failure: Exception? = null
-        for (host in listOf("0.0.0.0", "::")) {
+        for (host in listOf(ANY_IPV4, ANY_IPV6)) {
             try {
-                open(InetSocketAddress(InetAddress.getByName(host), 0))
+                open(InetSocketAddress(host, 0))
             } catch (error: IOException) {
                 failure = error // the host has no such family
             } catch (error: UnsupportedOperationException) {
@@ -281,6 +296,9 @@ internal class Links(private val setup: SocketSetup?, private val wake: () -> Un
         return channel
     }
 }
+
+private val ANY_IPV4 = InetAddress.getByAddress(ByteArray(4))
+private val ANY_IPV6 = InetAddress.getByAddress(ByteArray(16))
 
 private fun InetSocketAddress.isIpv4() = address is Inet4Address
 

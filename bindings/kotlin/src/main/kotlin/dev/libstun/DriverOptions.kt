@@ -63,7 +63,27 @@ public class DriverOptions @JvmOverloads constructor(
     public val socketSetup: SocketSetup? = null,
     public val seed: ByteArray? = null,
     public val maxOperations: Int = 0,
-)
+) {
+    /** The same with another [clock]. */
+    public fun withClock(clock: Clock?): DriverOptions =
+        DriverOptions(clock, moreLocals, socketSetup, seed, maxOperations)
+
+    /** The same with other [moreLocals]. */
+    public fun withMoreLocals(moreLocals: List<InetSocketAddress>): DriverOptions =
+        DriverOptions(clock, moreLocals, socketSetup, seed, maxOperations)
+
+    /** The same with another [socketSetup]. */
+    public fun withSocketSetup(socketSetup: SocketSetup?): DriverOptions =
+        DriverOptions(clock, moreLocals, socketSetup, seed, maxOperations)
+
+    /** The same with another [seed]. */
+    public fun withSeed(seed: ByteArray?): DriverOptions =
+        DriverOptions(clock, moreLocals, socketSetup, seed, maxOperations)
+
+    /** The same with another [maxOperations]. */
+    public fun withMaxOperations(maxOperations: Int): DriverOptions =
+        DriverOptions(clock, moreLocals, socketSetup, seed, maxOperations)
+}
 
 /**
  * What a driver has done since it was opened.

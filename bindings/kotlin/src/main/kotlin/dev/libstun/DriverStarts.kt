@@ -1,6 +1,5 @@
 package dev.libstun
 
-import java.net.DatagramSocket
 import java.net.Inet4Address
 import java.net.InetAddress
 import java.net.InetSocketAddress
@@ -93,7 +92,7 @@ internal fun DriverCore.startServer(config: ServerConfig): Operation {
 }
 
 internal fun DriverCore.startNatProbe(config: NatConfig): Operation {
-    val host = links.pick(hostOf(config.server)).local.address
+    val host = links.hostFor(hostOf(config.server), config.local)
     val first = links.openPrivate(host)
     val second = try {
         links.openPrivate(host)
@@ -107,7 +106,7 @@ internal fun DriverCore.startNatProbe(config: NatConfig): Operation {
             socketId = first.id,
             second = second.local,
             secondSocketId = second.id,
-            own = config.own ?: ownAddress(config.server),
+            own = config.own ?: links.addressTowards(config.server),
         )
         return begin({ agent, now -> agent.startNatProbe(placed, now) }) { id ->
             Operation(this, id).also { first.owner = it; second.owner = it }
@@ -177,16 +176,6 @@ private fun DriverCore.fourSockets(config: ServerConfig): ServerConfig {
 private fun DriverCore.numberAt(local: InetSocketAddress): Int =
     links.shared.firstOrNull { it.local == local }?.id
         ?: throw StunException(StunErrorCode.INVALID, "RFC 5780 needs a socket at $local: open the driver with it")
-
-/** The host's IP address on the way to a server, which the system says without sending anything. */
-private fun ownAddress(server: InetSocketAddress): InetAddress? = try {
-    DatagramSocket().use { socket ->
-        socket.connect(server)
-        socket.localAddress.takeUnless { it.isAnyLocalAddress }
-    }
-} catch (_: Exception) {
-    null
-}
 
 /** IPv6 and IPv4 in turn, beginning with what the system has put first. */
 private fun inTurn(found: List<InetAddress>): List<InetAddress> {

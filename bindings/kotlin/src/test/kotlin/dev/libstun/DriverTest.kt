@@ -21,11 +21,13 @@ import java.net.DatagramSocket
 import java.net.InetSocketAddress
 import java.nio.channels.Selector
 import java.util.Random
+import java.util.concurrent.Executor
 import java.util.concurrent.atomic.AtomicBoolean
 import java.util.concurrent.atomic.AtomicInteger
 import java.util.concurrent.atomic.AtomicLong
 import kotlin.time.Duration.Companion.hours
 import kotlin.time.Duration.Companion.milliseconds
+import kotlin.time.Duration.Companion.seconds
 import kotlin.time.toJavaDuration
 
 /** The loop of a driver, its sockets and its streams. */
@@ -400,6 +402,63 @@ class DriverTest {
         openAt(options = DriverOptions(socketSetup = { it.configureBlocking(true) })).use { server ->
             server.startServer(ServerConfig())
             openAt().use { assertEquals(it.localAddress, it.mappedAddress(server.localAddress)) }
+        }
+    }
+
+    @Test
+    fun `bytes that are sent may be changed at once`() = trial {
+        openAt().use { driver ->
+            Peer().use { peer ->
+                repeat(200) {
+                    val bytes = "as it was".toByteArray()
+                    driver.send(bytes, peer.address)
+                    bytes.fill(0)
+                    assertEquals("as it was", peer.receiveText().first)
+                }
+            }
+        }
+    }
+
+    @Test
+    fun `an executor that fails ends its listener and not the driver`() = trial {
+        openAt().use { driver ->
+            driver.startServer(ServerConfig())
+            val isBroken = AtomicBoolean()
+            val executor = Executor { check(!isBroken.get()) { "no more" }; it.run() }
+            val told = AtomicInteger()
+            driver.listenDatagrams(executor) { told.incrementAndGet() }
+            openAt().use { client ->
+                client.send(byteArrayOf(1), driver.localAddress)
+                until { told.get() == 1 }
+                isBroken.set(true)
+                client.send(byteArrayOf(2), driver.localAddress)
+                assertEquals(client.localAddress, client.mappedAddress(driver.localAddress))
+                assertEquals(1, told.get())
+            }
+        }
+    }
+
+    @Test
+    fun `an operation of another driver is refused`() = openAt().use { one ->
+        openAt().use { other ->
+            val (server, _) = one.startServer(ServerConfig()) to other.startServer(ServerConfig())
+            val refused = assertThrows(StunException::class.java) { other.addUser(server, "alice", "s3cret") }
+            assertEquals(StunErrorCode.INVALID, refused.code)
+        }
+    }
+
+    @Test
+    fun `a test of the NAT prepares its sockets, and is from the address that it was told`() = trial {
+        val prepared = AtomicInteger()
+        val options = DriverOptions(moreLocals = listOf(at(0, "127.0.0.2")), socketSetup = { prepared.incrementAndGet() })
+        openAt(options = options).use { driver ->
+            openAt().use { server ->
+                server.startServer(ServerConfig())
+                val probe = driver.startNatProbe(NatConfig(server.localAddress, at(0, "127.0.0.2"), deadline = 1.seconds))
+                val report = (probe.finished().event as NatFinished).report
+                assertEquals(ip("127.0.0.2"), report.local.address)
+                assertEquals(5, prepared.get(), "two, two of the test's, and one to ask for the way")
+            }
         }
     }
 }
