@@ -209,9 +209,9 @@ internal class DriverCore(locals: List<InetSocketAddress>, options: DriverOption
         if (event.isLast && operation != null) forget(operation)
     }
 
-    override fun arrived(packet: PeerPacket) {
-        val relay = relays[packet.relayed]
-        if (relay == null || !relay.arrived(packet)) droppedPackets.incrementAndGet()
+    override fun arrived(data: PeerData) {
+        val relay = relays[data.relayed]
+        if (relay == null || !relay.arrived(data)) droppedPackets.incrementAndGet()
     }
 
     override fun arrived(datagram: ReceivedDatagram) {

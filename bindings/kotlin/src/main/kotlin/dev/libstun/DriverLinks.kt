@@ -31,7 +31,7 @@ internal class Link(val id: Int, val channel: DatagramChannel, val local: InetSo
     /** Whether it is of that address's family. */
     fun isOf(remote: InetAddress): Boolean = (remote is Inet4Address) == isIpv4
 
-    /** A socket of IPv6 that is bound to no address takes IPv4 as well on the JVM, which has no way to turn that off. */
+    /** An IPv6 socket that is bound to no address takes IPv4 as well on the JVM, which has no way to turn that off. */
     fun takesAlso(remote: InetAddress): Boolean = isAnywhere && !isIpv4 && remote is Inet4Address
 
     /** Whether it can stay where the host has those addresses. */

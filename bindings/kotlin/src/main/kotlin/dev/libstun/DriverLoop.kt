@@ -15,7 +15,7 @@ import java.util.concurrent.atomic.AtomicLong
 /** Who is told what comes of a driver's loop. On the loop's thread, which nothing here may hold up. */
 internal interface LoopListener {
     fun happened(event: AgentEvent)
-    fun arrived(packet: PeerPacket)
+    fun arrived(data: PeerData)
     fun arrived(datagram: ReceivedDatagram)
 }
 
@@ -197,7 +197,7 @@ internal class DriverLoop(
 
     private fun process(output: Output) {
         deadline = output.deadline
-        output.peerData?.let { listener.arrived(PeerPacket(it.bytes, it.peer, it.relayed)) }
+        output.peerData?.let(listener::arrived)
         for (event in output.events) listener.happened(event)
         output.transmits.forEach(::sendNow)
     }

@@ -14,7 +14,7 @@ import kotlin.time.Duration.Companion.seconds
  * `Clock { SystemClock.elapsedRealtimeNanos() }`, in Java `SystemClock::elapsedRealtimeNanos`, which does not.
  */
 public fun interface Clock {
-    /** The time now. */
+    /** The time now. Asked often, by any thread and under a lock: it answers at once, and does not call the driver. */
     public fun nanoseconds(): Long
 
     public companion object {
@@ -121,21 +121,6 @@ public class ReceivedDatagram(
     public val local: InetSocketAddress,
 ) {
     override fun toString(): String = "${bytes.size} bytes from $remote"
-}
-
-/**
- * What a peer has sent to a relayed address.
- *
- * @property bytes the payload, which is yours.
- * @property peer who has sent it.
- * @property relayed the relayed address that it was sent to.
- */
-public class PeerPacket(
-    public val bytes: ByteArray,
-    public val peer: InetSocketAddress,
-    public val relayed: InetSocketAddress,
-) {
-    override fun toString(): String = "${bytes.size} bytes from $peer"
 }
 
 /** Events that are kept for one reader. Of more the oldest are dropped, so that the last event is always there. */

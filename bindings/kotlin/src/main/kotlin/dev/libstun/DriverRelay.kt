@@ -30,7 +30,7 @@ import kotlin.time.Duration.Companion.seconds
  */
 public class Relay internal constructor(core: DriverCore, id: OperationId, internal val server: InetSocketAddress) :
     Operation(core, id) {
-    private val arrived = Channel<PeerPacket>(MAX_PACKETS)
+    private val arrived = Channel<PeerData>(MAX_PACKETS)
     private val permitted = HashSet<InetAddress>()
     private val channels = HashMap<InetSocketAddress, Int>()
     private val refused = HashMap<InetSocketAddress, Failure>()
@@ -38,7 +38,7 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, inter
     private var hasChangedPort = false
 
     /** What permitted peers send. For one reader; 1024 packets are kept, and those beyond are lost and counted. */
-    public val packets: Flow<PeerPacket> = arrived.receiveAsFlow()
+    public val packets: Flow<PeerData> = arrived.receiveAsFlow()
 
     /** The relayed address, for peers to be told; `null` while there is none. */
     @Volatile
@@ -172,11 +172,11 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, inter
     }
 
     /** Tells the listener everything of [packets], on that executor. Until the returned handle is closed. */
-    public fun listenPackets(executor: Executor, listener: Consumer<PeerPacket>): Subscription =
+    public fun listenPackets(executor: Executor, listener: Consumer<PeerData>): Subscription =
         core.listen(packets, executor, listener)
 
     /** A peer has sent something. False if there is too much already. For the loop. */
-    internal fun arrived(packet: PeerPacket): Boolean = arrived.trySend(packet).isSuccess
+    internal fun arrived(data: PeerData): Boolean = arrived.trySend(data).isSuccess
 
     /** Asks the server to take it back. */
     internal fun giveBack() {
@@ -199,7 +199,7 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, inter
             is CredentialsNeeded -> if (happened.reason == CredentialsNeed.REJECTED) failure = rejection(event.text)
             is Retrying -> retrying(happened.failure)
             is Failed -> failure = happened.failure
-            is Reconnect -> changePort(happened.server, happened.local)
+            is Reconnect -> changePort(happened.server, happened.local) { true }
             else -> {}
         }
     }
@@ -235,17 +235,16 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, inter
         }
         // The server still knows an allocation of before on this port, such as one of a program that has crashed.
         hasChangedPort = true
-        changePort(server, null)
+        changePort(server, null) { relayed == null }
     }
 
-    /** Goes on from another socket. */
-    private fun changePort(server: InetSocketAddress, local: InetSocketAddress?) {
-        core.launchFor(this) { goOnElsewhere(server, local) }
-    }
+    /** Goes on from another socket, when there can be one and if that is still wanted. */
+    private fun changePort(server: InetSocketAddress, local: InetSocketAddress?, isWanted: () -> Boolean) =
+        core.launchFor(this) { goOnElsewhere(server, local, isWanted) }
 
-    private suspend fun goOnElsewhere(server: InetSocketAddress, local: InetSocketAddress?) {
+    private suspend fun goOnElsewhere(server: InetSocketAddress, local: InetSocketAddress?, isWanted: () -> Boolean) {
         var wait = RECONNECT_FIRST
-        while (true) {
+        while (isWanted()) {
             val link = openElsewhere(server, local)
             if (link != null) return goOnAt(link, server)
             delay(wait)

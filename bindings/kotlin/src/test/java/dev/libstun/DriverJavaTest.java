@@ -114,7 +114,7 @@ class DriverJavaTest {
                             .withCredentials(new LongTerm("alice", "s3cret"))
                             .withPeerPolicy(PeerPolicy.LOOPBACK));
             InetSocketAddress relayed = relay.readyAsync().get();
-            BlockingQueue<PeerPacket> packets = new LinkedBlockingQueue<>();
+            BlockingQueue<PeerData> packets = new LinkedBlockingQueue<>();
             relay.listenPackets(executor, packets::add);
             InetSocketAddress to = (InetSocketAddress) peer.getLocalSocketAddress();
             relay.permitAsync(to.getAddress()).get();

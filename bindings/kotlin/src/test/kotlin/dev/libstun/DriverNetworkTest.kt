@@ -255,10 +255,11 @@ class DriverNetworkTest {
     @Test
     fun `what begins while the network changes moves with it`() = trial {
         withServer { server ->
+            // The only way to be between the choice of a socket and the start, which two threads may be in earnest.
             val starter = Thread.currentThread()
             var change: (() -> Unit)? = null
             val clock = Clock {
-                if (Thread.currentThread() === starter) change?.also { change = null }?.invoke() // between the choice of a socket and the start
+                if (Thread.currentThread() === starter) change?.also { change = null }?.invoke() // in between
                 System.nanoTime()
             }
             openAt("127.0.0.2", DriverOptions(clock)).use { client ->

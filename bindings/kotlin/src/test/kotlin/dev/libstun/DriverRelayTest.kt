@@ -207,14 +207,30 @@ class DriverRelayTest {
             relay.ready()
             relay.cancel()
         }
-        val prepared = AtomicInteger()
+        val (prepared, uncaught) = AtomicInteger() to AtomicInteger()
         val setup = SocketSetup { check(prepared.getAndIncrement() != 1) { "not now" } }
-        Driver.open(local, DriverOptions(socketSetup = setup)).use { client ->
+        val before = Thread.getDefaultUncaughtExceptionHandler()
+        Thread.setDefaultUncaughtExceptionHandler { _, _ -> uncaught.incrementAndGet() }
+        try {
+            Driver.open(local, DriverOptions(socketSetup = setup)).use { client ->
+                val relay = client.startAllocation(config())
+                assertEquals(ip("127.0.0.1"), relay.ready().address)
+                assertTrue(prepared.get() >= 2, "it has tried another one, or had it")
+                assertEquals(0, uncaught.get())
+            }
+        } finally {
+            Thread.setDefaultUncaughtExceptionHandler(before)
+        }
+    }
+
+    @Test
+    fun `a relay that was refused at the start leaves the driver's socket to the next`() = trial {
+        openAt().use { client ->
+            val contradiction = config().copy(family = RelayFamily.BOTH, port = RelayPort.EVEN)
+            assertEquals(StunErrorCode.INVALID, refusal { client.startAllocation(contradiction) })
             val relay = client.startAllocation(config())
-            assertEquals(StunErrorCode.INVALID, refusal { client.startAllocation(AllocationConfig(at(0))) })
-            until { prepared.get() == 3 }
-            until { relay.relayed != null }
-            assertNotEquals(local, relay.mapped)
+            relay.ready()
+            assertEquals(client.localAddress, relay.mapped)
         }
     }
 

@@ -450,11 +450,12 @@ class DriverTest {
     @Test
     fun `a test of the NAT prepares its sockets, and is from the address that it was told`() = trial {
         val prepared = AtomicInteger()
-        val options = DriverOptions(moreLocals = listOf(at(0, "127.0.0.2")), socketSetup = { prepared.incrementAndGet() })
+        val options = DriverOptions(null, listOf(at(0, "127.0.0.2")), { prepared.incrementAndGet() })
         openAt(options = options).use { driver ->
             openAt().use { server ->
                 server.startServer(ServerConfig())
-                val probe = driver.startNatProbe(NatConfig(server.localAddress, at(0, "127.0.0.2"), deadline = 1.seconds))
+                val config = NatConfig(server.localAddress, at(0, "127.0.0.2"), deadline = 1.seconds)
+                val probe = driver.startNatProbe(config)
                 val report = (probe.finished().event as NatFinished).report
                 assertEquals(ip("127.0.0.2"), report.local.address)
                 assertEquals(5, prepared.get(), "two, two of the test's, and one to ask for the way")
