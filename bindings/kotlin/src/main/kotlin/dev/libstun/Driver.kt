@@ -172,14 +172,14 @@ public class Driver private constructor(private val core: DriverCore) : AutoClos
     // Commands
 
     /**
-     * The host's addresses are these from now on. Call it when a network has come, gone or changed, with those that
-     * lead to the servers: not with loopback's or link-local ones, which an operation could be moved to.
+     * The host's addresses are these from now on. Call it when a network has come, gone or changed. What begins after
+     * it begins at one of them. It may open sockets, and waits for nothing else.
      *
-     * What begins after it begins at one of them.
      * What was asked from an address that is gone goes on from the first of its family, where the driver opens a
-     * socket; sockets at addresses that are gone are closed. If that socket cannot be opened, its operations are told
-     * with each request, as of any that cannot be sent, and each tries again. Sockets that are bound to no address, as
-     * without `local`, stay, and are asked again at once what their public address is.
+     * socket; loopback and link-local addresses come last in that. Sockets at addresses that are gone are closed. If
+     * the new one cannot be opened, its operations are told with each request, as of any that cannot be sent, and each
+     * tries again. Sockets that are bound to no address, as without `local`, stay, and their operations ask again at
+     * once what their public address is.
      */
     public fun networkChanged(addresses: Collection<InetAddress>): Unit = core.networkChanged(addresses)
 

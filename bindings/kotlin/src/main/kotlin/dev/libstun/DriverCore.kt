@@ -88,7 +88,8 @@ internal class DriverCore(locals: List<InetSocketAddress>, options: DriverOption
     }
 
     fun networkChanged(addresses: Collection<InetAddress>) {
-        val present = addresses.toSet()
+        // Systems list the others too, and often first: they do not lead to a server elsewhere.
+        val present = addresses.sortedBy { it.isLoopbackAddress || it.isLinkLocalAddress }.toSet()
         checkOpen()
         links.enter(present)
         command { agent, now ->

@@ -284,4 +284,14 @@ class DriverNetworkTest {
             }
         }
     }
+
+    @Test
+    fun `loopback and addresses of a link are moved to only if there is nothing else`() = trial {
+        openAt("127.0.0.2").use { client ->
+            client.networkChanged(listOf(ip("127.0.0.3"), ip("198.51.100.1"))) // which this host has not
+            assertEquals(StunErrorCode.STATE, assertThrows(StunException::class.java) { client.localAddress }.code)
+            client.networkChanged(listOf(ip("fe80::1"), ip("127.0.0.3")))
+            assertEquals(ip("127.0.0.3"), client.localAddress.address)
+        }
+    }
 }
