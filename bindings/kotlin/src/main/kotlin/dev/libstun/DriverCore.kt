@@ -91,10 +91,11 @@ internal class DriverCore(locals: List<InetSocketAddress>, options: DriverOption
         // Systems list the others too, and often first: they do not lead to a server elsewhere.
         val present = addresses.sortedBy { it.isLoopbackAddress || it.isLinkLocalAddress }.toSet()
         checkOpen()
-        links.enter(present)
-        command { agent, now ->
-            agent.networkChanged(present, now)
-            loop.present = present
+        links.change(present) {
+            command { agent, now ->
+                agent.networkChanged(present, now)
+                loop.present = present
+            }
         }
     }
 

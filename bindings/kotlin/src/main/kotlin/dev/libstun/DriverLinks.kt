@@ -52,7 +52,10 @@ internal class Links(private val setup: SocketSetup?, private val wake: () -> Un
     private var nextId = 1
     private var isShut = false
 
-    /** What [enter] was told last. */
+    /** Held while it is found out what is missing somewhere, and opened there, so that it is not opened twice. */
+    private val moving = Any()
+
+    /** The host's addresses since the last [change]. */
     @Volatile
     var present: Set<InetAddress> = emptySet()
         private set
@@ -94,7 +97,7 @@ internal class Links(private val setup: SocketSetup?, private val wake: () -> Un
     fun pick(remote: InetAddress, local: InetSocketAddress? = null): Link {
         val bound = shared.filter { local == null || it.isBoundTo(local) }
         bound.firstOrNull { it.isOf(remote) }?.let { return it }
-        if (local == null) missingOfDriver(remote is Inet4Address)?.let { return openAtOrNear(it) }
+        if (local == null) openMissing(remote)?.let { return it }
         bound.firstOrNull { it.takesAlso(remote) }?.let { return it }
         if (synchronized(this) { isShut }) throw isClosed()
         val where = if (local == null) "" else " bound to $local"
@@ -130,7 +133,7 @@ internal class Links(private val setup: SocketSetup?, private val wake: () -> Un
     }
 
     /** An operation has moved with the host: from now on there is a socket at [local], at the latest when it can be. */
-    fun move(local: InetSocketAddress, owner: Operation?) {
+    fun move(local: InetSocketAddress, owner: Operation?): Unit = synchronized(moving) {
         if (local.address.isAnyLocalAddress || open.any { it.local == local }) return
         try {
             open(local, owner)
@@ -141,22 +144,18 @@ internal class Links(private val setup: SocketSetup?, private val wake: () -> Un
     }
 
     /**
-     * The host has these addresses: what begins from now on begins there. Sockets at others stay until [leaveAllBut],
-     * because the agent does not know yet.
+     * The host has these addresses: what begins from now on begins there. Then the agent is told. Sockets at others stay
+     * until [leaveAllBut], because who is there has yet to move.
      */
-    fun enter(present: Set<InetAddress>) {
-        this.present = present
-        for (local in missingOutside(present)) {
-            if (replace(local, present)) synchronized(this) { missing.remove(local) }
-        }
-        for (link in open.filter { !it.isPrivate }) {
-            link.isLeft = !link.isAt(present) && replace(link.local, present)
-        }
+    fun change(present: Set<InetAddress>, tell: () -> Unit): Unit = synchronized(moving) {
+        enter(present)
+        tell()
     }
 
     /** Those who had to move have done so. Sockets at addresses that the host has not are closed. */
-    fun leaveAllBut(present: Set<InetAddress>) {
-        enter(present) // again: this is the last word, in whatever order threads have said theirs
+    fun leaveAllBut(present: Set<InetAddress>): Unit = synchronized(moving) {
+        if (present !== this.present) return // the host has moved on, and that comes next
+        enter(present) // again, for who has moved meanwhile as an earlier change wanted it
         open.filter { it.isLeft || it.isPrivate && !it.isAt(present) }.forEach(::retire)
     }
 
@@ -224,6 +223,16 @@ internal class Links(private val setup: SocketSetup?, private val wake: () -> Un
         return link
     }
 
+    private fun enter(present: Set<InetAddress>) {
+        this.present = present
+        for (local in missingOutside(present)) {
+            if (replace(local, present)) synchronized(this) { missing.remove(local) }
+        }
+        for (link in open.filter { !it.isPrivate }) {
+            link.isLeft = !link.isAt(present) && replace(link.local, present)
+        }
+    }
+
     /**
      * Has the driver go on from the first of those addresses that is of the same family. False if there is none: then
      * there is nothing to move to yet.
@@ -255,12 +264,16 @@ internal class Links(private val setup: SocketSetup?, private val wake: () -> Un
         }
 
     private fun openAgain(local: InetSocketAddress, owner: Operation?): Link = try {
-        open(local, owner)
+        synchronized(moving) { open.firstOrNull { it.local == local } ?: open(local, owner) }
     } catch (error: RuntimeException) { // of a SocketSetup
         throw BindException("cannot bind $local: $error").apply { initCause(error) }
     }
 
-    /** Where the driver itself has moved to, and could not open a socket yet. */
+    /** A socket where the driver itself has moved to and could not open one yet. */
+    private fun openMissing(remote: InetAddress): Link? = synchronized(moving) {
+        shared.firstOrNull { it.isOf(remote) } ?: missingOfDriver(remote is Inet4Address)?.let(::openAtOrNear)
+    }
+
     private fun missingOfDriver(isIpv4: Boolean): InetSocketAddress? = synchronized(this) {
         missing.entries.firstOrNull { (local, owner) -> owner == null && local.isIpv4() == isIpv4 }?.key
     }

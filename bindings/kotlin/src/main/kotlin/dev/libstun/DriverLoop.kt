@@ -175,9 +175,8 @@ internal class DriverLoop(
     }
 
     private fun receive(link: Link, remote: InetSocketAddress) {
-        val now = clock.nanoseconds()
         val output = synchronized(agent) {
-            agent.exchange(buffer, remote, now, local = link.localFor(remote.address), socketId = link.id)
+            agent.exchange(buffer, remote, clock.nanoseconds(), local = link.localFor(remote.address), socketId = link.id)
         }
         when (output.outcome) {
             Outcome.IGNORED -> pass(link, remote)

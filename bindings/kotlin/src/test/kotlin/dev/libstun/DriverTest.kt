@@ -17,6 +17,7 @@ import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.Timeout
 import java.io.IOException
+import java.lang.ref.WeakReference
 import java.net.DatagramSocket
 import java.net.InetSocketAddress
 import java.nio.channels.Selector
@@ -461,5 +462,24 @@ class DriverTest {
                 assertEquals(5, prepared.get(), "two, two of the test's, and one to ask for the way")
             }
         }
+    }
+
+    @Test
+    fun `nothing is left of operations that have ended`() = trial {
+        openAt().use { server ->
+            server.startServer(ServerConfig())
+            openAt().use { client ->
+                val ended = List(200) { number -> WeakReference(client.startAndEnd(server.localAddress, number)) }
+                assertEquals(0, client.operationCount)
+                until { System.gc(); ended.all { it.get() == null } }
+            }
+        }
+    }
+
+    private suspend fun Driver.startAndEnd(server: InetSocketAddress, number: Int): Operation {
+        val config = BindingConfig(server, refresh = 25.seconds.takeIf { number % 2 == 0 })
+        val operation = startBinding(config).also { it.mapped() }
+        if (number % 2 == 0) operation.cancel() else operation.finished()
+        return operation
     }
 }
