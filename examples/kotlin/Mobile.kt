@@ -2,7 +2,7 @@
  * What an app on a phone does: it learns its public address, keeps it with as few wake-ups of the radio as can be, and
  * goes on when the network changes.
  *
- *     MobileKt SERVER [ADDRESS NEXT_ADDRESS]
+ *     MobileKt SERVER:PORT [ADDRESS NEXT_ADDRESS]
  *
  * With two of the host's addresses it begins at the first, which goes away then; on Linux 127.0.0.2 and 127.0.0.3 will
  * do for a server on loopback. Without them its sockets are bound to no address, as they mostly are on a phone.
@@ -70,8 +70,12 @@ private suspend fun live(driver: Driver, server: InetSocketAddress, next: List<I
     printing.join()
 }
 
+/** Those that lead to a server elsewhere, which an operation may be moved to. */
 private fun hostAddresses(): List<InetAddress> =
-    NetworkInterface.networkInterfaces().flatMap { it.inetAddresses() }.toList()
+    NetworkInterface.networkInterfaces().toList()
+        .filter { it.isUp && !it.isLoopback }
+        .flatMap { it.inetAddresses().toList() }
+        .filter { !it.isLinkLocalAddress }
 
 /**
  * How often the radio would be woken in an hour that passes at once: an agent does no I/O and asks nobody for the time,

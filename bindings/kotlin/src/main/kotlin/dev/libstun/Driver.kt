@@ -41,7 +41,7 @@ public class Driver private constructor(private val core: DriverCore) : AutoClos
 
     /** What the first socket is bound to. Raises a [StunException] if there is none (any more). */
     public val localAddress: InetSocketAddress
-        get() = localAddresses.firstOrNull() ?: throw isClosed()
+        get() = localAddresses.firstOrNull() ?: throw core.hasNoSocket()
 
     /** What it has done since it was opened. */
     public val counters: DriverCounters get() = core.counters()
@@ -65,11 +65,19 @@ public class Driver private constructor(private val core: DriverCore) : AutoClos
      */
     public val datagrams: Flow<ReceivedDatagram> = core.datagrams.receiveAsFlow()
 
-    /** Sends a datagram of another protocol. False if it was lost at once: too many are waiting already. */
-    public fun send(bytes: ByteArray, to: InetSocketAddress): Boolean {
-        require(!to.isUnresolved) { "$to is a name, and not an IP address" }
+    /**
+     * Sends a datagram of another protocol. False if it was lost at once: too many are waiting already.
+     *
+     * @param bytes are copied.
+     * @param from the socket to send from, by what it is bound to, such as [ReceivedDatagram.local] for an answer.
+     * `null` is the first of the family.
+     * @throws StunException if [to] is a name, or the driver is closed.
+     */
+    @JvmOverloads
+    public fun send(bytes: ByteArray, to: InetSocketAddress, from: InetSocketAddress? = null): Boolean {
+        hostOf(to)
         core.checkOpen()
-        return core.send(bytes, to)
+        return core.send(bytes.copyOf(), to, from)
     }
 
     /** Tells the listener every event from now on, on that executor, which must not be the calling thread's. Until the
@@ -151,7 +159,8 @@ public class Driver private constructor(private val core: DriverCore) : AutoClos
 
     /**
      * Finds out what the NAT does (RFC 5780), from two sockets of its own: a test of how it filters needs sockets that
-     * nothing was sent from before. `local`, `second` and their numbers are replaced.
+     * nothing was sent from before. They replace `local`, `second` and their numbers; of `local` the IP address is kept
+     * if the driver has a socket there.
      */
     @Throws(IOException::class)
     public fun startNatProbe(config: NatConfig): Operation = core.startNatProbe(config)
@@ -163,12 +172,14 @@ public class Driver private constructor(private val core: DriverCore) : AutoClos
     // Commands
 
     /**
-     * The host's addresses are these from now on. Call it when a network has come, gone or changed.
+     * The host's addresses are these from now on. Call it when a network has come, gone or changed. What begins after
+     * it begins at one of them. It may open sockets, and waits for nothing else.
      *
      * What was asked from an address that is gone goes on from the first of its family, where the driver opens a
-     * socket; sockets at addresses that are gone are closed. If that socket cannot be opened, its operations are told
-     * with each request, as of any that cannot be sent, and each tries again. Sockets that are bound to no address, as
-     * without `local`, stay, and are asked again at once what their public address is.
+     * socket; loopback and link-local addresses come last in that. Sockets at addresses that are gone are closed. If
+     * the new one cannot be opened, its operations are told with each request, as of any that cannot be sent, and each
+     * tries again. Sockets that are bound to no address, as without `local`, stay, and their operations ask again at
+     * once what their public address is.
      */
     public fun networkChanged(addresses: Collection<InetAddress>): Unit = core.networkChanged(addresses)
 
@@ -183,22 +194,22 @@ public class Driver private constructor(private val core: DriverCore) : AutoClos
 
     /** Keeps a binding alive that often from now on; `null` keeps it no longer. */
     public fun setRefresh(binding: Binding, interval: Duration?): Unit =
-        core.command { agent, now -> agent.setRefresh(binding.id, interval, now) }
+        core.command { agent, now -> agent.setRefresh(own(binding), interval, now) }
 
     /** The same for Java. */
     public fun setRefreshNanos(binding: Binding, interval: Long?): Unit = setRefresh(binding, interval?.nanoseconds)
 
     /** Answers [Redirected] where that waits for it: follows, or fails. */
     public fun answerRedirect(operation: Operation, accept: Boolean): Unit =
-        core.command { agent, now -> agent.answerRedirect(operation.id, accept, now) }
+        core.command { agent, now -> agent.answerRedirect(own(operation), accept, now) }
 
     /** Adds a user to a server's realm, or changes a password. */
     public fun addUser(server: Operation, username: String, password: String): Unit =
-        core.command { agent, _ -> agent.addUser(server.id, username, password) }
+        core.command { agent, _ -> agent.addUser(own(server), username, password) }
 
     /** Removes a user. False if there is none. */
     public fun removeUser(server: Operation, username: String): Boolean =
-        core.command { agent, _ -> agent.removeUser(server.id, username) }
+        core.command { agent, _ -> agent.removeUser(own(server), username) }
 
     /** How many operations run. */
     public val operationCount: Int get() = core.query { agent, _ -> agent.operationCount() }
@@ -209,6 +220,9 @@ public class Driver private constructor(private val core: DriverCore) : AutoClos
      * for an answer. Returns when thread and sockets are gone. Once more does nothing.
      */
     override fun close(): Unit = core.close()
+
+    private fun own(operation: Operation): OperationId =
+        if (operation.core === core) operation.id else throw invalid("the operation is another driver's")
 
     public companion object {
         /**

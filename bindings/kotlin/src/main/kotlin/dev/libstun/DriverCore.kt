@@ -19,7 +19,7 @@ import java.util.concurrent.CompletableFuture
 import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.CopyOnWriteArrayList
 import java.util.concurrent.Executor
-import java.util.concurrent.Executors
+import java.util.concurrent.RejectedExecutionException
 import java.util.concurrent.atomic.AtomicLong
 import java.util.function.Consumer
 
@@ -43,7 +43,7 @@ internal class DriverCore(locals: List<InetSocketAddress>, options: DriverOption
 
     private val scope = CoroutineScope(SupervisorJob() + Dispatchers.Default)
     private val closed = CompletableDeferred<Unit>()
-    private lateinit var thread: Thread
+    private val thread = Thread(::run, "libstun-driver").apply { isDaemon = true }
 
     init {
         try {
@@ -57,12 +57,11 @@ internal class DriverCore(locals: List<InetSocketAddress>, options: DriverOption
         loop.links = links
         try {
             links.openAll(locals)
+            thread.start()
         } catch (error: Throwable) {
-            selector.close()
-            agent.close()
+            free()
             throw error
         }
-        start()
     }
 
     // Commands
@@ -78,27 +77,39 @@ internal class DriverCore(locals: List<InetSocketAddress>, options: DriverOption
         loop.command { agent, now -> make(start(agent, now)).also { operations[it.id] = it } }
 
     fun cancel(operation: Operation) {
-        forget(operation)
         try {
             command { agent, now -> if (agent.contains(operation.id)) agent.cancel(operation.id, now) }
         } catch (error: StunException) {
             if (error.code != StunErrorCode.CLOSED) throw error
+        } finally {
+            // Only now: until then it could be given another socket, which would be left behind.
+            forget(operation)
         }
     }
 
     fun networkChanged(addresses: Collection<InetAddress>) {
-        command { agent, now ->
-            agent.networkChanged(addresses.toList(), now)
-            loop.present = addresses.toSet()
+        // Systems list the others too, and often first: they do not lead to a server elsewhere.
+        val present = addresses.sortedBy { it.isLoopbackAddress || it.isLinkLocalAddress }.toSet()
+        checkOpen()
+        links.change(present) {
+            command { agent, now ->
+                agent.networkChanged(present, now)
+                loop.present = present
+            }
         }
     }
+
+    /** Why there is no socket: the driver is closed, or the network has changed to what it can have none at. */
+    fun hasNoSocket(): StunException =
+        if (closed.isCompleted) isClosed() else StunException(StunErrorCode.STATE, "there is no socket at the moment")
 
     /** Raises a [StunException] once the driver is closed. */
     fun checkOpen() {
         if (closed.isCompleted) throw isClosed()
     }
 
-    fun send(bytes: ByteArray, remote: InetSocketAddress): Boolean = loop.send(bytes, remote)
+    fun send(bytes: ByteArray, remote: InetSocketAddress, from: InetSocketAddress?): Boolean =
+        loop.send(bytes, remote, from)
 
     fun send(transmit: Transmit): Boolean = loop.send(transmit)
 
@@ -114,6 +125,11 @@ internal class DriverCore(locals: List<InetSocketAddress>, options: DriverOption
         !allocatedAt.add(link.id to server)
     }
 
+    /** It has not become one after all. */
+    fun isFreeForRelay(link: Link, server: InetSocketAddress): Unit = synchronized(allocatedAt) {
+        allocatedAt.remove(link.id to server)
+    }
+
     /** From now on what is sent to those relayed addresses is that relay's. */
     fun listenAt(relay: Relay, addresses: List<InetSocketAddress>) {
         relays.values.removeAll { it === relay }
@@ -127,8 +143,16 @@ internal class DriverCore(locals: List<InetSocketAddress>, options: DriverOption
 
     /** Tells a listener everything that a flow has, on its executor. */
     fun <T> listen(flow: Flow<T>, executor: Executor, listener: Consumer<in T>): Subscription {
-        val job = scope.launch(executor.asCoroutineDispatcher()) { flow.collect { listener.accept(it) } }
+        val careful = Executor { task -> refusing { executor.execute(task) } }
+        val job = scope.launch(careful.asCoroutineDispatcher()) { flow.collect { listener.accept(it) } }
         return Subscription { job.cancel() }
+    }
+
+    /** An executor that raises anything does no more harm than one that refuses, which ends the listening. */
+    private inline fun refusing(call: () -> Unit): Unit = try {
+        call()
+    } catch (error: RuntimeException) {
+        throw RejectedExecutionException(error)
     }
 
     /** Something that ends with the operation, or with the driver. */
@@ -182,13 +206,14 @@ internal class DriverCore(locals: List<InetSocketAddress>, options: DriverOption
         val operation = operations[event.id]
         (event.event as? Restarted)?.let { moved(operation, it.local) }
         operation?.push(event)
-        for (reader in readers) reader.trySend(event)
+        // One whose listener has failed takes nothing any more.
+        for (reader in readers) if (reader.trySend(event).isClosed) unsubscribe(reader)
         if (event.isLast && operation != null) forget(operation)
     }
 
-    override fun arrived(packet: PeerPacket) {
-        val relay = relays[packet.relayed]
-        if (relay == null || !relay.arrived(packet)) droppedPackets.incrementAndGet()
+    override fun arrived(data: PeerData) {
+        val relay = relays[data.relayed]
+        if (relay == null || !relay.arrived(data)) droppedPackets.incrementAndGet()
     }
 
     override fun arrived(datagram: ReceivedDatagram) {
@@ -214,29 +239,24 @@ internal class DriverCore(locals: List<InetSocketAddress>, options: DriverOption
         if (isInterrupted) Thread.currentThread().interrupt()
     }
 
-    private fun start() {
-        val executor = Executors.newSingleThreadExecutor { work ->
-            Thread(work, "libstun-driver").apply { isDaemon = true }.also { thread = it }
+    private fun run() {
+        try {
+            loop.run()
+        } catch (bug: Throwable) {
+            end(StunException(StunErrorCode.INTERNAL, "the driver has failed: $bug"))
+            throw bug // to the handler of uncaught exceptions
         }
-        val dispatcher = executor.asCoroutineDispatcher()
-        scope.launch(dispatcher) {
-            var bug: Throwable? = null
-            try {
-                loop.run()
-            } catch (error: Throwable) {
-                bug = error
-            }
-            end(bug)
-            dispatcher.close()
-            bug?.let { throw it } // to the handler of uncaught exceptions
-        }
+        end(isClosed())
     }
 
-    private fun end(bug: Throwable?) {
-        val cause = bug?.let { StunException(StunErrorCode.INTERNAL, "the driver has failed: $it") } ?: isClosed()
+    private fun free() {
         links.shutDown()
         runCatching { selector.close() }
         synchronized(agent) { agent.close() }
+    }
+
+    private fun end(cause: StunException) {
+        free()
         closed.complete(Unit)
         operations.values.toList().forEach { it.end(cause) }
         operations.clear()

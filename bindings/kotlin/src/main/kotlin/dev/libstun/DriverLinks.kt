@@ -18,18 +18,27 @@ internal class Link(val id: Int, val channel: DatagramChannel, val local: InetSo
     @Volatile
     var owner: Operation? = null
 
+    /** The host has left its address: nothing begins here any more, and what has begun is about to move. */
+    @Volatile
+    var isLeft = false
+
     /** Reads that have failed one after the other. */
     var errors = 0
 
     val isIpv4: Boolean get() = local.address is Inet4Address
-    val isAnywhere: Boolean get() = local.address.isAnyLocalAddress
+    private val isAnywhere: Boolean get() = local.address.isAnyLocalAddress
 
-    /**
-     * Its address for what has come from [remote]. A socket of IPv6 takes IPv4 as well on the JVM, which has no way to
-     * turn that off; the agent is told no local address then.
-     */
-    fun localFor(remote: InetSocketAddress): InetSocketAddress? =
-        local.takeIf { (remote.address is Inet4Address) == isIpv4 }
+    /** Whether it is of that address's family. */
+    fun isOf(remote: InetAddress): Boolean = (remote is Inet4Address) == isIpv4
+
+    /** An IPv6 socket that is bound to no address takes IPv4 as well on the JVM, which has no way to turn that off. */
+    fun takesAlso(remote: InetAddress): Boolean = isAnywhere && !isIpv4 && remote is Inet4Address
+
+    /** Whether it can stay where the host has those addresses. */
+    fun isAt(present: Set<InetAddress>): Boolean = isAnywhere || local.address in present
+
+    /** Its address on the way to and from [remote], for the agent: none for one of the other family. */
+    fun localFor(remote: InetAddress): InetSocketAddress? = local.takeIf { isOf(remote) }
 }
 
 /**
@@ -43,31 +52,42 @@ internal class Links(private val setup: SocketSetup?, private val wake: () -> Un
     private var nextId = 1
     private var isShut = false
 
+    /** Held while it is found out what is missing somewhere, and opened there, so that it is not opened twice. */
+    private val moving = Any()
+
+    /** The host's addresses since the last [change]. */
+    @Volatile
+    var present: Set<InetAddress> = emptySet()
+        private set
+
     /** Addresses to which the host has moved, where no socket could be opened yet, and whose it will be. */
     private val missing = LinkedHashMap<InetSocketAddress, Operation?>()
 
     /** Those of the driver itself, in the order in which they were opened. */
-    val shared: List<Link> get() = open.filter { !it.isPrivate }
+    val shared: List<Link> get() = open.filter { !it.isPrivate && !it.isLeft }
 
     /** A socket at each of the addresses; without any, one of each family that the host has. */
     @Throws(IOException::class)
     fun openAll(locals: List<InetSocketAddress>) {
-        try {
-            if (locals.isEmpty()) openAnywhere() else locals.forEach { open(it) }
-        } catch (error: Exception) {
-            shutDown()
-            throw error
-        }
+        if (locals.isEmpty()) openAnywhere() else locals.forEach { open(it) }
     }
 
     /** Another socket. */
     @Throws(IOException::class)
-    fun open(local: InetSocketAddress, owner: Operation? = null): Link =
-        open(local, owner != null).also { it.owner = owner }
+    fun open(local: InetSocketAddress, owner: Operation? = null): Link {
+        val link = open(local, owner != null)
+        link.owner = owner
+        // One that has ended meanwhile has not found this among its sockets, to close them.
+        if (owner?.isRunning == false) retire(link)
+        return link
+    }
 
     /** Another socket, for an operation that will start. */
     @Throws(IOException::class)
     fun openPrivate(host: InetAddress): Link = open(InetSocketAddress(host, 0), true)
+
+    /** Whether [pick] has a socket for it. */
+    fun canReach(remote: InetAddress): Boolean = shared.any { it.isOf(remote) || it.takesAlso(remote) }
 
     /**
      * The driver's socket to reach [remote] from, which is the one that is bound to [local] where that is given.
@@ -75,11 +95,28 @@ internal class Links(private val setup: SocketSetup?, private val wake: () -> Un
      */
     @Throws(IOException::class)
     fun pick(remote: InetAddress, local: InetSocketAddress? = null): Link {
-        val isIpv4 = remote is Inet4Address
-        shared.firstOrNull { it.isIpv4 == isIpv4 && (local == null || it.isBoundTo(local)) }?.let { return it }
-        if (local == null) missingOfDriver(isIpv4)?.let { return openAtOrNear(it) }
+        val bound = shared.filter { local == null || it.isBoundTo(local) }
+        bound.firstOrNull { it.isOf(remote) }?.let { return it }
+        if (local == null) openMissing(remote)?.let { return it }
+        bound.firstOrNull { it.takesAlso(remote) }?.let { return it }
+        if (synchronized(this) { isShut }) throw isClosed()
         val where = if (local == null) "" else " bound to $local"
         throw IOException("no socket$where of the family of ${remote.hostAddress}")
+    }
+
+    /** The IP address to reach [remote] from: that of [local] if there is a socket at it. */
+    @Throws(IOException::class)
+    fun hostFor(remote: InetAddress, local: InetSocketAddress): InetAddress =
+        (shared.firstOrNull { it.isOf(remote) && it.local.address == local.address } ?: pick(remote)).local.address
+
+    /** The host's IP address on the way to a server, which the system says without sending anything. */
+    fun addressTowards(server: InetSocketAddress): InetAddress? = try {
+        bound(InetSocketAddress(if (server.isIpv4()) ANY_IPV4 else ANY_IPV6, 0)).use { channel ->
+            channel.connect(server)
+            (channel.localAddress as InetSocketAddress).address.takeUnless { it.isAnyLocalAddress }
+        }
+    } catch (_: Exception) {
+        null
     }
 
     /** What a packet of the agent goes out on. Raises IOException if there is nothing. */
@@ -91,13 +128,13 @@ internal class Links(private val setup: SocketSetup?, private val wake: () -> Un
         open.firstOrNull { it.local == local }?.let { return it }
         val (isMissing, owner) = synchronized(this) { (local in missing) to missing[local] }
         // It could not be bound when the host moved there. Perhaps the address is there by now.
-        if (isMissing) return open(local, owner)
+        if (isMissing) return openAgain(local, owner)
         throw ClosedChannelException()
     }
 
     /** An operation has moved with the host: from now on there is a socket at [local], at the latest when it can be. */
-    fun move(local: InetSocketAddress, owner: Operation?) {
-        if (open.any { it.local == local }) return
+    fun move(local: InetSocketAddress, owner: Operation?): Unit = synchronized(moving) {
+        if (local.address.isAnyLocalAddress || open.any { it.local == local }) return
         try {
             open(local, owner)
         } catch (_: Exception) {
@@ -106,17 +143,20 @@ internal class Links(private val setup: SocketSetup?, private val wake: () -> Un
         }
     }
 
-    /** The host has these addresses. Sockets at others are closed, and the driver's own ones replaced. */
-    fun leaveAllBut(present: Set<InetAddress>) {
-        synchronized(this) { missing.keys.removeAll { it.address !in present } }
-        for (link in open.filter { !it.isAnywhere && it.local.address !in present }) {
-            if (!link.isPrivate) {
-                // Without an address of its family there is nothing to move to. It stays, to be moved later.
-                val ip = present.firstOrNull { (it is Inet4Address) == link.isIpv4 } ?: continue
-                replace(link, InetSocketAddress(ip, link.local.port))
-            }
-            retire(link)
-        }
+    /**
+     * The host has these addresses: what begins from now on begins there. Then the agent is told. Sockets at others stay
+     * until [leaveAllBut], because who is there has yet to move.
+     */
+    fun change(present: Set<InetAddress>, tell: () -> Unit): Unit = synchronized(moving) {
+        enter(present)
+        tell()
+    }
+
+    /** Those who had to move have done so. Sockets at addresses that the host has not are closed. */
+    fun leaveAllBut(present: Set<InetAddress>): Unit = synchronized(moving) {
+        if (present !== this.present) return // the host has moved on, and that comes next
+        enter(present) // again, for who has moved meanwhile as an earlier change wanted it
+        open.filter { it.isLeft || it.isPrivate && !it.isAt(present) }.forEach(::retire)
     }
 
     /** Whether an operation has a socket of its own, or waits for one. */
@@ -151,9 +191,8 @@ internal class Links(private val setup: SocketSetup?, private val wake: () -> Un
                 open.remove(link)
             }
         }
+        // Each gives back its descriptor when the loop selects next. To select here would swallow a wake-up.
         old.forEach { it.channel.close() }
-        // A channel that was registered gives back its descriptor with the next selection only.
-        if (old.isNotEmpty()) selector.selectNow()
     }
 
     /** Closes all. No other can be opened then. */
@@ -172,7 +211,7 @@ internal class Links(private val setup: SocketSetup?, private val wake: () -> Un
         val link = synchronized(this) {
             if (isShut) {
                 channel.close()
-                throw ClosedChannelException()
+                throw isClosed()
             }
             Link(nextId++, channel, channel.localAddress as InetSocketAddress, isPrivate).also {
                 open += it
@@ -184,13 +223,36 @@ internal class Links(private val setup: SocketSetup?, private val wake: () -> Un
         return link
     }
 
-    private fun replace(link: Link, local: InetSocketAddress) {
-        if (open.any { it.local == local && !it.isPrivate }) return
+    private fun enter(present: Set<InetAddress>) {
+        this.present = present
+        for (local in missingOutside(present)) {
+            if (replace(local, present)) synchronized(this) { missing.remove(local) }
+        }
+        for (link in open.filter { !it.isPrivate }) {
+            link.isLeft = !link.isAt(present) && replace(link.local, present)
+        }
+    }
+
+    /**
+     * Has the driver go on from the first of those addresses that is of the same family. False if there is none: then
+     * there is nothing to move to yet.
+     */
+    private fun replace(gone: InetSocketAddress, present: Set<InetAddress>): Boolean {
+        val host = present.firstOrNull { (it is Inet4Address) == gone.isIpv4() } ?: return false
+        val local = InetSocketAddress(host, gone.port)
+        if (open.any { it.local == local && !it.isPrivate }) return true
         try {
             openAtOrNear(local)
         } catch (_: Exception) {
             synchronized(this) { missing[local] = null } // pick() tries again
         }
+        return true
+    }
+
+    /** What the driver itself misses at addresses that the host has not any more. Operations that do will move. */
+    private fun missingOutside(present: Set<InetAddress>): List<InetSocketAddress> = synchronized(this) {
+        missing.entries.removeAll { (local, owner) -> owner != null && local.address !in present }
+        missing.keys.filter { it.address !in present }
     }
 
     /** At that address or, where the port is taken, at another port of the same IP address. */
@@ -201,16 +263,26 @@ internal class Links(private val setup: SocketSetup?, private val wake: () -> Un
             open(InetSocketAddress(local.address, 0))
         }
 
-    /** Where the driver itself has moved to, and could not open a socket yet. */
+    private fun openAgain(local: InetSocketAddress, owner: Operation?): Link = try {
+        synchronized(moving) { open.firstOrNull { it.local == local } ?: open(local, owner) }
+    } catch (error: RuntimeException) { // of a SocketSetup
+        throw BindException("cannot bind $local: $error").apply { initCause(error) }
+    }
+
+    /** A socket where the driver itself has moved to and could not open one yet. */
+    private fun openMissing(remote: InetAddress): Link? = synchronized(moving) {
+        shared.firstOrNull { it.isOf(remote) } ?: missingOfDriver(remote is Inet4Address)?.let(::openAtOrNear)
+    }
+
     private fun missingOfDriver(isIpv4: Boolean): InetSocketAddress? = synchronized(this) {
         missing.entries.firstOrNull { (local, owner) -> owner == null && local.isIpv4() == isIpv4 }?.key
     }
 
     private fun openAnywhere() {
         var failure: Exception? = null
-        for (host in listOf("0.0.0.0", "::")) {
+        for (host in listOf(ANY_IPV4, ANY_IPV6)) {
             try {
-                open(InetSocketAddress(InetAddress.getByName(host), 0))
+                open(InetSocketAddress(host, 0))
             } catch (error: IOException) {
                 failure = error // the host has no such family
             } catch (error: UnsupportedOperationException) {
@@ -224,8 +296,8 @@ internal class Links(private val setup: SocketSetup?, private val wake: () -> Un
         val family = if (local.isIpv4()) StandardProtocolFamily.INET else StandardProtocolFamily.INET6
         val channel = DatagramChannel.open(family)
         try {
-            channel.configureBlocking(false)
             setup?.prepare(channel)
+            channel.configureBlocking(false)
             if (channel.localAddress == null) channel.bind(local)
         } catch (error: IOException) {
             channel.close()
@@ -237,6 +309,9 @@ internal class Links(private val setup: SocketSetup?, private val wake: () -> Un
         return channel
     }
 }
+
+private val ANY_IPV4 = InetAddress.getByAddress(ByteArray(4))
+private val ANY_IPV6 = InetAddress.getByAddress(ByteArray(16))
 
 private fun InetSocketAddress.isIpv4() = address is Inet4Address
 

@@ -15,7 +15,7 @@ import java.util.concurrent.atomic.AtomicLong
 /** Who is told what comes of a driver's loop. On the loop's thread, which nothing here may hold up. */
 internal interface LoopListener {
     fun happened(event: AgentEvent)
-    fun arrived(packet: PeerPacket)
+    fun arrived(data: PeerData)
     fun arrived(datagram: ReceivedDatagram)
 }
 
@@ -55,7 +55,13 @@ internal class DriverLoop(
      */
     var present: Set<InetAddress>? = null
 
-    private class Outgoing(val bytes: ByteArray, val remote: InetSocketAddress, val transmit: Transmit?)
+    /** A packet that the agent has framed, or a datagram of another protocol. */
+    private class Outgoing(
+        val bytes: ByteArray,
+        val remote: InetSocketAddress,
+        val from: InetSocketAddress? = null,
+        val transmit: Transmit? = null,
+    )
 
     /** Does something with the agent, on any thread, and has the loop send and tell what comes of it. */
     fun <T> command(call: (Agent, Long) -> T): T {
@@ -69,10 +75,11 @@ internal class DriverLoop(
     fun <T> query(call: (Agent, Long) -> T): T = synchronized(agent) { call(agent, clock.nanoseconds()) }
 
     /** Sends a packet that the agent has framed. False if there are too many already. */
-    fun send(transmit: Transmit): Boolean = post(Outgoing(transmit.bytes, transmit.remote, transmit))
+    fun send(transmit: Transmit): Boolean = post(Outgoing(transmit.bytes, transmit.remote, transmit = transmit))
 
     /** Sends a datagram of another protocol. False if there are too many already. */
-    fun send(bytes: ByteArray, remote: InetSocketAddress): Boolean = post(Outgoing(bytes, remote, null))
+    fun send(bytes: ByteArray, remote: InetSocketAddress, from: InetSocketAddress?): Boolean =
+        post(Outgoing(bytes, remote, from))
 
     fun wake() {
         selector.wakeup()
@@ -119,10 +126,8 @@ internal class DriverLoop(
             process(output)
             addresses?.let(links::leaveAllBut)
         }
-        while (true) {
-            val next = outbox.poll() ?: break
-            if (next.transmit != null) send(next.transmit, ::forAgent) else sendRaw(next)
-        }
+        // No more than that at once: those who send without a pause would keep the loop from everything else.
+        for (number in 1..MAX_OUTBOX) send(outbox.poll() ?: break)
         if (hasSent) sendingWakeUps.incrementAndGet()
         hasSent = false
     }
@@ -170,9 +175,8 @@ internal class DriverLoop(
     }
 
     private fun receive(link: Link, remote: InetSocketAddress) {
-        val now = clock.nanoseconds()
         val output = synchronized(agent) {
-            agent.exchange(buffer, remote, now, local = link.localFor(remote), socketId = link.id)
+            agent.exchange(buffer, remote, clock.nanoseconds(), local = link.localFor(remote.address), socketId = link.id)
         }
         when (output.outcome) {
             Outcome.IGNORED -> pass(link, remote)
@@ -192,34 +196,29 @@ internal class DriverLoop(
 
     private fun process(output: Output) {
         deadline = output.deadline
-        output.peerData?.let { listener.arrived(PeerPacket(it.bytes, it.peer, it.relayed)) }
+        output.peerData?.let(listener::arrived)
         for (event in output.events) listener.happened(event)
-        for (transmit in output.transmits) send(transmit, ::forAgent)
+        output.transmits.forEach(::sendNow)
     }
 
-    private fun forAgent(transmit: Transmit, error: Exception) {
+    private fun send(next: Outgoing) {
+        if (next.transmit != null) return sendNow(next.transmit)
+        put(next.bytes, next.remote) { links.pick(next.remote.address, next.from) }
+    }
+
+    private fun sendNow(transmit: Transmit) {
+        val error = put(transmit.bytes, transmit.remote) { links.forTransmit(transmit) } ?: return
         synchronized(agent) { agent.sendFailed(transmit, sendErrorOf(error), clock.nanoseconds()) }
         isWanted.set(true)
     }
 
-    private fun sendRaw(outgoing: Outgoing) {
-        try {
-            count(links.pick(outgoing.remote.address).channel.send(ByteBuffer.wrap(outgoing.bytes), outgoing.remote))
-        } catch (error: Exception) {
-            if (!isOfSending(error)) throw error
-            unsent.incrementAndGet()
-        }
-    }
-
-    private fun send(transmit: Transmit, failed: (Transmit, Exception) -> Unit) {
-        try {
-            val channel = links.forTransmit(transmit).channel
-            count(channel.send(ByteBuffer.wrap(transmit.bytes), transmit.remote))
-        } catch (error: Exception) {
-            if (!isOfSending(error)) throw error
-            unsent.incrementAndGet()
-            failed(transmit, error)
-        }
+    /** Sends on what [find] finds. Gives what was in the way, which also is whatever a [SocketSetup] has raised. */
+    private inline fun put(bytes: ByteArray, remote: InetSocketAddress, find: () -> Link): Exception? = try {
+        count(find().channel.send(ByteBuffer.wrap(bytes), remote))
+        null
+    } catch (error: Exception) {
+        unsent.incrementAndGet()
+        error
     }
 
     /** What the socket has no room for is lost, as datagrams may be. */
@@ -227,9 +226,6 @@ internal class DriverLoop(
         if (bytes == 0) unsent.incrementAndGet() else sent.incrementAndGet()
         hasSent = true
     }
-
-    private fun isOfSending(error: Exception) =
-        error is IOException || error is IllegalArgumentException || error is SecurityException
 }
 
 /** More than any UDP datagram has. */

@@ -44,6 +44,7 @@ public open class Operation internal constructor(internal val core: DriverCore, 
      * @throws OperationFailedException if that is a failure.
      * @throws StunException if it was cancelled, or the driver closed.
      */
+    @JvmSynthetic
     public suspend fun finished(): AgentEvent {
         val event = until {
             if (last == null) checkRunning()
@@ -60,12 +61,12 @@ public open class Operation internal constructor(internal val core: DriverCore, 
     public fun listen(executor: Executor, listener: Consumer<AgentEvent>): Subscription =
         core.listen(events, executor, listener)
 
-    /** Ends it without another event. Does nothing if it has ended. */
-    public open fun cancel() {
+    /** Ends it without another event. Does nothing if it has ended. What a server keeps for it is left to expire. */
+    public fun cancel() {
         if (end(StunException(StunErrorCode.STATE, "the operation was cancelled"))) core.cancel(this)
     }
 
-    /** The same as [cancel]. */
+    /** The same as [cancel]; a [Relay] is given back to its server. */
     override fun close(): Unit = cancel()
 
     /** What a kind of operation wants to know itself. On the loop's thread, under the operation's lock. */
@@ -110,7 +111,11 @@ public open class Operation internal constructor(internal val core: DriverCore, 
 
     /** Runs something that ends with the operation. */
     internal fun attach(job: Job) {
-        val isOver = synchronized(this) { jobs += job; end != null || last != null }
+        val isOver = synchronized(this) {
+            jobs.removeAll { it.isCompleted }
+            jobs += job
+            end != null || last != null
+        }
         if (isOver) job.cancel()
     }
 
@@ -138,6 +143,7 @@ public class Binding internal constructor(core: DriverCore, id: OperationId) : O
      * @throws OperationFailedException if the first attempt to ask for it fails. One that is refreshed asks again.
      * @throws StunException if it was cancelled, or the driver closed.
      */
+    @JvmSynthetic
     public suspend fun mapped(): InetSocketAddress = until {
         if (address == null) {
             failure?.let { throw OperationFailedException(it) }

@@ -1,5 +1,6 @@
 package dev.libstun
 
+import java.io.IOException
 import java.net.InetSocketAddress
 import java.nio.channels.DatagramChannel
 import kotlin.time.Duration.Companion.seconds
@@ -13,7 +14,7 @@ import kotlin.time.Duration.Companion.seconds
  * `Clock { SystemClock.elapsedRealtimeNanos() }`, in Java `SystemClock::elapsedRealtimeNanos`, which does not.
  */
 public fun interface Clock {
-    /** The time now. */
+    /** The time now. Asked often, by any thread and under a lock: it answers at once, and does not call the driver. */
     public fun nanoseconds(): Long
 
     public companion object {
@@ -31,7 +32,13 @@ public fun interface Clock {
 
 /** What is done to a socket after it was opened and before it is bound. */
 public fun interface SocketSetup {
-    /** May also bind it, which is not done again then. An exception means that there is no such socket. */
+    /**
+     * May also bind it, which is not done again then. An exception means that there is no such socket.
+     *
+     * Sockets that are opened later, after [Driver.networkChanged] or for a relay, may be prepared on the driver's own
+     * thread, which waits for it.
+     */
+    @Throws(IOException::class)
     public fun prepare(channel: DatagramChannel)
 }
 
@@ -56,7 +63,27 @@ public class DriverOptions @JvmOverloads constructor(
     public val socketSetup: SocketSetup? = null,
     public val seed: ByteArray? = null,
     public val maxOperations: Int = 0,
-)
+) {
+    /** The same with another [clock]. */
+    public fun withClock(clock: Clock?): DriverOptions =
+        DriverOptions(clock, moreLocals, socketSetup, seed, maxOperations)
+
+    /** The same with other [moreLocals]. */
+    public fun withMoreLocals(moreLocals: List<InetSocketAddress>): DriverOptions =
+        DriverOptions(clock, moreLocals, socketSetup, seed, maxOperations)
+
+    /** The same with another [socketSetup]. */
+    public fun withSocketSetup(socketSetup: SocketSetup?): DriverOptions =
+        DriverOptions(clock, moreLocals, socketSetup, seed, maxOperations)
+
+    /** The same with another [seed]. */
+    public fun withSeed(seed: ByteArray?): DriverOptions =
+        DriverOptions(clock, moreLocals, socketSetup, seed, maxOperations)
+
+    /** The same with another [maxOperations]. */
+    public fun withMaxOperations(maxOperations: Int): DriverOptions =
+        DriverOptions(clock, moreLocals, socketSetup, seed, maxOperations)
+}
 
 /**
  * What a driver has done since it was opened.
@@ -94,21 +121,6 @@ public class ReceivedDatagram(
     public val local: InetSocketAddress,
 ) {
     override fun toString(): String = "${bytes.size} bytes from $remote"
-}
-
-/**
- * What a peer has sent to a relayed address.
- *
- * @property bytes the payload, which is yours.
- * @property peer who has sent it.
- * @property relayed the relayed address that it was sent to.
- */
-public class PeerPacket(
-    public val bytes: ByteArray,
-    public val peer: InetSocketAddress,
-    public val relayed: InetSocketAddress,
-) {
-    override fun toString(): String = "${bytes.size} bytes from $peer"
 }
 
 /** Events that are kept for one reader. Of more the oldest are dropped, so that the last event is always there. */

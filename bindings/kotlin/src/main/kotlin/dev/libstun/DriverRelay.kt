@@ -5,7 +5,6 @@ import kotlinx.coroutines.delay
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.receiveAsFlow
 import kotlinx.coroutines.withTimeoutOrNull
-import java.io.IOException
 import java.net.InetAddress
 import java.net.InetSocketAddress
 import java.util.concurrent.CompletableFuture
@@ -31,7 +30,7 @@ import kotlin.time.Duration.Companion.seconds
  */
 public class Relay internal constructor(core: DriverCore, id: OperationId, internal val server: InetSocketAddress) :
     Operation(core, id) {
-    private val arrived = Channel<PeerPacket>(MAX_PACKETS)
+    private val arrived = Channel<PeerData>(MAX_PACKETS)
     private val permitted = HashSet<InetAddress>()
     private val channels = HashMap<InetSocketAddress, Int>()
     private val refused = HashMap<InetSocketAddress, Failure>()
@@ -39,7 +38,7 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, inter
     private var hasChangedPort = false
 
     /** What permitted peers send. For one reader; 1024 packets are kept, and those beyond are lost and counted. */
-    public val packets: Flow<PeerPacket> = arrived.receiveAsFlow()
+    public val packets: Flow<PeerData> = arrived.receiveAsFlow()
 
     /** The relayed address, for peers to be told; `null` while there is none. */
     @Volatile
@@ -62,6 +61,7 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, inter
      * for [setCredentials].
      * @throws StunException if the relay was closed, or the driver.
      */
+    @JvmSynthetic
     public suspend fun ready(): InetSocketAddress = until {
         if (relayed == null) {
             failure?.let { throw OperationFailedException(it) }
@@ -78,6 +78,7 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, inter
      * @throws OperationFailedException if the server refuses.
      * @throws StunException if the agent's policy for peers forbids it, or the relay is closed.
      */
+    @JvmSynthetic
     public suspend fun permit(host: InetAddress) {
         val key = InetSocketAddress(host, 0)
         synchronized(this) { refused.remove(key) }
@@ -103,6 +104,7 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, inter
      * @throws OperationFailedException if the server refuses.
      * @throws StunException if the agent's policy for peers forbids it, or the relay is closed.
      */
+    @JvmSynthetic
     public suspend fun bindChannel(peer: InetSocketAddress): Int {
         synchronized(this) { refused.remove(peer) }
         core.command { agent, now -> agent.bindChannel(id, peer, now) }
@@ -138,6 +140,7 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, inter
     }
 
     /** Gives the relay back to the server, and waits for so long at most until that has taken it. */
+    @JvmSynthetic
     public suspend fun release(patience: Duration = 1.seconds) {
         try {
             giveBack()
@@ -157,12 +160,23 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, inter
     /** The same for Java, with a second of patience. */
     public fun releaseAsync(): CompletableFuture<Void?> = core.future { release(); null }
 
+    /** Gives the relay back to the server, and waits for nothing: nobody is told anything of it any more. */
+    override fun close() {
+        try {
+            if (isRunning) giveBack()
+        } catch (error: StunException) {
+            if (error.code != StunErrorCode.CLOSED) throw error
+        } finally {
+            end(StunException(StunErrorCode.STATE, "the relay was closed"))
+        }
+    }
+
     /** Tells the listener everything of [packets], on that executor. Until the returned handle is closed. */
-    public fun listenPackets(executor: Executor, listener: Consumer<PeerPacket>): Subscription =
+    public fun listenPackets(executor: Executor, listener: Consumer<PeerData>): Subscription =
         core.listen(packets, executor, listener)
 
     /** A peer has sent something. False if there is too much already. For the loop. */
-    internal fun arrived(packet: PeerPacket): Boolean = arrived.trySend(packet).isSuccess
+    internal fun arrived(data: PeerData): Boolean = arrived.trySend(data).isSuccess
 
     /** Asks the server to take it back. */
     internal fun giveBack() {
@@ -185,7 +199,7 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, inter
             is CredentialsNeeded -> if (happened.reason == CredentialsNeed.REJECTED) failure = rejection(event.text)
             is Retrying -> retrying(happened.failure)
             is Failed -> failure = happened.failure
-            is Reconnect -> changePort(happened.server, happened.local)
+            is Reconnect -> changePort(happened.server, happened.local) { true }
             else -> {}
         }
     }
@@ -221,37 +235,44 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, inter
         }
         // The server still knows an allocation of before on this port, such as one of a program that has crashed.
         hasChangedPort = true
-        changePort(server, null)
+        changePort(server, null) { relayed == null }
     }
 
-    /** Goes on from another socket. */
-    private fun changePort(server: InetSocketAddress, local: InetSocketAddress?) {
-        core.launchFor(this) { goOnElsewhere(server, local) }
-    }
+    /** Goes on from another socket, when there can be one and if that is still wanted. */
+    private fun changePort(server: InetSocketAddress, local: InetSocketAddress?, isWanted: () -> Boolean) =
+        core.launchFor(this) { goOnElsewhere(server, local, isWanted) }
 
-    private suspend fun goOnElsewhere(server: InetSocketAddress, local: InetSocketAddress?) {
+    private suspend fun goOnElsewhere(server: InetSocketAddress, local: InetSocketAddress?, isWanted: () -> Boolean) {
         var wait = RECONNECT_FIRST
-        while (true) {
-            try {
-                val host = local?.address ?: core.links.pick(server.address).local.address
-                return goOnAt(core.links.open(InetSocketAddress(host, 0), this), server)
-            } catch (_: IOException) {
-                delay(wait)
-            } catch (error: StunException) {
-                if (error.code == StunErrorCode.CLOSED) return
-                throw error
-            }
+        while (isWanted()) {
+            val link = openElsewhere(server, local)
+            if (link != null) return goOnAt(link, server)
+            delay(wait)
             wait = minOf(wait * 2, RECONNECT_LONGEST)
         }
     }
 
+    /** `null` if there can be none at the moment. */
+    private fun openElsewhere(server: InetSocketAddress, local: InetSocketAddress?): Link? = try {
+        val host = local?.address ?: core.links.pick(server.address).local.address
+        core.links.open(InetSocketAddress(host, 0), this)
+    } catch (_: Exception) { // whatever a SocketSetup raises
+        null
+    }
+
     private fun goOnAt(link: Link, server: InetSocketAddress) {
-        val hasGoneOn = core.command { agent, now ->
-            val isThere = agent.contains(id)
-            if (isThere) agent.reconnected(id, server, now, local = link.local, socketId = link.id)
-            isThere
+        try {
+            val hasGoneOn = core.command { agent, now ->
+                val isThere = agent.contains(id)
+                val from = link.localFor(server.address)
+                if (isThere) agent.reconnected(id, server, now, local = from, socketId = link.id)
+                isThere
+            }
+            if (hasGoneOn) core.links.leaveFor(link) else core.links.retire(link)
+        } catch (error: StunException) {
+            core.links.retire(link)
+            if (end(error)) core.cancel(this)
         }
-        if (hasGoneOn) core.links.leaveFor(link) else core.links.retire(link)
     }
 
     private fun checkRefusal(key: InetSocketAddress) {

@@ -1,6 +1,5 @@
 package dev.libstun
 
-import java.net.DatagramSocket
 import java.net.Inet4Address
 import java.net.InetAddress
 import java.net.InetSocketAddress
@@ -40,8 +39,7 @@ internal suspend fun DriverCore.ask(server: InetSocketAddress, credentials: Cred
 internal suspend fun DriverCore.ask(server: ServerName, credentials: Credentials?): InetSocketAddress {
     checkOpen()
     val found = outside { InetAddress.getAllByName(server.host).toList() }
-    val usable = found.filter { ip -> links.shared.any { it.isIpv4 == (ip is Inet4Address) } }
-    val addresses = inTurn(usable).map { InetSocketAddress(it, server.port) }
+    val addresses = inTurn(found.filter(links::canReach)).map { InetSocketAddress(it, server.port) }
     return when (addresses.size) {
         0 -> throw UnknownHostException("${server.host} has no address that there is a socket for")
         1 -> ask(addresses[0], credentials)
@@ -71,14 +69,21 @@ private suspend fun DriverCore.race(
 
 internal fun DriverCore.startBinding(config: BindingConfig): Binding {
     checkUdp(config.transport)
-    val placed = if (config.socketId != 0) config else placed(config)
-    return begin({ agent, now -> agent.startBinding(placed, now) }) { Binding(this, it) }
+    if (config.socketId != 0) return beginBinding(config)
+    val host = hostOf(config.server)
+    val link = links.pick(host, config.local)
+    return beginBinding(config.copy(local = link.localFor(host), socketId = link.id)).also { moveOn(listOf(link)) }
 }
+
+private fun DriverCore.beginBinding(config: BindingConfig): Binding =
+    begin({ agent, now -> agent.startBinding(config, now) }) { Binding(this, it) }
 
 internal fun DriverCore.startSurvey(config: SurveyConfig): Survey {
     config.targets.forEach { checkUdp(it.transport) }
-    val targets = config.targets.map { if (it.socketId != 0) it else placed(it) }
+    val used = mutableListOf<Link>()
+    val targets = config.targets.map { if (it.socketId != 0) it else placed(it, used) }
     return begin({ agent, now -> agent.startSurvey(config.copy(targets = targets), now) }) { Survey(this, it) }
+        .also { moveOn(used) }
 }
 
 internal fun DriverCore.startServer(config: ServerConfig): Operation {
@@ -87,7 +92,7 @@ internal fun DriverCore.startServer(config: ServerConfig): Operation {
 }
 
 internal fun DriverCore.startNatProbe(config: NatConfig): Operation {
-    val host = links.pick(config.server.address).local.address
+    val host = links.hostFor(hostOf(config.server), config.local)
     val first = links.openPrivate(host)
     val second = try {
         links.openPrivate(host)
@@ -101,7 +106,7 @@ internal fun DriverCore.startNatProbe(config: NatConfig): Operation {
             socketId = first.id,
             second = second.local,
             secondSocketId = second.id,
-            own = config.own ?: ownAddress(config.server),
+            own = config.own ?: links.addressTowards(config.server),
         )
         return begin({ agent, now -> agent.startNatProbe(placed, now) }) { id ->
             Operation(this, id).also { first.owner = it; second.owner = it }
@@ -116,13 +121,21 @@ internal fun DriverCore.startNatProbe(config: NatConfig): Operation {
 internal fun DriverCore.startAllocation(config: AllocationConfig): Relay {
     checkUdp(config.transport)
     if (config.socketId != 0) return beginRelay(config)
-    val shared = links.pick(config.server.address, config.local)
+    val host = hostOf(config.server)
+    val shared = links.pick(host, config.local)
     if (!isTakenForRelay(shared, config.server)) {
-        return beginRelay(config.copy(local = shared.local, socketId = shared.id))
+        try {
+            return beginRelay(config.copy(local = shared.localFor(host), socketId = shared.id))
+                .also { moveOn(listOf(shared)) }
+        } catch (error: Throwable) {
+            isFreeForRelay(shared, config.server)
+            throw error
+        }
     }
     val own = links.openPrivate(shared.local.address)
     try {
-        return beginRelay(config.copy(local = own.local, socketId = own.id), own)
+        return beginRelay(config.copy(local = own.localFor(host), socketId = own.id), own)
+            .also { moveOn(listOf(shared)) }
     } catch (error: Throwable) {
         links.retire(own)
         throw error
@@ -134,14 +147,15 @@ private fun DriverCore.beginRelay(config: AllocationConfig, own: Link? = null): 
         Relay(this, id, config.server).also { own?.owner = it }
     }
 
-private fun DriverCore.placed(config: BindingConfig): BindingConfig {
-    val link = links.pick(config.server.address, config.local)
-    return config.copy(local = link.local, socketId = link.id)
+/** What has begun at an address just when the host left it is told so, for the agent may have known before. */
+private fun DriverCore.moveOn(used: List<Link>) {
+    if (used.any { it.isLeft }) networkChanged(links.present)
 }
 
-private fun DriverCore.placed(target: SurveyTarget): SurveyTarget {
-    val link = links.pick(target.server.address, target.local)
-    return target.copy(local = link.local, socketId = link.id)
+private fun DriverCore.placed(target: SurveyTarget, used: MutableList<Link>): SurveyTarget {
+    val host = hostOf(target.server)
+    val link = links.pick(host, target.local).also(used::add)
+    return target.copy(local = link.localFor(host), socketId = link.id)
 }
 
 private fun checkUdp(transport: Transport) {
@@ -154,7 +168,7 @@ private fun checkUdp(transport: Transport) {
 private fun DriverCore.fourSockets(config: ServerConfig): ServerConfig {
     val (first, second) = (config.local ?: return config) to (config.alternate ?: return config)
     if (config.socketIds.any { it != 0 }) return config
-    val numbers = listOf(first, second).flatMap { ip -> listOf(first, second).map { port -> ip.address to port.port } }
+    val numbers = listOf(first, second).flatMap { ip -> listOf(first, second).map { port -> hostOf(ip) to port.port } }
         .map { (ip, port) -> numberAt(InetSocketAddress(ip, port)) }
     return config.copy(socketIds = numbers)
 }
@@ -162,16 +176,6 @@ private fun DriverCore.fourSockets(config: ServerConfig): ServerConfig {
 private fun DriverCore.numberAt(local: InetSocketAddress): Int =
     links.shared.firstOrNull { it.local == local }?.id
         ?: throw StunException(StunErrorCode.INVALID, "RFC 5780 needs a socket at $local: open the driver with it")
-
-/** The host's IP address on the way to a server, which the system says without sending anything. */
-private fun ownAddress(server: InetSocketAddress): InetAddress? = try {
-    DatagramSocket().use { socket ->
-        socket.connect(server)
-        socket.localAddress.takeUnless { it.isAnyLocalAddress }
-    }
-} catch (_: Exception) {
-    null
-}
 
 /** IPv6 and IPv4 in turn, beginning with what the system has put first. */
 private fun inTurn(found: List<InetAddress>): List<InetAddress> {
@@ -184,6 +188,6 @@ private const val DEFAULT_PORT = 3478
 /** As many as are raced: what follows would have no time left. */
 private const val MAX_ADDRESSES = 8
 
-private val BARE_IPV6 = Regex("""[0-9A-Fa-f.%\w]*:[0-9A-Fa-f.%\w]*:[0-9A-Fa-f:.%\w]*""")
+private val BARE_IPV6 = Regex("""[\w.%-]*(?::[\w.%-]*){2,}""")
 
-private val FORM = Regex("""(?:\[([0-9A-Fa-f:.%\w]+)]|([^:\s\[\]/]+))(?::(\d{1,5}))?""")
+private val FORM = Regex("""(?:\[([\w:.%-]+)]|([^:\s\[\]/]+))(?::(\d{1,5}))?""")

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
 import java.net.DatagramPacket;
 import java.net.DatagramSocket;
 import java.net.InetAddress;
@@ -37,7 +38,7 @@ class DriverJavaTest {
     void open() throws Exception {
         server = Driver.open(anyPort);
         server.startServer(new ServerConfig());
-        client = Driver.open(anyPort, new DriverOptions(System::nanoTime));
+        client = Driver.open(anyPort, new DriverOptions().withClock(Clock.monotonic()));
     }
 
     @AfterEach
@@ -113,7 +114,7 @@ class DriverJavaTest {
                             .withCredentials(new LongTerm("alice", "s3cret"))
                             .withPeerPolicy(PeerPolicy.LOOPBACK));
             InetSocketAddress relayed = relay.readyAsync().get();
-            BlockingQueue<PeerPacket> packets = new LinkedBlockingQueue<>();
+            BlockingQueue<PeerData> packets = new LinkedBlockingQueue<>();
             relay.listenPackets(executor, packets::add);
             InetSocketAddress to = (InetSocketAddress) peer.getLocalSocketAddress();
             relay.permitAsync(to.getAddress()).get();
@@ -127,6 +128,15 @@ class DriverJavaTest {
             relay.releaseAsync().get();
             assertInstanceOf(Closed.class, relay.finishedAsync().get().getEvent());
         }
+    }
+
+    @Test
+    void aSocketSetupMayRaiseWhatSocketsDo() {
+        SocketSetup setup = channel -> {
+            throw new IOException("no such network");
+        };
+        DriverOptions options = new DriverOptions().withSocketSetup(setup);
+        assertThrows(IOException.class, () -> Driver.open(anyPort, options).close());
     }
 
     private static byte[] bytes(String text) {

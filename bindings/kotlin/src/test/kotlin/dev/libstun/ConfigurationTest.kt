@@ -1,5 +1,13 @@
 package dev.libstun
 
+import dev.libstun.support.CLIENT
+import dev.libstun.support.Played
+import dev.libstun.support.SERVER
+import dev.libstun.support.V6
+import dev.libstun.support.address
+import dev.libstun.support.answer
+import dev.libstun.support.request
+import dev.libstun.support.seconds
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertNotNull
@@ -248,6 +256,7 @@ class ConfigurationTest {
             probe.copy(maxAttempts = -1),
             probe.copy(servers = List(9) { SERVER }),
             probe.copy(second = CLIENT),
+            probe.copy(local = V6),
         )) Agent(0).use { agent ->
             val refused = assertThrows(StunException::class.java, { agent.startNatProbe(wrong, 0) }, "$wrong")
             assertEquals(StunErrorCode.INVALID, refused.code)

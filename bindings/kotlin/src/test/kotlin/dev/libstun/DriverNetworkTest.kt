@@ -10,6 +10,7 @@ import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.Timeout
 import java.net.DatagramSocket
 import java.net.InetSocketAddress
+import java.util.concurrent.atomic.AtomicBoolean
 import kotlin.time.Duration.Companion.milliseconds
 import kotlin.time.Duration.Companion.seconds
 
@@ -210,6 +211,87 @@ class DriverNetworkTest {
                 until { binding.address?.address == last }
                 assertFalse(async { client.mappedAddress(server) }.await().address != last)
             }
+        }
+    }
+
+    @Test
+    fun `what begins after the network has changed begins at the new address`() = trial {
+        withServer { server ->
+            openAt("127.0.0.2").use { client ->
+                for (last in 3..60) {
+                    val host = ip("127.0.0.$last")
+                    client.networkChanged(listOf(host))
+                    assertEquals(host, client.localAddress.address)
+                    val config = BindingConfig(server, refresh = null)
+                    assertEquals(host, client.startBinding(config).mapped().address)
+                }
+                client.networkChanged(listOf(ip("127.0.0.3")))
+                client.networkChanged(listOf(ip("127.0.0.60")))
+                assertEquals(ip("127.0.0.60"), client.mappedAddress(server).address)
+                assertEquals(1, client.localAddresses.size)
+            }
+        }
+    }
+
+    @Test
+    fun `a socket whose preparation fails is tried again, and the driver lives on`() = trial {
+        withServer { server ->
+            val isForbidden = AtomicBoolean()
+            val setup = SocketSetup { check(!isForbidden.get()) { "no" } }
+            openAt("127.0.0.2", DriverOptions(socketSetup = setup)).use { client ->
+                val binding = client.startBinding(BindingConfig(server, retransmission = quick, backoff = soon))
+                binding.mapped()
+                isForbidden.set(true)
+                client.networkChanged(listOf(ip("127.0.0.3")))
+                assertEquals(FailureReason.SEND_FAILED, binding.next<Retrying>().failure.reason)
+                val none = assertThrows(StunException::class.java) { client.localAddress }
+                assertEquals(StunErrorCode.STATE, none.code)
+                isForbidden.set(false)
+                assertEquals(ip("127.0.0.3"), binding.next<Mapped>().address.address)
+            }
+        }
+    }
+
+    @Test
+    fun `what begins while the network changes moves with it`() = trial {
+        withServer { server ->
+            // The only way to be between the choice of a socket and the start, which two threads may be in earnest.
+            val starter = Thread.currentThread()
+            var change: (() -> Unit)? = null
+            val clock = Clock {
+                if (Thread.currentThread() === starter) change?.also { change = null }?.invoke() // in between
+                System.nanoTime()
+            }
+            openAt("127.0.0.2", DriverOptions(clock)).use { client ->
+                for (last in 3..6) {
+                    val host = ip("127.0.0.$last")
+                    change = { client.networkChanged(listOf(host)) }
+                    val binding = client.startBinding(BindingConfig(server))
+                    until { binding.address?.address == host }
+                }
+            }
+        }
+    }
+
+    @Test
+    fun `a driver without operations survives a network that it could not use`() = trial {
+        withServer { server ->
+            openAt("127.0.0.2").use { client ->
+                client.networkChanged(listOf(ip("192.0.2.1")))
+                client.networkChanged(emptyList())
+                client.networkChanged(listOf(ip("127.0.0.3")))
+                assertEquals(ip("127.0.0.3"), client.mappedAddress(server).address)
+            }
+        }
+    }
+
+    @Test
+    fun `loopback and addresses of a link are moved to only if there is nothing else`() = trial {
+        openAt("127.0.0.2").use { client ->
+            client.networkChanged(listOf(ip("127.0.0.3"), ip("198.51.100.1"))) // which this host has not
+            assertEquals(StunErrorCode.STATE, assertThrows(StunException::class.java) { client.localAddress }.code)
+            client.networkChanged(listOf(ip("fe80::1"), ip("127.0.0.3")))
+            assertEquals(ip("127.0.0.3"), client.localAddress.address)
         }
     }
 }

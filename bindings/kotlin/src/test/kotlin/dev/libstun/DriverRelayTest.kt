@@ -14,6 +14,7 @@ import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.TestInstance
 import org.junit.jupiter.api.Timeout
+import java.util.concurrent.atomic.AtomicInteger
 
 /** Bindings and relays at coturn. */
 @Timeout(180)
@@ -182,4 +183,56 @@ class DriverRelayTest {
             }
         }
     }
+
+    @Test
+    fun `a relay that is closed is given back to the server`() = trial {
+        openAt().use { client ->
+            val relay = client.startAllocation(config())
+            relay.ready()
+            val given = early(client.events) { it.id == relay.id && it.event is Closed }
+            relay.close()
+            assertFalse(relay.isRunning)
+            assertEquals(0, relay.packets.toList().size)
+            assertTrue(given.await().isLast)
+            relay.close()
+            assertEquals(0, client.operationCount)
+        }
+    }
+
+    @Test
+    fun `a relay whose next socket cannot be prepared waits for it`() = trial {
+        val local = at(Coturn.freePort())
+        Driver.open(local).use { client ->
+            val relay = client.startAllocation(config())
+            relay.ready()
+            relay.cancel()
+        }
+        val (prepared, uncaught) = AtomicInteger() to AtomicInteger()
+        val setup = SocketSetup { check(prepared.getAndIncrement() != 1) { "not now" } }
+        val before = Thread.getDefaultUncaughtExceptionHandler()
+        Thread.setDefaultUncaughtExceptionHandler { _, _ -> uncaught.incrementAndGet() }
+        try {
+            Driver.open(local, DriverOptions(socketSetup = setup)).use { client ->
+                val relay = client.startAllocation(config())
+                assertEquals(ip("127.0.0.1"), relay.ready().address)
+                assertTrue(prepared.get() >= 2, "it has tried another one, or had it")
+                assertEquals(0, uncaught.get())
+            }
+        } finally {
+            Thread.setDefaultUncaughtExceptionHandler(before)
+        }
+    }
+
+    @Test
+    fun `a relay that was refused at the start leaves the driver's socket to the next`() = trial {
+        openAt().use { client ->
+            val contradiction = config().copy(family = RelayFamily.BOTH, port = RelayPort.EVEN)
+            assertEquals(StunErrorCode.INVALID, refusal { client.startAllocation(contradiction) })
+            val relay = client.startAllocation(config())
+            relay.ready()
+            assertEquals(client.localAddress, relay.mapped)
+        }
+    }
+
+    private fun refusal(call: () -> Unit) = assertThrows(StunException::class.java, call).code
 }

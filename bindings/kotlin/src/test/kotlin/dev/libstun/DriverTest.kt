@@ -12,17 +12,24 @@ import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertInstanceOf
 import org.junit.jupiter.api.Assertions.assertThrows
+import org.junit.jupiter.api.Assertions.assertTimeoutPreemptively
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.Timeout
 import java.io.IOException
+import java.lang.ref.WeakReference
 import java.net.DatagramSocket
+import java.net.InetSocketAddress
+import java.nio.channels.Selector
 import java.util.Random
+import java.util.concurrent.Executor
 import java.util.concurrent.atomic.AtomicBoolean
 import java.util.concurrent.atomic.AtomicInteger
 import java.util.concurrent.atomic.AtomicLong
 import kotlin.time.Duration.Companion.hours
 import kotlin.time.Duration.Companion.milliseconds
+import kotlin.time.Duration.Companion.seconds
+import kotlin.time.toJavaDuration
 
 /** The loop of a driver, its sockets and its streams. */
 @Timeout(180)
@@ -299,5 +306,180 @@ class DriverTest {
                 until { openDescriptors() == descriptors }
             }
         }
+    }
+
+    @Test
+    fun `closing sockets does not swallow the wake-up that comes meanwhile`() {
+        Selector.open().use { selector ->
+            val links = Links(null, selector::wakeup)
+            links.openAll(listOf(at(0), at(0)))
+            links.settle(selector)
+            selector.selectNow()
+            val descriptors = openDescriptors()
+            links.retire(links.shared.first())
+            links.settle(selector)
+            assertTimeoutPreemptively(SAFETY.toJavaDuration(), { selector.select() }, "the wake-up is lost")
+            assertEquals(descriptors - 1, openDescriptors())
+            links.shutDown()
+        }
+    }
+
+    @Test
+    fun `an answer goes out on the socket where the question came`() = trial {
+        Driver.open(at(0), DriverOptions(moreLocals = listOf(at(0, "127.0.0.2")))).use { driver ->
+            Peer().use { peer ->
+                val received = early(driver.datagrams)
+                peer.send("which", driver.localAddresses[1])
+                val question = received.await()
+                driver.send("this".toByteArray(), question.remote, question.local)
+                assertEquals("this" to driver.localAddresses[1], peer.receiveText())
+                driver.send("nothing".toByteArray(), question.remote, at(1, "127.0.0.3"))
+                until { driver.counters.unsent == 1L }
+            }
+        }
+    }
+
+    @Test
+    fun `a socket of IPv6 that takes IPv4 asks and answers there as well`() = trial {
+        openAt().use { server ->
+            server.startServer(ServerConfig())
+            openAt("::").use { driver ->
+                Peer().use { peer ->
+                    val received = early(driver.datagrams)
+                    peer.send("hello", at(driver.localAddress.port))
+                    val hello = received.await()
+                    assertEquals(peer.address, hello.remote)
+                    driver.send("one".toByteArray(), hello.remote, hello.local)
+                    driver.send("two".toByteArray(), hello.remote)
+                    assertEquals(listOf("one", "two"), List(2) { peer.receiveText().first })
+                }
+                val expected = at(driver.localAddress.port)
+                assertEquals(expected, driver.mappedAddress(server.localAddress))
+                assertEquals(expected, driver.mappedAddress("127.0.0.1:${server.localAddress.port}"))
+                val binding = driver.startBinding(BindingConfig(server.localAddress))
+                assertEquals(expected, binding.mapped())
+                driver.networkChanged(listOf(ip("127.0.0.3")))
+                binding.next<Refreshed>()
+                assertEquals(1, driver.localAddresses.size)
+            }
+        }
+    }
+
+    @Test
+    fun `a closed driver says so, whatever it is asked for`() {
+        val driver = openAt().apply { close() }
+        val server = at(3478)
+        val calls = listOf<() -> Any>(
+            { driver.localAddress },
+            { driver.startBinding(BindingConfig(server)) },
+            { driver.startSurvey(SurveyConfig(listOf(SurveyTarget(server)))) },
+            { driver.startNatProbe(NatConfig(server, at(0))) },
+            { driver.startAllocation(AllocationConfig(server)) },
+            { await { driver.mappedAddress(server) } },
+        )
+        for (call in calls) {
+            assertEquals(StunErrorCode.CLOSED, assertThrows(StunException::class.java) { call() }.code)
+        }
+    }
+
+    @Test
+    fun `a name where an IP address is wanted is refused`() = openAt().use { driver ->
+        val name = InetSocketAddress.createUnresolved("stun.example.org", 3478)
+        val calls = listOf<() -> Any>(
+            { driver.send(byteArrayOf(1), name) },
+            { driver.startBinding(BindingConfig(name)) },
+            { driver.startSurvey(SurveyConfig(listOf(SurveyTarget(name)))) },
+            { driver.startNatProbe(NatConfig(name, at(0))) },
+            { driver.startAllocation(AllocationConfig(name)) },
+            { driver.startServer(ServerConfig(local = name, alternate = name)) },
+        )
+        for (call in calls) {
+            assertEquals(StunErrorCode.INVALID, assertThrows(StunException::class.java) { call() }.code)
+        }
+    }
+
+    @Test
+    fun `what a socket's preparation leaves undone is done`() = trial {
+        openAt(options = DriverOptions(socketSetup = { it.configureBlocking(true) })).use { server ->
+            server.startServer(ServerConfig())
+            openAt().use { assertEquals(it.localAddress, it.mappedAddress(server.localAddress)) }
+        }
+    }
+
+    @Test
+    fun `bytes that are sent may be changed at once`() = trial {
+        openAt().use { driver ->
+            Peer().use { peer ->
+                repeat(200) {
+                    val bytes = "as it was".toByteArray()
+                    driver.send(bytes, peer.address)
+                    bytes.fill(0)
+                    assertEquals("as it was", peer.receiveText().first)
+                }
+            }
+        }
+    }
+
+    @Test
+    fun `an executor that fails ends its listener and not the driver`() = trial {
+        openAt().use { driver ->
+            driver.startServer(ServerConfig())
+            val isBroken = AtomicBoolean()
+            val executor = Executor { check(!isBroken.get()) { "no more" }; it.run() }
+            val told = AtomicInteger()
+            driver.listenDatagrams(executor) { told.incrementAndGet() }
+            openAt().use { client ->
+                client.send(byteArrayOf(1), driver.localAddress)
+                until { told.get() == 1 }
+                isBroken.set(true)
+                client.send(byteArrayOf(2), driver.localAddress)
+                assertEquals(client.localAddress, client.mappedAddress(driver.localAddress))
+                assertEquals(1, told.get())
+            }
+        }
+    }
+
+    @Test
+    fun `an operation of another driver is refused`() = openAt().use { one ->
+        openAt().use { other ->
+            val (server, _) = one.startServer(ServerConfig()) to other.startServer(ServerConfig())
+            val refused = assertThrows(StunException::class.java) { other.addUser(server, "alice", "s3cret") }
+            assertEquals(StunErrorCode.INVALID, refused.code)
+        }
+    }
+
+    @Test
+    fun `a test of the NAT prepares its sockets, and is from the address that it was told`() = trial {
+        val prepared = AtomicInteger()
+        val options = DriverOptions(null, listOf(at(0, "127.0.0.2")), { prepared.incrementAndGet() })
+        openAt(options = options).use { driver ->
+            openAt().use { server ->
+                server.startServer(ServerConfig())
+                val config = NatConfig(server.localAddress, at(0, "127.0.0.2"), deadline = 1.seconds)
+                val probe = driver.startNatProbe(config)
+                val report = (probe.finished().event as NatFinished).report
+                assertEquals(ip("127.0.0.2"), report.local.address)
+                assertEquals(5, prepared.get(), "two, two of the test's, and one to ask for the way")
+            }
+        }
+    }
+
+    @Test
+    fun `nothing is left of operations that have ended`() = trial {
+        openAt().use { server ->
+            server.startServer(ServerConfig())
+            openAt().use { client ->
+                val ended = List(200) { number -> WeakReference(client.startAndEnd(server.localAddress, number)) }
+                assertEquals(0, client.operationCount)
+                until { System.gc(); ended.all { it.get() == null } }
+            }
+        }
+    }
+
+    private suspend fun Driver.startAndEnd(server: InetSocketAddress, number: Int): Operation {
+        val config = BindingConfig(server, refresh = 25.seconds.takeIf { number % 2 == 0 })
+        val operation = startBinding(config).also { it.mapped() }
+        if (number % 2 == 0) operation.cancel() else operation.finished()
+        return operation
     }
 }

@@ -1,5 +1,11 @@
 package dev.libstun
 
+import dev.libstun.support.CLIENT
+import dev.libstun.support.Played
+import dev.libstun.support.SERVER
+import dev.libstun.support.address
+import kotlinx.serialization.json.Json
+import kotlinx.serialization.json.jsonObject
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertNotEquals
 import org.junit.jupiter.api.Assertions.assertNotNull
@@ -17,7 +23,7 @@ import kotlin.time.Duration.Companion.seconds
 @Timeout(120)
 class NatReportTest {
     private val first = CLIENT
-    private val second = address("198.51.100.7", 5001)
+    private val second = address("10.0.0.2", 5001)
     private val alternate = address("192.0.2.2", 3479)
     private val config = NatConfig(SERVER, first, socketId = 1, second = second, secondSocketId = 2)
 
@@ -26,15 +32,18 @@ class NatReportTest {
         /** When what was sent where. */
         val sent = mutableListOf<String>()
         private val used = HashMap<InetSocketAddress, Long>()
+        private val asked = HashSet<Pair<InetSocketAddress, InetSocketAddress>>()
 
-        fun outside(inside: InetSocketAddress, now: Long): InetSocketAddress {
+        fun outside(inside: InetSocketAddress, to: InetSocketAddress, now: Long): InetSocketAddress {
             used[inside] = now
+            asked += inside to to
             return public?.let { address(it, inside.port + 1000) } ?: inside
         }
 
-        fun inside(outside: InetSocketAddress, now: Long, sockets: List<InetSocketAddress>): InetSocketAddress? {
+        fun inside(outside: InetSocketAddress, from: InetSocketAddress, now: Long, sockets: List<InetSocketAddress>): InetSocketAddress? {
             val found = sockets.firstOrNull { (if (public == null) it else address(public, it.port + 1000)) == outside }
             val last = used[found] ?: return null
+            if (filters && (found to from) !in asked) return null
             return found.takeIf { lifetime.isInfinite() || now - last < lifetime.inWholeNanoseconds }
         }
     }
@@ -63,13 +72,12 @@ class NatReportTest {
         sockets: List<InetSocketAddress>,
     ) {
         nat.sent += "${host.now} ${request.socketId} ${request.bytes.size} to ${request.remote}"
-        val from = nat.outside(request.local!!, host.now)
+        val from = nat.outside(request.local!!, request.remote, host.now)
         val output = server.exchange(request.bytes, from, host.now, request.remote)
         for (answer in output.transmits) {
-            if (nat.filters && answer.local != request.remote) continue
-            val inside = nat.inside(answer.remote, host.now, sockets) ?: continue
+            val inside = nat.inside(answer.remote, answer.local!!, host.now, sockets) ?: continue
             val socket = 1 + sockets.indexOf(inside)
-            host.take(host.agent.exchange(answer.bytes, answer.local!!, host.now, inside, socketId = socket))
+            host.take(host.agent.exchange(answer.bytes, answer.local, host.now, inside, socketId = socket))
         }
     }
 
@@ -90,7 +98,9 @@ class NatReportTest {
         assertEquals(NatValue.ENDPOINT_INDEPENDENT, values[NatProperty.FILTERING])
         assertEquals(NatReason.NOT_TESTED, report.findings[NatProperty.LIFETIME]?.reason)
         assertNull(report.lifetimeAtLeast)
-        assertTrue(report.json.startsWith("{") && report.json.contains("203.0.113.9"), report.json)
+        assertTrue("203.0.113.9" in report.json, report.json)
+        val json = Json.parseToJsonElement(report.json).jsonObject
+        assertTrue(json.keys.containsAll(listOf("server", "mapping", "lifetime")), report.json)
         assertEquals(report.text, report.toString())
         val found = events.map { it.event }.filterIsInstance<NatFound>().associate { it.property to it.finding }
         assertEquals(report.findings[NatProperty.MAPPING], found[NatProperty.MAPPING])
@@ -105,6 +115,13 @@ class NatReportTest {
     }
 
     @Test
+    fun `a NAT that lets in only what was asked for filters by address and port`() {
+        val report = report(probe(Nat("203.0.113.9", filters = true), config.copy(deadline = 60.minutes)))
+        assertEquals(NatValue.ENDPOINT_INDEPENDENT, report.findings.getValue(NatProperty.MAPPING).value)
+        assertEquals(NatValue.ADDRESS_AND_PORT_DEPENDENT, report.findings.getValue(NatProperty.FILTERING).value, "$report")
+    }
+
+    @Test
     fun `a lifetime is between two bounds`() {
         val lifetime = setOf(NatProperty.LIFETIME)
         val asked = config.copy(properties = lifetime, lifetimeMax = 10.minutes, lifetimePrecision = 10.seconds)
@@ -113,6 +130,9 @@ class NatReportTest {
         val (least, below) = report.lifetimeAtLeast!! to report.lifetimeBelow!!
         assertTrue(least < 90.seconds && below <= 101.seconds && below > least, "$least to $below")
         assertEquals(below.inWholeNanoseconds, report.lifetimeBelowNanos)
+        val endless = report(probe(Nat("203.0.113.9"), asked.copy(lifetimeMax = 1.minutes)))
+        assertTrue(endless.lifetimeAtLeast!! >= 50.seconds, "$endless")
+        assertEquals(null to null, endless.lifetimeBelow to endless.lifetimeBelowNanos)
     }
 
     @Test

@@ -1,11 +1,19 @@
 package dev.libstun
 
+import dev.libstun.support.CLIENT
+import dev.libstun.support.Played
+import dev.libstun.support.SERVER
+import dev.libstun.support.address
+import dev.libstun.support.answer
+import dev.libstun.support.number
+import dev.libstun.support.request
+import dev.libstun.support.seconds
 import org.junit.jupiter.api.Assertions.assertArrayEquals
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertNull
-import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Assertions.assertThrows
+import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.Timeout
 import java.nio.ByteBuffer

@@ -1,5 +1,12 @@
 package dev.libstun
 
+import dev.libstun.support.CLIENT
+import dev.libstun.support.ERROR_CODE
+import dev.libstun.support.NONCE
+import dev.libstun.support.REALM
+import dev.libstun.support.SERVER
+import dev.libstun.support.address
+import dev.libstun.support.number
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertNotEquals
@@ -147,10 +154,15 @@ class ServerConfigurationTest {
             closed.copy(credentials = ShortTerm("alice", "s3cret")),
             closed.copy(answersRfc3489 = true),
             open.copy(realm = ""),
+            closed.copy(realm = null),
+            closed.copy(realm = "x".repeat(200)),
             open.copy(amplificationPercent = 0),
             open.copy(errorBurst = -1),
+            open.copy(errorBytesPerSecond = -1),
             open.copy(nonceLifetime = (-1).seconds),
             open.copy(alternate = alternate),
+            open.copy(local = SERVER, alternate = SERVER),
+            open.copy(publicHosts = SERVER.address to alternate.address),
             open.copy(local = SERVER, alternate = alternate, socketIds = long),
             open.copy(behaviorSingle = true),
             open.copy(local = InetSocketAddress.createUnresolved("stun.example.org", 3478)),
@@ -166,9 +178,6 @@ class ServerConfigurationTest {
     private companion object {
         const val CHANGE_REQUEST = 0x0003
         const val USERNAME = 0x0006
-        const val ERROR_CODE = 0x0009
-        const val REALM = 0x0014
-        const val NONCE = 0x0015
         const val PASSWORD_ALGORITHMS = 0x8002
     }
 }

@@ -1,5 +1,8 @@
 package dev.libstun
 
+import dev.libstun.support.CLIENT
+import dev.libstun.support.Played
+import dev.libstun.support.SERVER
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test

@@ -46,6 +46,12 @@ class SignaturesTest {
     }
 
     @Test
+    fun `files of functions show Java nothing`() {
+        val shown = classes.filter { it.simpleName.endsWith("Kt") }.flatMap { members(it) }
+        assertEquals(emptyList<Any>(), shown)
+    }
+
+    @Test
     fun `Java can name every function of the agent that is not there for it under another name`() {
         val mangled = Agent::class.java.declaredMethods.filter { '-' in it.name && Modifier.isPublic(it.modifiers) }
         val names = Agent::class.java.declaredMethods.map { it.name }.toSet()

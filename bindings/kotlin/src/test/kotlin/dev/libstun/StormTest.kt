@@ -89,6 +89,9 @@ internal class StormTest {
         init {
             agent.startBinding(BindingConfig(SERVER, local = CLIENT), 0)
             agent.startServer(ServerConfig(local = CLIENT, budget = false), 0)
+            val users = mapOf("alice" to "s3cret")
+            agent.startServer(ServerConfig(local = PEER, realm = "example.org", users = users, budget = false), 0)
+            agent.startSurvey(SurveyConfig(listOf(SurveyTarget(OTHER, CLIENT))), 0)
             val relay = AllocationConfig(SERVER, local = CLIENT, credentials = LongTerm("alice", "s3cret"))
             agent.startAllocation(relay, 0)
             note(agent.drain())
@@ -97,7 +100,11 @@ internal class StormTest {
         fun step() {
             val datagram = datagram()
             val remote = listOf(SERVER, SERVER, OTHER, PEER, MAPPED).random(random)
-            val local = if (random.nextInt(10) == 0) null else CLIENT
+            val local = when (random.nextInt(10)) {
+                0 -> null
+                1 -> PEER
+                else -> CLIENT
+            }
             val output = if (random.nextBoolean()) {
                 buffer.clear().put(datagram).flip()
                 agent.exchange(buffer, remote, now, local)
@@ -119,24 +126,27 @@ internal class StormTest {
             while (asked.size > 8) asked.removeFirst()
         }
 
-        private fun datagram(): ByteArray {
-            val template = templates().random(random)
-            return when (random.nextInt(6)) {
-                0 -> random.nextBytes(random.nextInt(1_500))
-                1 -> template
-                else -> mutated(random, template)
-            }
+        private fun datagram(): ByteArray = when (random.nextInt(6)) {
+            0 -> random.nextBytes(random.nextInt(1_500))
+            1 -> template()
+            else -> mutated(random, template())
         }
 
-        private fun templates(): List<ByteArray> {
+        /** Something whole: of a peer's or a client's, or an answer to what was asked. */
+        private fun template(): ByteArray {
             val transaction = random.nextBytes(12)
-            return listOf(
-                request(random.nextLong()),
-                message(BINDING or INDICATION, transaction),
-                message(0x0017, transaction, attribute(0x0012, random.nextBytes(8)), attribute(0x0013, random.nextBytes(20))),
-                byteArrayOf(0x40, random.nextInt(4).toByte(), 0, 8) + random.nextBytes(8),
-                message(random.nextInt(0x4000), transaction, attribute(random.nextInt(0x10000), random.nextBytes(random.nextInt(40)))),
-            ) + asked.flatMap(::answers)
+            val place = random.nextInt(5 + 4 * asked.size)
+            return when (place) {
+                0 -> request(random.nextLong())
+                1 -> message(BINDING or INDICATION, transaction)
+                2 -> message(0x0017, transaction, attribute(0x0012, random.nextBytes(8)), attribute(0x0013, random.nextBytes(20)))
+                3 -> byteArrayOf(0x40, random.nextInt(4).toByte(), 0, 8) + random.nextBytes(8)
+                4 -> {
+                    val value = random.nextBytes(random.nextInt(40))
+                    message(random.nextInt(0x4000), transaction, attribute(random.nextInt(0x10000), value))
+                }
+                else -> answers(asked[(place - 5) / 4])[(place - 5) % 4]
+            }
         }
     }
 

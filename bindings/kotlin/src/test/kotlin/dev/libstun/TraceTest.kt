@@ -1,17 +1,44 @@
 package dev.libstun
 
-import dev.libstun.agent.Replay
+import dev.libstun.support.Replay
 import dev.libstun.support.VECTORS
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertNotEquals
 import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.Test
 import org.junit.jupiter.params.ParameterizedTest
 import org.junit.jupiter.params.provider.MethodSource
 import java.io.File
 
-/** That the replay of golden traces can fail: whatever is changed in one, it is noticed, and where. */
+/**
+ * The golden traces of tests/vectors/traces: every call made again, every answer the same to the bit. And that this can
+ * fail: whatever is changed in one, it is noticed, and where.
+ */
 internal class TraceTest {
+    @ParameterizedTest
+    @MethodSource("traces")
+    fun `a trace happens again to the bit`(trace: File) {
+        val lines = read(trace)
+        assertEquals(lines, Replay(lines).run())
+    }
+
+    @ParameterizedTest
+    @MethodSource("traces")
+    fun `another seed is another trace`(trace: File) {
+        val lines = read(trace).toMutableList()
+        lines[1] = lines[1].substringBeforeLast(' ') + " " + "ff".repeat(32)
+        // A server draws nothing: its trace is the same with any.
+        assertEquals(trace.name == "server.trace", Replay(lines).run() == lines)
+    }
+
+    @Test
+    fun `there are as many traces as the table lists`() {
+        val table = VECTORS.resolve("traces/README.md").readLines().filter { it.startsWith("|") && ".trace" in it }
+        assertEquals(table.map { it.split("|")[1].trim() }.toSet(), traces().map { it.name }.toSet())
+        assertTrue(traces().size >= 6)
+    }
+
     @ParameterizedTest
     @MethodSource("traces")
     fun `a trace in which one answer was changed is noticed at that answer`(trace: File) {

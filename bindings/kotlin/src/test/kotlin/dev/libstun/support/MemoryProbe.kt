@@ -35,11 +35,13 @@ internal object MemoryProbe {
     }
 
     /** By how much a process grows, run for `count` times after `warm` times, in which compilers and arenas settle. */
-    fun growth(work: String, count: Int, warm: Int = count): Growth {
+    fun growth(work: String, count: Int, warm: Int): Growth {
         require(work in WORKS)
         val java = File(System.getProperty("java.home"), "bin/java").path
         val command = listOf(java) + FLAGS + listOf("-cp", System.getProperty("java.class.path"), javaClass.name, work, "$warm", "$count")
-        val process = ProcessBuilder(command).redirectErrorStream(true).start()
+        val builder = ProcessBuilder(command).redirectErrorStream(true)
+        builder.environment()["MALLOC_ARENA_MAX"] = "1" // one that settles
+        val process = builder.start()
         val said = process.inputStream.bufferedReader().readText()
         check(process.waitFor() == 0) { "the probe has failed: $said" }
         val words = said.trim().lines().last().split(" ")
@@ -77,21 +79,20 @@ internal object MemoryProbe {
     private const val SETTLED = 1 shl 16
     private const val PAGE = 4096
     private val kept = mutableListOf<ByteArray>()
+    private val keptAgents = mutableListOf<Agent>()
 
     /** Each makes what it needs, and gives what is done again and again, with a number that goes up. */
     private val WORKS: Map<String, () -> (Long) -> Unit> = mapOf(
-        "agents" to { agents(isClosed = true) },
-        "dropped-agents" to { agents(isClosed = false) },
+        "agents" to { agents { it.close() } },
+        "dropped-agents" to { agents { } },
+        "kept-agents" to { agents { keptAgents += it } },
         "exchanges" to ::exchanges,
-        "bindings" to ::bindings,
-        "strangers" to ::strangers,
-        "refusals" to ::refusals,
-        "messages" to ::messages,
+        "others" to { listOf(bindings(), strangers(), refusals(), messages()).let { all -> { number -> all.forEach { it(number) } } } },
         "leak-native" to { { number -> Pointer(Native.malloc(100)).setLong(0, number) } },
         "leak-heap" to { { _ -> kept += ByteArray(84) } }, // with its header 100 bytes
     )
 
-    private fun agents(isClosed: Boolean): (Long) -> Unit {
+    private fun agents(end: (Agent) -> Unit): (Long) -> Unit {
         val config = BindingConfig(SERVER, refresh = null, credentials = LongTerm("alice", "s3cret"))
         return { number ->
             val agent = seeded()
@@ -99,7 +100,7 @@ internal object MemoryProbe {
                 agent.startBinding(config, 0)
                 agent.drain().only()
             }
-            if (isClosed) agent.close()
+            end(agent)
         }
     }
 

@@ -15,7 +15,6 @@ internal const val ERROR = 0x110
 
 private const val COOKIE = 0x2112A442
 private const val XOR_MAPPED_ADDRESS = 0x0020
-private const val ERROR_CODE = 0x0009
 
 /** A message (RFC 8489 s5): `type` is a method and a class. */
 internal fun message(type: Int, transaction: ByteArray, vararg attributes: ByteArray): ByteArray {
@@ -49,8 +48,7 @@ internal fun mapped(request: ByteArray, address: InetSocketAddress = MAPPED): By
 
 /** A refusal (RFC 8489 s14.8). */
 internal fun refusal(request: ByteArray, code: Int): ByteArray {
-    val value = byteArrayOf(0, 0, (code / 100).toByte(), (code % 100).toByte())
-    return message(typeOf(request) or ERROR, transactionOf(request), attribute(ERROR_CODE, value))
+    return message(typeOf(request) or ERROR, transactionOf(request), attribute(ERROR_CODE, errorCode(code)))
 }
 
 /** Whether it is a request: of any method. */

@@ -12,7 +12,6 @@ import dev.libstun.ServerConfig
 import dev.libstun.SurveyConfig
 import dev.libstun.SurveyTarget
 import dev.libstun.Transmit
-import java.net.InetAddress
 import java.net.InetSocketAddress
 import java.util.PriorityQueue
 import kotlin.random.Random
@@ -157,6 +156,4 @@ internal class Schedule(seed: Int) : AutoCloseable {
         4 -> agent.startNatProbe(NatConfig(SERVER, local = CLIENT), at)
         else -> agent.startAllocation(AllocationConfig(SERVER, local = CLIENT, credentials = LongTerm("alice", "s3cret")), at)
     }
-
-    private fun host(text: String): InetAddress = InetAddress.getByName(text)
 }

@@ -1,4 +1,4 @@
-package dev.libstun.agent
+package dev.libstun.support
 
 import dev.libstun.AddressChanged
 import dev.libstun.Agent

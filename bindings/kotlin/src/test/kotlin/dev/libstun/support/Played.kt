@@ -1,22 +1,13 @@
-package dev.libstun
+package dev.libstun.support
 
-import java.net.InetAddress
-import java.net.InetSocketAddress
-
-/** The agent's host, as servers see it. */
-internal val CLIENT = address("198.51.100.7", 5000)
-internal val SERVER = address("192.0.2.1", 3478)
-
-internal fun address(ip: String, port: Int): InetSocketAddress = InetSocketAddress(InetAddress.getByName(ip), port)
-
-/** The value of an ERROR-CODE (RFC 8489 s14.8), without a reason phrase. */
-internal fun errorCode(code: Int): ByteArray = byteArrayOf(0, 0, (code / 100).toByte(), (code % 100).toByte())
-
-/** The value of a LIFETIME (RFC 8656 s18.2). */
-internal fun seconds(number: Int): ByteArray = number(number)
-
-/** 32 bits as on the wire. */
-internal fun number(number: Int): ByteArray = ByteArray(4) { (number ushr (24 - 8 * it)).toByte() }
+import dev.libstun.Agent
+import dev.libstun.AgentEvent
+import dev.libstun.Event
+import dev.libstun.Message
+import dev.libstun.MessageBuilder
+import dev.libstun.MessageClass
+import dev.libstun.Output
+import dev.libstun.Transmit
 
 /**
  * An agent whose other side the test plays: time goes from deadline to deadline, and what the agent sends and tells
@@ -92,8 +83,4 @@ internal class Played(maxOperations: Int = 0) : AutoCloseable {
     }
 
     override fun close() = agent.close()
-
-    companion object {
-        const val ERROR_CODE = 0x0009
-    }
 }

@@ -1,24 +1,28 @@
-package dev.libstun.agent
+package dev.libstun
 
-import dev.libstun.Attribute
-import dev.libstun.Check
-import dev.libstun.Integrity
-import dev.libstun.Key
-import dev.libstun.Message
-import dev.libstun.MessageBuilder
-import dev.libstun.MessageClass
-import dev.libstun.Protocol
-import dev.libstun.Stun
-import dev.libstun.StunErrorCode
-import org.json.JSONArray
-import org.json.JSONObject
+import dev.libstun.support.BINDING
+import dev.libstun.support.CLIENT
+import dev.libstun.support.VECTORS
+import dev.libstun.support.address
+import dev.libstun.support.bytes
+import dev.libstun.support.hex
+import dev.libstun.support.number
+import dev.libstun.support.refused
+import kotlinx.serialization.json.Json
+import kotlinx.serialization.json.JsonArray
+import kotlinx.serialization.json.JsonObject
+import kotlinx.serialization.json.boolean
+import kotlinx.serialization.json.contentOrNull
+import kotlinx.serialization.json.int
+import kotlinx.serialization.json.jsonArray
+import kotlinx.serialization.json.jsonObject
+import kotlinx.serialization.json.jsonPrimitive
 import org.junit.jupiter.api.Assertions.assertArrayEquals
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertNotEquals
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import java.io.File
-import java.net.InetSocketAddress
 
 private const val USERNAME = 0x0006
 private const val MESSAGE_INTEGRITY = 0x0008
@@ -43,37 +47,37 @@ class VectorTest {
     fun `the samples of RFC 5769 read and verify`() {
         val vectors = load("rfc5769.json").vectors()
         for (vector in vectors) {
-            val data = bytes(vector.getString("hex"))
-            assertEquals(vector.getInt("length"), data.size)
+            val data = bytes(vector.text("hex"))
+            assertEquals(vector.getValue("length").jsonPrimitive.int, data.size)
             assertEquals(Protocol.STUN, Stun.classify(data))
             val message = Message.decode(data)
             assertArrayEquals(data, message.toBytes())
-            val key = if (vector.optString("credential") == "long-term-md5") longTerm(vector) else shortTerm(vector)
-            val expected = vector.getJSONObject("expect")
-            for (field in expected.keySet()) checkField(message, key, field, expected[field])
+            val key = if (vector.textOrNull("credential") == "long-term-md5") longTerm(vector) else shortTerm(vector)
+            val expected = vector.under("expect")
+            for ((field, value) in expected) checkField(message, key, field, value.jsonPrimitive.content)
         }
         assertEquals(7, vectors.size)
     }
 
-    private fun longTerm(vector: JSONObject): Key {
-        val (username, realm) = vector.getString("username") to vector.getString("realm")
+    private fun longTerm(vector: JsonObject): Key {
+        val (username, realm) = vector.text("username") to vector.text("realm")
         // RFC 5769 s2.4 prepares its password with SASLprep; OpaqueString refuses what that drops.
-        val unprepared = Key.longTerm(username, realm, vector.getString("password_raw"))
-        val message = Message.decode(bytes(vector.getString("hex")))
+        val unprepared = Key.longTerm(username, realm, vector.text("password_raw"))
+        val message = Message.decode(bytes(vector.text("hex")))
         refused(StunErrorCode.INVALID) { message.checkIntegrity(unprepared) }
-        return Key.longTerm(username, realm, vector.getString("password_prepared"))
+        return Key.longTerm(username, realm, vector.text("password_prepared"))
     }
 
-    private fun checkField(message: Message, key: Key, field: String, expected: Any) {
+    private fun checkField(message: Message, key: Key, field: String, expected: String) {
         when (field) {
             "class" -> assertEquals(classes[expected], message.messageClass)
             "method" -> assertEquals("binding" to BINDING, expected to message.method)
             "transaction_id" -> assertEquals(expected, hex(message.transactionId))
             "SOFTWARE" -> assertEquals(expected, String(message[SOFTWARE]!!))
             "USERNAME" -> assertEquals(expected, String(message[USERNAME]!!))
-            "PRIORITY" -> assertArrayEquals(number((expected as Number).toInt()), message[PRIORITY])
+            "PRIORITY" -> assertArrayEquals(number(expected.toInt()), message[PRIORITY])
             "ICE-CONTROLLED" -> assertEquals(expected, hex(message[0x8029]!!))
-            "XOR-MAPPED-ADDRESS" -> assertEquals(address(expected as String), message.mappedAddress)
+            "XOR-MAPPED-ADDRESS" -> assertEquals(address(expected), message.mappedAddress)
             "MESSAGE-INTEGRITY" -> assertEquals(verdict(expected), message.checkIntegrity(key))
             "FINGERPRINT" -> assertEquals(verdict(expected), message.checkFingerprint())
             else -> error("not understood: $field")
@@ -84,21 +88,21 @@ class VectorTest {
     fun `the sample of RFC 8489 reads and verifies once corrected`() {
         val vectors = load("rfc8489_b1.json").vectors()
         val sample = vectors.first()
-        val (username, realm) = sample.getString("username") to sample.getString("realm")
-        val key = Key.longTerm(username, realm, sample.getString("password_prepared"), true)
+        val (username, realm) = sample.text("username") to sample.text("realm")
+        val key = Key.longTerm(username, realm, sample.text("password_prepared"), true)
         val seen = HashMap<Check, Int>()
         var malformed = 0
         for (vector in vectors) {
-            val data = bytes(vector.getString("hex"))
-            val seal = vector.getJSONObject("expect").getString("MESSAGE-INTEGRITY-SHA256")
-            if (vector.getString("name") == "rfc8489-B.1-as-printed" || seal.startsWith("malformed")) {
+            val data = bytes(vector.text("hex"))
+            val seal = vector.under("expect").text("MESSAGE-INTEGRITY-SHA256")
+            if (vector.text("name") == "rfc8489-B.1-as-printed" || seal.startsWith("malformed")) {
                 refused(StunErrorCode.INVALID) { Message.decode(data) }
                 malformed++
                 continue
             }
             // "policy ...: valid" or "reject" is of a receiver that takes the full length only.
             val verdict = if (seal.substringAfterLast(": ") == "valid") Check.VALID else Check.INVALID
-            assertEquals(verdict, Message.decode(data).checkIntegrity(key, Integrity.SHA256), vector.getString("name"))
+            assertEquals(verdict, Message.decode(data).checkIntegrity(key, Integrity.SHA256), vector.text("name"))
             seen.merge(verdict, 1, Int::plus)
         }
         assertTrue(malformed > 1 && seen.size == 2, "$malformed $seen")
@@ -107,35 +111,35 @@ class VectorTest {
     @Test
     fun `what real servers sent reads and verifies`() {
         val file = load("captured_servers.json")
-        val credentials = file.getJSONObject("credentials")
-        val (username, realm) = credentials.getString("username") to credentials.getString("realm")
-        val key = Key.longTerm(username, realm, credentials.getString("password"))
-        val servers = file.getJSONObject("servers")
+        val credentials = file.under("credentials")
+        val (username, realm) = credentials.text("username") to credentials.text("realm")
+        val key = Key.longTerm(username, realm, credentials.text("password"))
+        val servers = file.under("servers")
         var (read, unread, signed) = listOf(0, 0, 0)
-        for (entry in servers.keySet().flatMap { servers.getJSONArray(it).objects() }) {
-            val response = entry.optString("response").takeIf { it.isNotEmpty() && it != "null" } ?: continue
+        for (entry in servers.values.flatMap { list -> list.jsonArray.map { it.jsonObject } }) {
+            val response = entry.textOrNull("response")?.takeIf { it.isNotEmpty() } ?: continue
             val data = bytes(response)
-            if (entry.getString("name") == "binding-rfc3489-no-cookie") {
+            if (entry.text("name") == "binding-rfc3489-no-cookie") {
                 refused(StunErrorCode.INVALID) { Message.decode(data) }
                 unread++
                 continue
             }
             checkResponse(Message.decode(data), data, entry, key)
             read++
-            if (entry.getBoolean("has_integrity")) signed++
+            if (entry.getValue("has_integrity").jsonPrimitive.boolean) signed++
         }
         assertEquals(listOf(48, 2, 23), listOf(read, unread, signed))
     }
 
-    private fun checkResponse(message: Message, data: ByteArray, entry: JSONObject, key: Key) {
-        assertEquals(entry.getString("response_type"), "0x" + hex(data.copyOf(2)))
-        val expected = entry.getJSONArray("response_attrs").map { it as JSONArray }.map { it.toList() }
+    private fun checkResponse(message: Message, data: ByteArray, entry: JsonObject, key: Key) {
+        assertEquals(entry.text("response_type"), "0x" + hex(data.copyOf(2)))
+        val expected = entry.getValue("response_attrs").jsonArray.map { pair -> pair.jsonArray.map { it.jsonPrimitive.content } }
         assertEquals(expected, message.attributes.map { listOf("0x%04x".format(it.type), hex(it.value)) })
-        assertEquals(present(entry.getBoolean("has_fingerprint")), message.checkFingerprint())
-        assertEquals(present(entry.getBoolean("has_integrity")), message.checkIntegrity(key))
-        if (entry.has("xor_mapped")) assertEquals(address(entry.getString("xor_mapped")), message.mappedAddress)
-        if (entry.has("xor_relayed")) {
-            assertEquals(address(entry.getString("xor_relayed")), message.address(Attribute.XOR_RELAYED_ADDRESS))
+        assertEquals(present(entry.getValue("has_fingerprint").jsonPrimitive.boolean), message.checkFingerprint())
+        assertEquals(present(entry.getValue("has_integrity").jsonPrimitive.boolean), message.checkIntegrity(key))
+        if ("xor_mapped" in entry) assertEquals(address(entry.text("xor_mapped")), message.mappedAddress)
+        if ("xor_relayed" in entry) {
+            assertEquals(address(entry.text("xor_relayed")), message.address(Attribute.XOR_RELAYED_ADDRESS))
         }
         if (isPaddedWithZeros(data)) assertArrayEquals(data, rebuilt(message, key))
     }
@@ -145,18 +149,18 @@ class VectorTest {
         val vectors = load("captured_ice.json").vectors()
         var built = 0
         for (vector in vectors) {
-            val data = bytes(vector.getString("hex"))
+            val data = bytes(vector.text("hex"))
             val message = Message.decode(data)
-            val order = vector.getJSONArray("attr_order").map { it as String }
+            val order = vector.getValue("attr_order").jsonArray.map { it.jsonPrimitive.content }
             assertEquals(order, message.attributes.map { "0x%04x".format(it.type) })
             assertEquals(Check.VALID, message.checkFingerprint())
-            val key = vector.optString("MI_key").takeIf { it.isNotEmpty() && it != "null" }?.let(Key::shortTerm)
+            val key = vector.textOrNull("MI_key")?.takeIf { it.isNotEmpty() }?.let(Key::shortTerm)
             if (key == null) assertEquals(null, message[MESSAGE_INTEGRITY])
             if (key != null) assertEquals(Check.VALID, message.checkIntegrity(key))
-            vector.optJSONArray("XOR-MAPPED-ADDRESS")?.let {
-                assertEquals(InetSocketAddress(host(it.getString(0)), it.getInt(1)), message.mappedAddress)
+            (vector["XOR-MAPPED-ADDRESS"] as? JsonArray)?.let { (ip, port) ->
+                assertEquals(address(ip.jsonPrimitive.content, port.jsonPrimitive.int), message.mappedAddress)
             }
-            if (vector.has("USERNAME")) assertEquals(vector.getString("USERNAME"), String(message[USERNAME]!!))
+            if ("USERNAME" in vector) assertEquals(vector.text("USERNAME"), String(message[USERNAME]!!))
             if (isPaddedWithZeros(data)) {
                 assertArrayEquals(data, rebuilt(message, key))
                 built++
@@ -171,9 +175,9 @@ class VectorTest {
         val vectors = load("malformed.json").vectors()
         var (refusals, reads) = listOf(0, 0)
         for (vector in vectors) {
-            val data = bytes(vector.getString("hex"))
-            assertEquals(vector.getInt("length"), data.size)
-            val expected = vector.getJSONObject("expect").getString("decode")
+            val data = bytes(vector.text("hex"))
+            assertEquals(vector.getValue("length").jsonPrimitive.int, data.size)
+            val expected = vector.under("expect").text("decode")
             when {
                 expected.startsWith("error") -> refused(StunErrorCode.INVALID) { Message.decode(data) }.also { refusals++ }
                 expected == "parse error, FINGERPRINT mismatch or MI invalid" -> checkBroken(data, vector)
@@ -188,7 +192,31 @@ class VectorTest {
         assertTrue(refusals > 20 && reads > 20, "$refusals $reads")
     }
 
-    private fun checkBroken(data: ByteArray, vector: JSONObject) {
+    @Test
+    fun `a builder is checked like any message`() {
+        val key = Key.shortTerm("s3cret")
+        val both = MessageBuilder(MessageClass.INDICATION, 1, ByteArray(12)).add(0x8022, "x".toByteArray())
+            .build(key, setOf(Integrity.SHA1, Integrity.SHA256), fingerprint = true)
+        val message = Message.decode(both)
+        val checks = Integrity.entries.map { message.checkIntegrity(key, it) } + message.checkFingerprint()
+        assertEquals(List(3) { Check.VALID }, checks)
+        assertArrayEquals(ByteArray(12), message.transactionId)
+        val builder = MessageBuilder(MessageClass.REQUEST, 1)
+        val wrong = listOf<() -> Unit>(
+            { MessageBuilder(MessageClass.REQUEST, 4096) },
+            { MessageBuilder(MessageClass.REQUEST, 1, ByteArray(11)) },
+            { builder.add(0x10000, ByteArray(0)) },
+            { builder.add(0x0006, CLIENT) },
+            { builder.build(null, setOf(Integrity.SHA1)) },
+            { MessageBuilder(MessageClass.REQUEST, 1).add(0x0008, ByteArray(20)).build() },
+            { MessageBuilder(MessageClass.REQUEST, 1).add(0x7000, ByteArray(65533)).build() },
+            { Message.decode(ByteArray(70_000)) },
+            { message.address(0x0006) },
+        )
+        for (call in wrong) refused(StunErrorCode.INVALID, call)
+    }
+
+    private fun checkBroken(data: ByteArray, vector: JsonObject) {
         val message = runCatching { Message.decode(data) }.getOrNull() ?: return
         assertEquals(Check.INVALID, message.checkIntegrity(shortTerm(vector)))
         assertNotEquals(Check.VALID, message.checkFingerprint())
@@ -200,10 +228,10 @@ class VectorTest {
         if (message[Attribute.XOR_MAPPED_ADDRESS] != null) refused(StunErrorCode.INVALID) { message.mappedAddress }
     }
 
-    private fun checkWellFormed(vector: JSONObject, data: ByteArray) {
+    private fun checkWellFormed(vector: JsonObject, data: ByteArray) {
         val message = Message.decode(data)
         assertArrayEquals(data, message.toBytes())
-        when (vector.getString("name")) {
+        when (vector.text("name")) {
             "xor-mapped-duplicate-different", "success-with-unknown-required" ->
                 assertEquals(address("192.0.2.9:4660"), message.mappedAddress)
             "mapped-address-only" -> assertEquals(message.address(Attribute.MAPPED_ADDRESS), message.mappedAddress)
@@ -217,8 +245,8 @@ class VectorTest {
             }
             "binding-indication-fingerprint-only" -> assertEquals(Check.VALID, message.checkFingerprint())
             "max-length-65532-real" -> assertEquals(65_552, data.size)
-            else -> if (vector.has("hmac_key_hex")) {
-                assertEquals(Check.VALID, message.checkIntegrity(shortTerm(vector)), vector.getString("name"))
+            else -> if ("hmac_key_hex" in vector) {
+                assertEquals(Check.VALID, message.checkIntegrity(shortTerm(vector)), vector.text("name"))
             }
         }
     }
@@ -247,15 +275,19 @@ class VectorTest {
         return true
     }
 
-    private fun shortTerm(vector: JSONObject) = Key.shortTerm(String(bytes(vector.getString("hmac_key_hex"))))
+    private fun shortTerm(vector: JsonObject) = Key.shortTerm(String(bytes(vector.text("hmac_key_hex"))))
 
-    private fun verdict(text: Any) = Check.valueOf((text as String).uppercase())
+    private fun verdict(text: String) = Check.valueOf(text.uppercase())
 
     private fun present(isThere: Boolean) = if (isThere) Check.VALID else Check.ABSENT
 
-    private fun load(name: String) = JSONObject(File(VECTORS, name).readText())
+    private fun load(name: String) = Json.parseToJsonElement(File(VECTORS, name).readText()).jsonObject
 
-    private fun JSONObject.vectors() = getJSONArray("vectors").objects()
+    private fun JsonObject.vectors() = getValue("vectors").jsonArray.map { it.jsonObject }
 
-    private fun JSONArray.objects() = map { it as JSONObject }
+    private fun JsonObject.under(name: String) = getValue(name).jsonObject
+
+    private fun JsonObject.text(name: String) = getValue(name).jsonPrimitive.content
+
+    private fun JsonObject.textOrNull(name: String) = this[name]?.jsonPrimitive?.contentOrNull
 }

@@ -1,34 +1,26 @@
-package dev.libstun.agent
+package dev.libstun
 
-import dev.libstun.AddressChanged
-import dev.libstun.Answer
-import dev.libstun.Attribute
-import dev.libstun.AuthenticationFailure
-import dev.libstun.Close
-import dev.libstun.Failed
-import dev.libstun.FailureReason
-import dev.libstun.LongTerm
-import dev.libstun.Mapped
-import dev.libstun.NoAnswer
-import dev.libstun.ObservedMapping
-import dev.libstun.Outcome
-import dev.libstun.Reconnect
-import dev.libstun.Redirected
-import dev.libstun.RedirectPolicy
-import dev.libstun.RedirectRefusal
-import dev.libstun.Refreshed
-import dev.libstun.Restarted
-import dev.libstun.Retransmission
-import dev.libstun.Retrying
-import dev.libstun.SendError
-import dev.libstun.ShortTerm
-import dev.libstun.StunErrorCode
-import dev.libstun.SurveyConfig
-import dev.libstun.SurveyTarget
-import dev.libstun.Surveyed
-import dev.libstun.Transmit
-import dev.libstun.Transport
-import dev.libstun.WakeReason
+import dev.libstun.support.CLIENT
+import dev.libstun.support.CONFIG
+import dev.libstun.support.MAPPED
+import dev.libstun.support.MILLISECOND
+import dev.libstun.support.NONCE
+import dev.libstun.support.ONCE
+import dev.libstun.support.OTHER
+import dev.libstun.support.PEER
+import dev.libstun.support.SECOND
+import dev.libstun.support.SERVER
+import dev.libstun.support.Started
+import dev.libstun.support.V6
+import dev.libstun.support.address
+import dev.libstun.support.answer
+import dev.libstun.support.host
+import dev.libstun.support.mapped
+import dev.libstun.support.of
+import dev.libstun.support.refused
+import dev.libstun.support.respond
+import dev.libstun.support.seeded
+import dev.libstun.support.told
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertNull
@@ -50,10 +42,10 @@ class EventTest {
         val (agent, id, request) = Started(ONCE).let { Triple(it.agent, it.id, it.request) }
         assertEquals(SERVER to CLIENT, request.remote to request.local)
         assertEquals(Triple(7, Transport.UDP, 0), Triple(request.socketId, request.transport, request.ecn))
-        val output = agent.answer(request, mapped(request), 30 * MS)
+        val output = agent.answer(request, mapped(request), 30 * MILLISECOND)
         assertEquals(Outcome.CONSUMED, output.outcome)
-        assertEquals(Mapped(MAPPED, 30.milliseconds), output.only<Mapped>())
-        assertEquals(30 * MS, output.only<Mapped>().rttNanos)
+        assertEquals(Mapped(MAPPED, 30.milliseconds), output.told<Mapped>())
+        assertEquals(30 * MILLISECOND, output.told<Mapped>().rttNanos)
         val event = output.events.single()
         assertTrue(event.isLast && event.id == id && "203.0.113.7:50000" in event.text, event.text)
         assertNull(output.deadline)
@@ -68,13 +60,13 @@ class EventTest {
         val first = agent.answer(started.request, mapped(started.request), 0)
         assertEquals(WakeReason.REFRESH, first.wakeReason)
         val again = agent.tick(first.deadline!!).transmits.single()
-        val now = first.deadline!! + MS
-        assertEquals(Refreshed(MAPPED, 1.milliseconds), agent.answer(again, mapped(again), now).only<Refreshed>())
+        val now = first.deadline!! + MILLISECOND
+        assertEquals(Refreshed(MAPPED, 1.milliseconds), agent.answer(again, mapped(again), now).told<Refreshed>())
         agent.setRefresh(started.id, 1.seconds, now)
         val at = agent.drain().deadline!!
         assertTrue(at <= now + SECOND)
         val third = agent.tick(at).transmits.single()
-        val changed = agent.answer(third, mapped(third, PEER), at).only<AddressChanged>()
+        val changed = agent.answer(third, mapped(third, PEER), at).told<AddressChanged>()
         assertEquals(AddressChanged(PEER, MAPPED, 0.seconds), changed)
         agent.setRefreshNanos(started.id, null, at)
         assertNull(agent.drain().deadline)
@@ -85,8 +77,8 @@ class EventTest {
         val started = Started()
         val again = started.agent.tick(started.agent.drain().deadline!!).transmits.single()
         val output = started.agent.answer(again, mapped(again), SECOND)
-        assertNull(output.only<Mapped>().rtt)
-        assertNull(output.only<Mapped>().rttNanos)
+        assertNull(output.told<Mapped>().rtt)
+        assertNull(output.told<Mapped>().rttNanos)
     }
 
     @Test
@@ -99,7 +91,7 @@ class EventTest {
         val plain = Started(ONCE.copy(server = V6, local = local))
         assertFalse('%' in plain.request.remote.toString())
         val output = plain.agent.answer(plain.request, mapped(plain.request, address("[2001:db8::ff]:77")), 0)
-        assertEquals(address("[2001:db8::ff]:77"), output.only<Mapped>().address)
+        assertEquals(address("[2001:db8::ff]:77"), output.told<Mapped>().address)
     }
 
     @Test
@@ -107,10 +99,10 @@ class EventTest {
         val quick = Retransmission(100.milliseconds, 2, 3, 1.seconds)
         val started = Started(ONCE.copy(retransmission = quick))
         assertEquals(WakeReason.RETRANSMISSION, started.agent.drain().wakeReason)
-        assertEquals(1, started.agent.tick(100 * MS).transmits.size)
+        assertEquals(1, started.agent.tick(100 * MILLISECOND).transmits.size)
         val last = started.agent.drain()
         assertEquals(WakeReason.TRANSACTION_TIMEOUT, last.wakeReason)
-        val failure = started.agent.tick(last.deadline!!).only<Failed>().failure
+        val failure = started.agent.tick(last.deadline!!).told<Failed>().failure
         assertEquals(FailureReason.TIMEOUT, failure.reason)
         assertTrue(failure.toString().isNotEmpty() && failure.code == null && failure.detail == null)
     }
@@ -118,11 +110,11 @@ class EventTest {
     @Test
     fun `a server refuses, and is asked again later`() {
         val once = Started(ONCE)
-        val failure = once.agent.answer(once.request, respond(once.request.bytes, 400), 0).only<Failed>().failure
+        val failure = once.agent.answer(once.request, respond(once.request.bytes, 400), 0).told<Failed>().failure
         assertEquals(FailureReason.ERROR_RESPONSE to 400, failure.reason to failure.code)
         val kept = Started()
         val output = kept.agent.answer(kept.request, respond(kept.request.bytes, 500), 0)
-        val retrying = output.only<Retrying>()
+        val retrying = output.told<Retrying>()
         assertEquals(500, retrying.failure.code)
         assertEquals(output.deadline to WakeReason.RETRY, retrying.at to output.wakeReason)
     }
@@ -140,7 +132,7 @@ class EventTest {
         )
         for ((reason, answer) in cases) {
             val started = Started(ONCE)
-            val failure = started.agent.answer(started.request, answer(started.request), 0).only<Failed>().failure
+            val failure = started.agent.answer(started.request, answer(started.request), 0).told<Failed>().failure
             assertEquals(reason, failure.reason)
             val code = mapOf(FailureReason.UNKNOWN_ATTRIBUTE to 0x7FFE, FailureReason.NOT_UNDERSTOOD to 0x24)[reason]
             assertEquals(code, failure.code)
@@ -153,7 +145,7 @@ class EventTest {
         val signed = ONCE.copy(credentials = ShortTerm("alice", "s3cret"), retransmission = quick)
         val started = Started(signed)
         repeat(3) { started.agent.answer(started.request, respond(started.request.bytes, 401), 0) }
-        val failure = started.agent.tick(SECOND).only<Failed>().failure
+        val failure = started.agent.tick(SECOND).told<Failed>().failure
         assertEquals(FailureReason.INTEGRITY, failure.reason)
         assertTrue(failure.count!! >= 1 && failure.code == 401, "$failure")
     }
@@ -176,7 +168,7 @@ class EventTest {
         assertTrue(started.agent.sendFailed(started.request, error, 0))
         val output = started.agent.drain()
         if (error == SendError.TRANSIENT) return assertTrue(output.events.isEmpty())
-        val failure = output.only<Failed>().failure
+        val failure = output.told<Failed>().failure
         assertEquals(FailureReason.SEND_FAILED to error, failure.reason to failure.detail)
     }
 
@@ -190,7 +182,7 @@ class EventTest {
     fun `a redirection is followed`() {
         val started = Started()
         val output = started.agent.answer(started.request, redirected(started.request), 0)
-        assertEquals(Redirected(OTHER, SERVER, false), output.only<Redirected>())
+        assertEquals(Redirected(OTHER, SERVER, false), output.told<Redirected>())
         assertEquals(OTHER, output.transmits.single().remote)
         assertNull(started.agent.alternateDomain(started.id))
     }
@@ -201,18 +193,18 @@ class EventTest {
         val started = Started(ONCE.copy(redirects = RedirectPolicy.ASK))
         val agent = started.agent
         val asked = agent.answer(started.request, redirected(started.request), 0)
-        assertTrue(asked.only<Redirected>().awaitsAnswer && asked.transmits.isEmpty())
+        assertTrue(asked.told<Redirected>().awaitsAnswer && asked.transmits.isEmpty())
         agent.answerRedirect(started.id, accept, 0)
         val output = agent.drain()
         if (accept) return assertEquals(OTHER, output.transmits.single().remote)
-        val failure = output.only<Failed>().failure
+        val failure = output.told<Failed>().failure
         assertEquals(FailureReason.REDIRECTED to RedirectRefusal.DECLINED, failure.reason to failure.detail)
     }
 
     @Test
     fun `a redirection that is refused is an error like any other`() {
         val started = Started(ONCE.copy(redirects = RedirectPolicy.REFUSE))
-        val failure = started.agent.answer(started.request, redirected(started.request), 0).only<Failed>().failure
+        val failure = started.agent.answer(started.request, redirected(started.request), 0).told<Failed>().failure
         assertEquals(FailureReason.ERROR_RESPONSE to 300, failure.reason to failure.code)
     }
 
@@ -241,9 +233,9 @@ class EventTest {
         val request = agent.drain().transmits.single()
         assertEquals(Transport.TCP, request.transport)
         val answer = mapped(request)
-        assertTrue(agent.exchangeStream(stream, answer.copyOf(5), MS).events.isEmpty())
-        val rest = agent.exchangeStream(stream, java.nio.ByteBuffer.wrap(answer, 5, answer.size - 5), MS)
-        assertEquals(MAPPED, rest.only<Mapped>().address)
+        assertTrue(agent.exchangeStream(stream, answer.copyOf(5), MILLISECOND).events.isEmpty())
+        val rest = agent.exchangeStream(stream, java.nio.ByteBuffer.wrap(answer, 5, answer.size - 5), MILLISECOND)
+        assertEquals(MAPPED, rest.told<Mapped>().address)
         agent.closeStream(stream, SECOND)
         val closed = agent.drain()
         val events = closed.events + closed.deadline?.let { agent.tick(it).events }.orEmpty()
@@ -272,11 +264,11 @@ class EventTest {
         val id = agent.startSurvey(SurveyConfig(targets, deadline = 5.seconds), 0)
         val requests = agent.drain().transmits
         assertEquals(listOf(SERVER, OTHER, third), requests.map { it.remote })
-        val one = agent.answer(requests[0], mapped(requests[0]), MS)
-        assertEquals(Answer(0, SERVER, MAPPED, 1.milliseconds), one.only<Answer>())
-        val other = agent.answer(requests[1], mapped(requests[1], PEER), MS)
-        assertEquals(Answer(1, OTHER, PEER, 1.milliseconds), other.only<Answer>())
-        val last = agent.answer(requests[2], respond(requests[2].bytes, 400), MS)
+        val one = agent.answer(requests[0], mapped(requests[0]), MILLISECOND)
+        assertEquals(Answer(0, SERVER, MAPPED, 1.milliseconds), one.told<Answer>())
+        val other = agent.answer(requests[1], mapped(requests[1], PEER), MILLISECOND)
+        assertEquals(Answer(1, OTHER, PEER, 1.milliseconds), other.told<Answer>())
+        val last = agent.answer(requests[2], respond(requests[2].bytes, 400), MILLISECOND)
         val silent = last.events.of<NoAnswer>().single()
         assertEquals(Triple(2, third, 400), Triple(silent.target, silent.server, silent.failure.code))
         assertEquals(listOf(Surveyed(2, 1, 0, ObservedMapping.DEPENDS_ON_ADDRESS)), last.events.of<Surveyed>())

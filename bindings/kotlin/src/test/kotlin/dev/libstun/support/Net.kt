@@ -1,37 +1,19 @@
-package dev.libstun.agent
+package dev.libstun.support
 
 import dev.libstun.Agent
 import dev.libstun.AgentEvent
 import dev.libstun.Output
-import java.net.InetAddress
 import java.net.InetSocketAddress
 import java.util.PriorityQueue
 
-/** A NAT with one public address, which keeps ports, and lets in everybody unless it `filters`. */
-internal class Nat(val host: InetAddress, private val filters: Boolean = false) {
-    private val inside = HashMap<Int, InetSocketAddress>()
-    private val allowed = HashSet<Pair<Int, InetSocketAddress>>()
-
-    /** What a datagram's source address becomes. */
-    fun out(source: InetSocketAddress, to: InetSocketAddress): InetSocketAddress {
-        inside[source.port] = source
-        allowed += source.port to to
-        return InetSocketAddress(host, source.port)
-    }
-
-    /** Whom a datagram from outside is for. */
-    fun inside(to: InetSocketAddress, source: InetSocketAddress): InetSocketAddress? =
-        if (filters && (to.port to source) !in allowed) null else inside[to.port]
-}
-
 /** An agent on the network, with its sockets: address and number. */
-internal class Node(val agent: Agent, val sockets: Map<InetSocketAddress, Int>, val nat: Nat?) {
+internal class Node(val agent: Agent, val sockets: Map<InetSocketAddress, Int>) {
     val events = mutableListOf<AgentEvent>()
     var deadline: Long? = null
 }
 
 /** Agents, and datagrams on their way between them, in virtual time: equal runs are equal, and nobody waits. */
-internal class Net(private val delay: Long = 10 * MS) {
+internal class Net(private val delay: Long = 10 * MILLISECOND) {
     private class Flight(
         val at: Long,
         val number: Int,
@@ -46,8 +28,7 @@ internal class Net(private val delay: Long = 10 * MS) {
     var now = 0L
         private set
 
-    fun add(agent: Agent, sockets: Map<InetSocketAddress, Int>, nat: Nat? = null): Node =
-        Node(agent, sockets, nat).also { nodes += it }
+    fun add(agent: Agent, sockets: Map<InetSocketAddress, Int>): Node = Node(agent, sockets).also { nodes += it }
 
     /** Lets time pass until something is so; that it is not by the end is a failure. */
     fun run(end: Long, until: () -> Boolean) {
@@ -67,21 +48,14 @@ internal class Net(private val delay: Long = 10 * MS) {
         for (transmit in output.transmits) {
             val local = transmit.local.takeIf { it in node.sockets } ?: node.sockets.keys.first()
             check(transmit.socketId == node.sockets[local]) { "$transmit has the number of another socket" }
-            val source = node.nat?.out(local, transmit.remote) ?: local
-            flights += Flight(now + delay, sent++, source, transmit.remote, transmit.bytes)
+            flights += Flight(now + delay, sent++, local, transmit.remote, transmit.bytes)
         }
     }
 
     private fun arrive(flight: Flight) {
         for (node in nodes) {
-            val nat = node.nat
-            val to = when {
-                nat == null -> flight.to
-                flight.to.address == nat.host -> nat.inside(flight.to, flight.source)
-                else -> null
-            }
-            val socketId = node.sockets[to] ?: continue
-            took(node, node.agent.exchange(flight.data, flight.source, now, to, socketId = socketId))
+            val socketId = node.sockets[flight.to] ?: continue
+            took(node, node.agent.exchange(flight.data, flight.source, now, flight.to, socketId = socketId))
         }
     }
 }
