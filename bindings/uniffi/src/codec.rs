@@ -3,7 +3,6 @@
 use core::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 
-use libstun::auth::opaque_string;
 use libstun::wire::attribute::{AlternateServer, Attribute, OtherAddress, ResponseOrigin};
 use libstun::wire::attribute::{
     AttributeType, MappedAddress, XorMappedAddress, XorPeerAddress, XorRelayedAddress,
@@ -13,7 +12,9 @@ use libstun::wire::{
 };
 
 use crate::address::Endpoint;
+use crate::config::prepared;
 use crate::error::{self, Refusal, invalid};
+use crate::secret::Secret;
 
 /// A STUN message, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
@@ -47,7 +48,7 @@ pub struct RawKey {
     /// Of a long-term one.
     pub realm: String,
     /// The password.
-    pub password: String,
+    pub password: Secret,
 }
 
 /// What a datagram looks like: a `stun_protocol_code`.
@@ -188,8 +189,7 @@ pub fn encode_address(
 
 impl RawKey {
     fn read(self) -> Result<Key, Refusal> {
-        let prepared = |text: &str| opaque_string(text).map(|text| text.to_string()).map_err(invalid);
-        let password = prepared(&self.password)?;
+        let password = self.password.prepared()?;
         if self.kind == 0 {
             return Ok(Key::short_term(password.as_bytes()));
         }
