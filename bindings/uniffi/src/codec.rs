@@ -277,3 +277,6 @@ const SEALS: [AttributeType; 3] =
     [AttributeType::MESSAGE_INTEGRITY, AttributeType::MESSAGE_INTEGRITY_SHA256, AttributeType::FINGERPRINT];
 /// The header and the longest body there is (RFC 8489 s5).
 const MAX_MESSAGE: usize = 20 + (u16::MAX as usize & !3);
+
+#[cfg(test)]
+mod tests;
