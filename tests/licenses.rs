@@ -78,6 +78,19 @@ fn every_dependency_that_reaches_users_has_an_allowed_licence() {
     assert!(seen.len() > CORE.len(), "the walk found the dependencies of dependencies");
 }
 
+#[test]
+fn the_library_for_kotlin_and_swift_does_not_depend_on_their_generator() {
+    let linked = ["tree", "--locked", "-p", "libstun-uniffi", "-e", "normal,no-proc-macro", "--prefix", "none"];
+    let output = Command::new(env!("CARGO")).args(linked).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let names: BTreeSet<&str> = text.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(names.contains("uniffi_core"), "{names:?}");
+    for name in ["uniffi_bindgen", "askama", "goblin", "clap"] {
+        assert!(!names.contains(name), "{name} is in it");
+    }
+}
+
 fn metadata() -> Value {
     let output =
         Command::new(env!("CARGO")).args(["metadata", "--format-version", "1", "--locked"]).output().unwrap();
