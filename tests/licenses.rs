@@ -80,7 +80,8 @@ fn every_dependency_that_reaches_users_has_an_allowed_licence() {
 
 #[test]
 fn the_library_for_kotlin_and_swift_does_not_depend_on_their_generator() {
-    let linked = ["tree", "--locked", "-p", "libstun-uniffi", "-e", "normal,no-proc-macro", "--prefix", "none"];
+    let linked =
+        ["tree", "--locked", "-p", "libstun-uniffi", "-e", "normal,no-proc-macro", "--prefix", "none"];
     let output = Command::new(env!("CARGO")).args(linked).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();

@@ -3,6 +3,8 @@
 //! The sources check when they are loaded that they belong to the library, so both are always made together:
 //! see `bindings/uniffi/build.sh`.
 
+#![forbid(unsafe_code)]
+
 use std::env;
 use std::error::Error;
 use std::process::ExitCode;

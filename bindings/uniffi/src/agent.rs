@@ -121,8 +121,8 @@ impl RawAgent {
         now: u64,
     ) -> Result<bool, Refusal> {
         let (path, error, now) = (path(transport, local, remote)?, send_error(kind)?, time(now)?);
-        let Some(receipt) = Receipt::of(path, datagram) else { return Ok(false) };
-        self.with(|agent| agent.handle_send_error(&receipt, error, now)).map(|()| true)
+        let receipt = Receipt::of(path, datagram);
+        self.with(|agent| receipt.inspect(|receipt| agent.handle_send_error(receipt, error, now)).is_some())
     }
 
     /// How many messages from the network were dropped, for a `stun_drop_code`; 0 is any reason.

@@ -162,7 +162,8 @@ pub fn encode_message(
     })
 }
 
-/// An address as the value of an attribute of that type, for `encode_message`.
+/// An address as the value of an attribute of that type, for `encode_message` with the same transaction id: an IPv6
+/// address is hidden with it (RFC 8489 s14.2), so it is always given here.
 ///
 /// # Errors
 /// The address or the transaction id is none, or the type is not that of an address.
@@ -173,7 +174,7 @@ pub fn encode_address(
     transaction_id: &[u8],
 ) -> Result<Vec<u8>, Refusal> {
     contained(|| {
-        let (address, id) = (address.to_required()?, transaction(transaction_id)?);
+        let (address, id) = (address.to_required()?, given_transaction(transaction_id)?);
         match AttributeType::new(attribute_type) {
             AttributeType::MAPPED_ADDRESS => value(&MappedAddress(address), id),
             AttributeType::XOR_MAPPED_ADDRESS => value(&XorMappedAddress(address), id),
@@ -243,8 +244,11 @@ fn transaction(id: &[u8]) -> Result<TransactionId, Refusal> {
         let mut entropy = libstun::Entropy::from_os().map_err(error::no_entropy)?;
         return Ok(TransactionId::new(entropy.bytes()));
     }
-    let id = <[u8; 12]>::try_from(id).map_err(|_| invalid("a transaction id has 12 bytes"))?;
-    Ok(TransactionId::new(id))
+    given_transaction(id)
+}
+
+fn given_transaction(id: &[u8]) -> Result<TransactionId, Refusal> {
+    id.try_into().map(TransactionId::new).map_err(|_| invalid("a transaction id has 12 bytes"))
 }
 
 /// The value of an attribute alone, out of a message that carries nothing else.

@@ -190,6 +190,8 @@ fn a_bug_is_contained_and_the_agent_says_so_ever_after() {
     assert_eq!(code(broken.with(|_| panic!("on purpose")).unwrap_err()), -100);
     assert_eq!(code(broken.tick(0).unwrap_err()), -101);
     assert_eq!(code(broken.cancel(0, 0).unwrap_err()), -101);
+    let server = endpoint("192.0.2.1:3478");
+    assert_eq!(code(broken.send_failed(b"hello", Endpoint::NONE, server, 0, 1, 0).unwrap_err()), -101);
 }
 
 #[test]

@@ -122,5 +122,6 @@ fn an_address_of_every_type_comes_back() {
         }
         assert_eq!(code(encode_address(0x0006, address, &[7; 12])), -2);
         assert_eq!(code(encode_address(0x0001, Endpoint::NONE, &[7; 12])), -2);
+        assert_eq!(code(encode_address(0x0020, address, &[])), -2, "it would belong to no message");
     }
 }
