@@ -8,8 +8,9 @@ use libstun::wire::attribute::{
     AttributeType, MappedAddress, XorMappedAddress, XorPeerAddress, XorRelayedAddress,
 };
 use libstun::wire::{
-    BuildError, Class, Integrity, IntegrityAlgorithm, Key, Message, MessageBuilder, Method, TransactionId,
+    BuildError, Class, IntegrityAlgorithm, Key, Message, MessageBuilder, Method, TransactionId,
 };
+use libstun_flat::codes::{check_code, protocol_code, wire_class, wire_class_code};
 
 use crate::address::Endpoint;
 use crate::config::prepared;
@@ -54,17 +55,7 @@ pub struct RawKey {
 /// What a datagram looks like: a `stun_protocol_code`.
 #[uniffi::export]
 pub fn classify(datagram: &[u8]) -> u32 {
-    use libstun::wire::Classification as C;
-    match libstun::wire::classify(datagram) {
-        C::Stun => 1,
-        C::ChannelData => 2,
-        C::Dtls => 3,
-        C::Rtp => 4,
-        C::Zrtp => 5,
-        C::Quic => 6,
-        C::WireGuard => 7,
-        _ => 0,
-    }
+    protocol_code(libstun::wire::classify(datagram)) as u32
 }
 
 /// Takes a message apart.
@@ -79,7 +70,7 @@ pub fn decode_message(datagram: &[u8]) -> Result<RawMessage, Refusal> {
             .attributes()
             .map(|raw| RawAttribute { attribute_type: raw.ty.number(), value: raw.value.to_vec() });
         Ok(RawMessage {
-            message_class: CLASSES.iter().position(|class| *class == message.class()).unwrap_or(0) as u32,
+            message_class: wire_class_code(message.class()) as u32,
             method: message.method().number(),
             transaction_id: message.transaction_id().as_bytes().to_vec(),
             attributes: attributes.collect(),
@@ -115,7 +106,7 @@ pub fn decode_address(datagram: &[u8], attribute_type: u16) -> Result<Endpoint, 
 /// It is no message.
 #[uniffi::export]
 pub fn check_fingerprint(datagram: &[u8]) -> Result<u32, Refusal> {
-    contained(|| Ok(verdict(Message::parse(datagram).map_err(invalid)?.check_fingerprint())))
+    contained(|| Ok(check_code(Message::parse(datagram).map_err(invalid)?.check_fingerprint()) as u32))
 }
 
 /// Checks MESSAGE-INTEGRITY, or MESSAGE-INTEGRITY-SHA256: a `stun_check_code`. The time it takes does not depend on the
@@ -128,7 +119,7 @@ pub fn check_integrity(datagram: &[u8], key: RawKey, sha256: bool) -> Result<u32
     contained(|| {
         let message = Message::parse(datagram).map_err(invalid)?;
         let algorithm = if sha256 { IntegrityAlgorithm::Sha256 } else { IntegrityAlgorithm::Sha1 };
-        Ok(verdict(message.check_integrity(algorithm, &key.read()?)))
+        Ok(check_code(message.check_integrity(algorithm, &key.read()?)) as u32)
     })
 }
 
@@ -215,8 +206,7 @@ fn write(
     fingerprint: bool,
     buffer: &mut [u8],
 ) -> Result<usize, Refusal> {
-    let class = usize::try_from(message.message_class).ok().and_then(|place| CLASSES.get(place).copied());
-    let class = class.ok_or_else(|| invalid("there is no such class of message"))?;
+    let class = wire_class(message.message_class)?;
     let method = Method::new(message.method).ok_or_else(|| invalid("a method is 0 to 4095"))?;
     let id = transaction(&message.transaction_id)?;
     let mut builder = MessageBuilder::new(buffer, class, method, id).map_err(refused)?;
@@ -268,15 +258,6 @@ fn refused(error: BuildError) -> Refusal {
     }
 }
 
-const fn verdict(integrity: Integrity) -> u32 {
-    match integrity {
-        Integrity::Absent => 0,
-        Integrity::Valid => 1,
-        Integrity::Invalid => 2,
-    }
-}
-
-const CLASSES: [Class; 4] = [Class::Request, Class::Indication, Class::SuccessResponse, Class::ErrorResponse];
 const SEALS: [AttributeType; 3] =
     [AttributeType::MESSAGE_INTEGRITY, AttributeType::MESSAGE_INTEGRITY_SHA256, AttributeType::FINGERPRINT];
 /// The header and the longest body there is (RFC 8489 s5).
