@@ -8,6 +8,7 @@
 # make python-free-threaded        the same without the GIL, or as near as this machine comes to that
 # make kotlin                      the Kotlin package: its library, generated sources and tests
 # make swift                       the same of the Swift package, with Swift 6 on PATH or in a Debian 13 of its own
+# make mobile-bench                what a call costs from Kotlin and Swift: one crossing against five
 # make teeth                       breaks the core on purpose, and says which check notices
 # make install PREFIX=/x           library, headers, pkg-config and CMake files
 .POSIX:
@@ -21,7 +22,7 @@ HOURS   = 24
 CC      = cc
 TARGET  = $${CARGO_TARGET_DIR:-target}
 
-.PHONY: all demo test check fuzz sim keepalives python python-bench python-free-threaded kotlin swift teeth header install uninstall msrv clean
+.PHONY: all demo test check fuzz sim keepalives python python-bench python-free-threaded kotlin swift mobile-bench teeth header install uninstall msrv clean
 
 all:
 	cargo build --profile dist --locked -p libstun-c
@@ -67,6 +68,9 @@ kotlin:
 
 swift:
 	tests/tools/swift.sh
+
+mobile-bench:
+	tests/tools/mobile_bench.sh
 
 teeth:
 	python3 tests/tools/teeth.py

@@ -3,8 +3,8 @@
 #
 #   bindings/uniffi/build.sh kotlin swift
 #
-# Both always come from one build: the sources refuse another library. FEATURES=five-calls is for the benchmarks only, and what
-# is built without it afterwards is without it again.
+# Both always come from one build: the sources refuse another library. FEATURES=five-calls is for the benchmarks only,
+# which take theirs from below another folder, OUT; what is built without it afterwards is without it again.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -19,6 +19,7 @@ for language in "$@"; do
 done
 target=${CARGO_TARGET_DIR:-$PWD/target}
 features=${FEATURES:+--features $FEATURES}
+out=${OUT:-.}
 
 case $(uname -s) in
     Darwin) library=libstun_mobile.dylib os=darwin ;;
@@ -56,15 +57,15 @@ generate() {
 for language in "$@"; do
     case $language in
         kotlin)
-            generate kotlin bindings/kotlin/target/generated-sources/uniffi
-            ship "bindings/kotlin/target/natives/$platform"
+            generate kotlin "$out/bindings/kotlin/target/generated-sources/uniffi"
+            ship "$out/bindings/kotlin/target/natives/$platform"
             ;;
         swift)
             generate swift "$target/swift-sources"
-            mkdir -p bindings/swift/Sources/StunRaw bindings/swift/Sources/StunFFI
-            cp "$target/swift-sources/StunRaw.swift" bindings/swift/Sources/StunRaw/
-            cp "$target/swift-sources/StunFFI.h" bindings/swift/Sources/StunFFI/
-            ship bindings/swift/lib
+            mkdir -p "$out/bindings/swift/Sources/StunRaw" "$out/bindings/swift/Sources/StunFFI"
+            cp "$target/swift-sources/StunRaw.swift" "$out/bindings/swift/Sources/StunRaw/"
+            cp "$target/swift-sources/StunFFI.h" "$out/bindings/swift/Sources/StunFFI/"
+            ship "$out/bindings/swift/lib"
             ;;
     esac
 done

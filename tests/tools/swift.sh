@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# The Swift package, built and tested by a Swift 6 on PATH, or else by that of a Debian 13 in a folder of its own
-# (SWIFT_ROOT, see trixie.sh; root on Debian only). Where there is neither it is skipped, loudly; in CI that is a failure.
+# The Swift package: its library is built and weighed, its sources are generated, Swift compiles and tests it all, and the
+# samples run. Where there is no Swift (see swift_place.sh) it is skipped, loudly; in CI that is a failure.
 set -u
 cd "$(dirname "$0")/../.."
 project=$PWD
 BUILD=${BUILD:-$PWD/target/checks}/swift
 mkdir -p "$BUILD"
 . tests/tools/report.sh
+. tests/interop/helpers.sh
+. tests/tools/swift_place.sh
 
 MOST_BYTES=1400000
-root=''
-place=$project
 
 give_up() {
     echo "swift: $*" >&2
@@ -18,33 +18,72 @@ give_up() {
     exit 1
 }
 
-if ! command -v swift >/dev/null 2>&1; then
-    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
-        [ -z "${CI:-}" ] || give_up "there is neither a Swift on PATH nor root on Debian, and this is CI"
-        echo "swift: NEITHER SWIFT 6 ON PATH NOR ROOT ON DEBIAN: THE SWIFT PACKAGE IS NOT TESTED" >&2
-        echo "swift: $passed passed, $failed failed, 1 skipped"
-        exit 0
-    fi
-    root=${SWIFT_ROOT:-/var/tmp/libstun-trixie}
-    tests/tools/trixie.sh "$root" swiftlang libc6-dev g++ git ca-certificates || give_up "no Debian 13 in $root"
-    trap 'tests/tools/trixie.sh --unmount "$root"' EXIT
-    place=/libstun-swift
+if ! find_swift libstun-swift; then
+    echo "swift: THE SWIFT PACKAGE IS NOT TESTED" >&2
+    echo "swift: $passed passed, $failed failed, 1 skipped"
+    exit 0
+fi
+trap leave_swift EXIT
+
+weigh() {
+    local size
+    size=$(stat -c %s bindings/swift/lib/libstun_mobile.*)
+    echo "libstun_mobile: $size bytes"
+    [ "$size" -le $MOST_BYTES ]
+}
+
+# XCTest closes with "Executed 12 tests, with 1 test skipped and 2 failures (0 unexpected) in 1.2 seconds".
+count() {
+    local line
+    line=$(grep -o 'Executed [0-9]* tests\?, with .*' "$BUILD/tests.log" | tail -n 1)
+    tests=$(echo "$line" | sed -n 's/^Executed \([0-9]*\).*/\1/p')
+    tests_failed=$(echo "$line" | sed -n 's/.* \([0-9]*\) failures\?.*/\1/p')
+    tests_skipped=$(echo "$line" | sed -n 's/.* \([0-9]*\) tests\? skipped.*/\1/p')
+    : "${tests:=0}" "${tests_failed:=0}" "${tests_skipped:=0}"
+}
+
+bindings/uniffi/build.sh swift || give_up "the library could not be built"
+check "the library is small" weigh
+copy "$project" bindings/swift examples/swift include tests/vectors
+lib=$place/bindings/swift/lib
+environment=("LD_LIBRARY_PATH=$lib" "LIBSTUN_VECTORS=$place/tests/vectors")
+
+# A coturn for the driver's tests, beside Swift and not inside its folder: loopback is the same.
+bindings/swift/Tests/coturn.sh >"$BUILD/turn.env" 2>"$BUILD/turn.log" &
+turn=$!
+# Our own server, for the samples.
+cargo run --quiet --locked --example server -- 127.0.0.1:0 >"$BUILD/server.out" 2>&1 &
+server=$!
+trap 'stop "$turn"; stop "$server"; leave_swift' EXIT
+eventually_ready() { grep -q PASSWORD "$BUILD/turn.env" && [ -n "$(listening udp 127.0.0.1)" ]; }
+for _ in 1 2 3 4 5 6 7 8; do
+    eventually eventually_ready && break
+done
+eventually_ready || { cat "$BUILD/turn.log" "$BUILD/server.out" >&2; give_up "a server that the tests need does not answer"; }
+while read -r line; do environment+=("$line"); done <"$BUILD/turn.env"
+
+# The time limits only turn a loop without end into a failure.
+rm -f "$BUILD/tests.log"
+there bindings/swift timeout 900 swift test -Xlinker "-L$lib" >"$BUILD/tests.log" 2>&1 || broken=1
+grep -E 'error:|warning: (unre|var|imm)|failed|Executed' "$BUILD/tests.log" | tail -n 40
+count
+passed=$((passed + tests - tests_failed - tests_skipped)) failed=$((failed + tests_failed)) skipped=$((skipped + tests_skipped))
+# What does not compile, or ends early, has no tests that fail.
+if [ -n "${broken:-}" ] && [ "$tests_failed" = 0 ] || [ "$tests" = 0 ]; then
+    failed=$((failed + 1))
+    tail -n 60 "$BUILD/tests.log" >&2
 fi
 
-# A command where Swift is; what Swift made there before is kept, so that it need not be made again.
-there() {
-    if [ -n "$root" ]; then
-        chroot "$root" env HOME=/root LD_LIBRARY_PATH="$place/bindings/swift/lib" LIBSTUN_VECTORS="$place/tests/vectors" \
-            "${environment[@]}" sh -c "cd $place/\$0 && exec \"\$@\"" "$@"
-    else
-        (cd "$project/$1" && shift && env LD_LIBRARY_PATH="$place/bindings/swift/lib" LIBSTUN_VECTORS="$place/tests/vectors" "${environment[@]}" "$@")
-    fi
+without_warnings() { ! grep -E '/(Sources/Stun|Tests|examples)/.*warning:' "$BUILD/tests.log"; }
+says() {
+    there examples/swift timeout 120 ".build/debug/$2" "${@:3}" | tee "$BUILD/out"
+    grep -qE "$1" "$BUILD/out"
 }
+port=$(listening udp 127.0.0.1)
+check "no warnings" without_warnings
+check "the samples build" there examples/swift timeout 900 swift build -Xlinker "-L$lib"
+check "the public address in five lines" says '^127\.0\.0\.1:' Address "127.0.0.1:$port"
+check "what an app on a phone does" says 'idle' Mobile "127.0.0.1:$port"
 
-# Puts the sources into the folder; only what has changed is written, since Swift goes by times.
-copy() {
-    [ -n "$root" ] || return 0
-    mkdir -p "$root$place"
-    find "$root$place" -name .build -prune -o -type f -print0 | xargs -0 -r rm -f
-    tar -C "$project" --exclude=.build -cf - bindings/swift examples/swift tests/vectors | tar -C "$root$place" -xf -
-}
+echo "swift: $passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]

@@ -17,6 +17,7 @@ private const val IPV6 = 6L
 private const val IPV6_BYTES = 16
 
 /** No address. */
+@get:JvmSynthetic
 internal val NO_ENDPOINT = Endpoint(0UL, 0UL, 0UL)
 
 /** The first word. A zone means something on a link only; Java has it elsewhere too. */
@@ -36,9 +37,11 @@ internal fun word(bytes: ByteArray, from: Int): Long {
 internal fun hostOf(address: InetSocketAddress): InetAddress =
     address.address ?: throw invalid("${address.hostString} is a name, and not an IP address: resolve it first")
 
+@JvmSynthetic
 internal fun endpoint(address: InetSocketAddress?): Endpoint =
     if (address == null) NO_ENDPOINT else endpoint(hostOf(address), address.port)
 
+@JvmSynthetic
 internal fun endpoint(host: InetAddress?, port: Int = 0): Endpoint {
     if (host == null) return NO_ENDPOINT
     val bytes = host.address
@@ -51,6 +54,7 @@ internal fun socketAddress(tag: Long, low: Long, high: Long): InetSocketAddress?
     return InetSocketAddress(host, (tag ushr 16).toInt() and 0xFFFF)
 }
 
+@JvmSynthetic
 internal fun socketAddress(endpoint: Endpoint): InetSocketAddress? =
     socketAddress(endpoint.tag.toLong(), endpoint.low.toLong(), endpoint.high.toLong())
 

@@ -140,7 +140,7 @@ public class Agent @JvmOverloads constructor(now: Long, seed: ByteArray? = null,
     /** How many operations there are. */
     public fun operationCount(): Int = call { it.operationCount().coerceAtMost(Int.MAX_VALUE.toULong()).toInt() }
 
-    /** How many messages from the network were dropped, for a reason or, with `null`, for any. Wraps after 2^32 - 1. */
+    /** How many messages from the network were dropped, for a reason or, with `null`, for any. Sticks at 2^32 - 1. */
     @JvmOverloads
     public fun dropped(reason: DropReason? = null): Long =
         call { it.dropped(if (reason == null) 0U else reason.code + 1U).toLong() }
@@ -285,7 +285,11 @@ public class Agent @JvmOverloads constructor(now: Long, seed: ByteArray? = null,
     /** One call at a time, so that the scratch is one call's, and the agent is not freed in the middle of one. */
     private inline fun <T> call(block: (RawAgent) -> T): T = synchronized(lock) {
         val agent = raw ?: throw StunException(StunErrorCode.CLOSED, "the agent is closed")
-        translated { block(agent) }
+        try {
+            translated { block(agent) }
+        } finally {
+            scratch.takeBack()
+        }
     }
 
     /** Numbers only, so that nothing is made on the way. */

@@ -84,6 +84,12 @@ public data class AllocationConfig(
     val retransmission: Retransmission = Retransmission(),
     val backoff: Backoff = Backoff(),
 ) {
+    /** For Java: [lifetime] in nanoseconds. */
+    public val lifetimeNanos: Long? get() = lifetime?.inWholeNanoseconds
+
+    /** For Java: [keepalive] in nanoseconds. */
+    public val keepaliveNanos: Long? get() = keepalive?.inWholeNanoseconds
+
     /** For Java, which makes the others from this one. */
     public constructor(server: InetSocketAddress) : this(server, local = null)
 
@@ -146,6 +152,7 @@ public data class AllocationConfig(
     public fun withBackoff(backoff: Backoff): AllocationConfig = copy(backoff = backoff)
 }
 
+@JvmSynthetic
 internal fun AllocationConfig.raw() = AllocationOptions(
     endpoint(server),
     endpoint(local),

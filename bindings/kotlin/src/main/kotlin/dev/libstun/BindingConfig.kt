@@ -35,6 +35,9 @@ public data class BindingConfig(
     val retransmission: Retransmission = Retransmission(),
     val backoff: Backoff = Backoff(),
 ) {
+    /** For Java: [refresh] in nanoseconds. */
+    public val refreshNanos: Long? get() = refresh?.inWholeNanoseconds
+
     /** For Java, which makes the others from this one. */
     public constructor(server: InetSocketAddress) : this(server, local = null)
 
@@ -69,6 +72,7 @@ public data class BindingConfig(
     public fun withBackoff(backoff: Backoff): BindingConfig = copy(backoff = backoff)
 }
 
+@JvmSynthetic
 internal fun BindingConfig.raw() = BindingOptions(
     endpoint(server),
     endpoint(local),

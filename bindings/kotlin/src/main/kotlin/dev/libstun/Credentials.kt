@@ -43,6 +43,7 @@ public data class LongTerm @JvmOverloads constructor(
         "LongTerm(username=$username, requireSha256=$requireSha256, requireAnonymity=$requireAnonymity)"
 }
 
+@JvmSynthetic
 internal fun Credentials.raw(): Credential = when (this) {
     is ShortTerm -> Credential(false, username, password, (integrity?.ordinal?.plus(1) ?: 0).toUInt(), false, false)
     is LongTerm -> Credential(true, username, password, 0U, requireSha256, requireAnonymity)

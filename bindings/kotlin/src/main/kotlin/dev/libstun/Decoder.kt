@@ -163,11 +163,15 @@ private class FlatEvent(private val bytes: ByteArray, private val start: Int) {
         27 -> PeerRefused(peer, code)
         28 -> PeerUnreachable(peer, detail, code, count.takeIf { it != 0 })
         29 -> Lost(relayed, failure)
-        30 -> CredentialsNeeded(decoded<CredentialsNeed>(code) ?: CredentialsNeed.OTHER, at.takeIf { it != Output.NEVER })
+        30 -> credentialsNeeded(decoded<CredentialsNeed>(code) ?: CredentialsNeed.OTHER)
         31 -> Moved(optionalAddress)
         35 -> Closed()
         else -> null
     }
+
+    /** Only those that expire have a time, and it is 0 for the others. */
+    private fun credentialsNeeded(reason: CredentialsNeed) =
+        CredentialsNeeded(reason, at.takeIf { reason == CredentialsNeed.EXPIRING })
 
     private fun host(address: InetSocketAddress): InetAddress = address.address
 

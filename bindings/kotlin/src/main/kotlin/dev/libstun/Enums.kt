@@ -27,10 +27,46 @@ public enum class Outcome {
 }
 
 /** What a datagram looks like (RFC 7983, with STUN's magic cookie and length checked as well). */
-public enum class Protocol { UNKNOWN, STUN, CHANNEL_DATA, DTLS, RTP, ZRTP, QUIC, WIREGUARD }
+public enum class Protocol {
+    /** None of these. */
+    UNKNOWN,
+
+    /** STUN (RFC 8489). */
+    STUN,
+
+    /** ChannelData of TURN (RFC 8656 s12.4). */
+    CHANNEL_DATA,
+
+    /** DTLS. */
+    DTLS,
+
+    /** RTP or RTCP. */
+    RTP,
+
+    /** ZRTP. */
+    ZRTP,
+
+    /** QUIC. */
+    QUIC,
+
+    /** WireGuard. */
+    WIREGUARD,
+}
 
 /** The class of a message (RFC 8489 s5). */
-public enum class MessageClass { REQUEST, INDICATION, SUCCESS_RESPONSE, ERROR_RESPONSE }
+public enum class MessageClass {
+    /** Asks for an answer. */
+    REQUEST,
+
+    /** Asks for none. */
+    INDICATION,
+
+    /** The answer: done. */
+    SUCCESS_RESPONSE,
+
+    /** The answer: not done. */
+    ERROR_RESPONSE,
+}
 
 /** What came of checking an integrity attribute or FINGERPRINT. */
 public enum class Check {
@@ -202,7 +238,10 @@ public enum class PeerPolicy {
 
 /** The families of the relayed addresses. They need not be the family of the path to the server. */
 public enum class RelayFamily {
+    /** One IPv4 address. */
     IPV4,
+
+    /** One IPv6 address. */
     IPV6,
 
     /** One of each; one of them may be refused. */

@@ -85,17 +85,29 @@ public enum class AuthenticationFailure : FailureDetail {
 
     /** The server rejects the credentials. */
     REJECTED,
+
+    /** No usable REALM. */
     NO_REALM,
+
+    /** No usable NONCE. */
     NO_NONCE,
 
     /** The nonce that is called stale is offered again. */
     SAME_NONCE,
+
+    /** The server challenges again and again. */
     TOO_MANY_CHALLENGES,
 
     /** Somebody on the path takes security away. */
     BID_DOWN,
+
+    /** None of the server's password algorithms is known here. */
     NO_KNOWN_ALGORITHM,
+
+    /** [LongTerm.requireSha256], and it is not offered. */
     SHA256_NOT_OFFERED,
+
+    /** [LongTerm.requireAnonymity], and it is not offered. */
     ANONYMITY_NOT_OFFERED,
 }
 
@@ -103,8 +115,14 @@ public enum class AuthenticationFailure : FailureDetail {
 public enum class RedirectRefusal : FailureDetail {
     /** A reason that is newer than this package. */
     OTHER,
+
+    /** The host declined it. */
     DECLINED,
+
+    /** It names no server of the family that was asked. */
     OTHER_FAMILY,
+
+    /** It names an address that no server can have. */
     UNUSABLE_ADDRESS,
 
     /** It leads back to a server that was asked in the last five minutes. */

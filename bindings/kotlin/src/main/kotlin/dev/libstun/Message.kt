@@ -58,13 +58,27 @@ public class Attribute(public val type: Int, public val value: ByteArray) {
     override fun hashCode(): Int = 31 * type + value.contentHashCode()
     override fun toString(): String = "0x%04x, %d bytes".format(type, value.size)
 
+    /** The types of attributes that have an address. */
     public companion object {
+        /** The address that a client has, as old servers say it (RFC 8489 s14.1). */
         public const val MAPPED_ADDRESS: Int = 0x0001
+
+        /** A peer (RFC 8656 s18.3). */
         public const val XOR_PEER_ADDRESS: Int = 0x0012
+
+        /** A relayed address (RFC 8656 s18.5). */
         public const val XOR_RELAYED_ADDRESS: Int = 0x0016
+
+        /** The address that a client has (RFC 8489 s14.2). */
         public const val XOR_MAPPED_ADDRESS: Int = 0x0020
+
+        /** The server to ask instead (RFC 8489 s14.15). */
         public const val ALTERNATE_SERVER: Int = 0x8023
+
+        /** Where an answer was sent from (RFC 5780 s7.3). */
         public const val RESPONSE_ORIGIN: Int = 0x802B
+
+        /** The server's other IP address and port (RFC 5780 s7.4). */
         public const val OTHER_ADDRESS: Int = 0x802C
     }
 }
@@ -77,11 +91,12 @@ public class Attribute(public val type: Int, public val value: ByteArray) {
  * if (message.messageClass == MessageClass.SUCCESS_RESPONSE) println(message.mappedAddress)
  * ```
  *
- * @property method 0 to 4095; 1 is Binding.
  * @property attributes in their order, integrity and FINGERPRINT among them.
  */
 public class Message private constructor(private val bytes: ByteArray, private val raw: RawMessage) {
+    /** Whether it asks or answers. */
     public val messageClass: MessageClass get() = MessageClass.values()[raw.messageClass.toInt()]
+    /** 0 to 4095; 1 is Binding. */
     public val method: Int get() = raw.method.toInt()
     public val attributes: List<Attribute> = raw.attributes.map { Attribute(it.attributeType.toInt(), it.value) }
 

@@ -51,6 +51,24 @@ public data class NatConfig(
     val maxAttempts: Int = DEFAULTS.natMaxAttempts.toInt(),
     val padding: Int = DEFAULTS.natPadding.toInt(),
 ) {
+    /** For Java: [deadline] in nanoseconds. */
+    public val deadlineNanos: Long? get() = deadline?.inWholeNanoseconds
+
+    /** For Java: [pacing] in nanoseconds. */
+    public val pacingNanos: Long get() = pacing.inWholeNanoseconds
+
+    /** For Java: [lifetimeMax] in nanoseconds. */
+    public val lifetimeMaxNanos: Long get() = lifetimeMax.inWholeNanoseconds
+
+    /** For Java: [lifetimePrecision] in nanoseconds. */
+    public val lifetimePrecisionNanos: Long get() = lifetimePrecision.inWholeNanoseconds
+
+    /** For Java: [attemptInterval] in nanoseconds. */
+    public val attemptIntervalNanos: Long get() = attemptInterval.inWholeNanoseconds
+
+    /** For Java: [lastWait] in nanoseconds. */
+    public val lastWaitNanos: Long get() = lastWait.inWholeNanoseconds
+
     /** For Java, which makes the others from this one. */
     public constructor(server: InetSocketAddress, local: InetSocketAddress) : this(server, local, socketId = 0)
 
@@ -101,6 +119,7 @@ public data class NatConfig(
     public fun withPadding(padding: Int): NatConfig = copy(padding = padding)
 }
 
+@JvmSynthetic
 internal fun NatConfig.raw() = NatOptions(
     endpoint(server),
     endpoint(local),

@@ -9,20 +9,33 @@ import java.nio.ByteBuffer
 internal class Scratch(private val longest: Int = MAX_DATAGRAM) {
     private var buffer: ByteBuffer = EMPTY
 
+    /**
+     * What the library reads at the moment, which knows an address only: a direct buffer that nobody else needs any more
+     * must not be freed meanwhile.
+     */
+    private var lent: ByteBuffer? = null
+
     /** A copy, which is good until the next call. */
-    fun of(bytes: ByteArray): ByteBuffer = roomFor(bytes.size).put(bytes).also { it.flip() }
+    fun of(bytes: ByteArray): ByteBuffer = lend(roomFor(bytes.size).put(bytes).also { it.flip() })
 
     /** The bytes between position and limit, which stay as they are: the same ones if they are direct, else a copy. */
     fun of(bytes: ByteBuffer): ByteBuffer = when {
         bytes.remaining() > longest -> throw tooLong(bytes.remaining())
-        !bytes.isDirect -> roomFor(bytes.remaining()).put(bytes.duplicate()).also { it.flip() }
-        bytes.position() != 0 -> bytes.slice()
-        else -> bytes
+        !bytes.isDirect -> lend(roomFor(bytes.remaining()).put(bytes.duplicate()).also { it.flip() })
+        bytes.position() != 0 -> lend(bytes.slice())
+        else -> lend(bytes)
+    }
+
+    /** The library has read what was lent. */
+    fun takeBack() {
+        lent = null
     }
 
     fun release() {
         buffer = EMPTY
     }
+
+    private fun lend(bytes: ByteBuffer): ByteBuffer = bytes.also { lent = it }
 
     private fun roomFor(length: Int): ByteBuffer {
         if (length > longest) throw tooLong(length)

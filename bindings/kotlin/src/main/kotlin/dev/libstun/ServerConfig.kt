@@ -49,6 +49,9 @@ public data class ServerConfig(
     val publicHosts: Pair<InetAddress, InetAddress>? = null,
     val socketIds: List<Int> = emptyList(),
 ) {
+    /** For Java: [nonceLifetime] in nanoseconds. */
+    public val nonceLifetimeNanos: Long? get() = nonceLifetime?.inWholeNanoseconds
+
     /** For Java, which makes the others from this one. */
     public constructor() : this(local = null)
 
@@ -98,6 +101,7 @@ public data class ServerConfig(
         "ServerConfig(local=$local, credentials=$credentials, realm=$realm, users=${users.keys}, alternate=$alternate)"
 }
 
+@JvmSynthetic
 internal fun ServerConfig.raw() = ServerOptions(
     endpoint(local),
     credentials?.raw(),

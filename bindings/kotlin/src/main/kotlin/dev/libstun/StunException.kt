@@ -53,6 +53,7 @@ internal inline fun <T> translated(call: () -> T): T = try {
 }
 
 /** What it means, in this package's words. */
+@JvmSynthetic
 internal fun Refusal.translate(): StunException = when (this) {
     is Refusal.Refused -> {
         val known = StunErrorCode.entries.firstOrNull { it.number == code }

@@ -46,6 +46,12 @@ public data class SurveyConfig(
     val redirects: RedirectPolicy = RedirectPolicy.FOLLOW,
     val retransmission: Retransmission = Retransmission(),
 ) {
+    /** For Java: [deadline] in nanoseconds. */
+    public val deadlineNanos: Long? get() = deadline?.inWholeNanoseconds
+
+    /** For Java: [attemptDelay] in nanoseconds. */
+    public val attemptDelayNanos: Long get() = attemptDelay.inWholeNanoseconds
+
     /** For Java, which makes the others from this one. */
     public constructor(targets: List<SurveyTarget>) : this(targets, enough = null)
 
@@ -83,6 +89,7 @@ public data class SurveyConfig(
     }
 }
 
+@JvmSynthetic
 internal fun SurveyConfig.raw() = SurveyOptions(
     targets.map { Target(endpoint(it.server), endpoint(it.local), it.transport.code, it.socketId.toUInt()) },
     enough(enough),

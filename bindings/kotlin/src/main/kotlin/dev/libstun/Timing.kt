@@ -8,6 +8,7 @@ import kotlin.time.toJavaDuration
 import kotlin.time.toKotlinDuration
 
 /** The library's own defaults. */
+@get:JvmSynthetic
 internal val DEFAULTS by lazy { dev.libstun.raw.defaults() }
 
 /**
@@ -24,6 +25,12 @@ public data class Retransmission(
     val rm: Int = DEFAULTS.retransmission.rm.toInt(),
     val ti: Duration = DEFAULTS.retransmission.ti.duration(),
 ) {
+    /** For Java: [initialRto] in nanoseconds. */
+    public val initialRtoNanos: Long get() = initialRto.inWholeNanoseconds
+
+    /** For Java: [ti] in nanoseconds. */
+    public val tiNanos: Long get() = ti.inWholeNanoseconds
+
     public companion object {
         /** For Java: the same of Java's durations. */
         @JvmStatic
@@ -42,6 +49,12 @@ public data class Backoff(
     val first: Duration = DEFAULTS.backoff.first.duration(),
     val max: Duration = DEFAULTS.backoff.max.duration(),
 ) {
+    /** For Java: [first] in nanoseconds. */
+    public val firstNanos: Long get() = first.inWholeNanoseconds
+
+    /** For Java: [max] in nanoseconds. */
+    public val maxNanos: Long get() = max.inWholeNanoseconds
+
     public companion object {
         /** For Java: the same of Java's durations. */
         @JvmStatic
@@ -57,6 +70,12 @@ public data class Backoff(
  * @property refresh bindings and allocations are kept alive that often in place of what they were told; `null` as told.
  */
 public data class PowerProfile(val maxSlack: Duration, val refresh: Duration? = null) {
+    /** For Java: [maxSlack] in nanoseconds. */
+    public val maxSlackNanos: Long get() = maxSlack.inWholeNanoseconds
+
+    /** For Java: [refresh] in nanoseconds. */
+    public val refreshNanos: Long? get() = refresh?.inWholeNanoseconds
+
     public companion object {
         /** Everything when it is due. What an agent begins with. */
         @JvmField
@@ -99,7 +118,9 @@ internal fun count(number: Int, what: String): UInt =
 /** No time and no duration. */
 internal const val NEVER: ULong = ULong.MAX_VALUE
 
+@JvmSynthetic
 internal fun Retransmission.raw() =
     Schedule(initialRto.raw("initialRto"), count(rc, "rc"), count(rm, "rm"), ti.raw("ti"))
 
+@JvmSynthetic
 internal fun Backoff.raw() = Waits(first.raw("the first wait"), max.raw("the longest wait"))

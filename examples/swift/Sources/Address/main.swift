@@ -1,0 +1,5 @@
+import Stun
+
+let driver = try Driver.open()
+print(try await driver.mappedAddress(of: CommandLine.arguments.last!))
+await driver.close()
