@@ -62,7 +62,7 @@ fn every_dependency_that_reaches_users_has_an_allowed_licence() {
         .iter()
         .map(|package| (package["name"].as_str().unwrap(), package))
         .collect();
-    let mut pending = vec!["libstun", "libstun-c", "libstun-flat", "libstun-uniffi"];
+    let mut pending = vec!["libstun", "libstun-c", "libstun-flat", "libstun-python", "libstun-uniffi"];
     let mut seen = BTreeSet::new();
     while let Some(name) = pending.pop() {
         // Packages of other platforms are in the metadata too, and count.
