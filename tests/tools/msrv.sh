@@ -26,7 +26,7 @@ tests/tools/trixie.sh "$root" cargo gcc libc6-dev
 trap 'tests/tools/trixie.sh --unmount "$root"' EXIT
 
 rm -rf "$work/src" && mkdir -p "$work/src/.cargo"
-git ls-files -z | xargs -0 cp --parents -t "$work/src"
+git ls-files -z | xargs -0 cp --no-dereference --parents -t "$work/src"
 (cd "$work/src" && cargo vendor --locked vendor 2>"$work/vendor.log" >.cargo/config.toml) || { cat "$work/vendor.log" >&2; exit 1; }
 rm -rf --one-file-system "$root/work" && cp -r "$work/src" "$root/work"
 chroot "$root" /usr/bin/rustc --version
