@@ -86,7 +86,8 @@ fn files_and_functions_stay_readable() {
 
 #[test]
 fn unsafe_code_is_forbidden_and_the_rfcs_are_cited() {
-    for root in ["src/lib.rs", "bindings/flat/src/lib.rs", "bindings/uniffi/src/lib.rs"] {
+    let bindings = ["bindings/bindgen/src/main.rs", "bindings/flat/src/lib.rs", "bindings/uniffi/src/lib.rs"];
+    for root in ["src/lib.rs"].into_iter().chain(bindings) {
         assert!(fs::read_to_string(root).unwrap().contains("#![forbid(unsafe_code)]"), "{root}");
     }
     let texts: Vec<String> =

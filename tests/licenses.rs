@@ -62,7 +62,7 @@ fn every_dependency_that_reaches_users_has_an_allowed_licence() {
         .iter()
         .map(|package| (package["name"].as_str().unwrap(), package))
         .collect();
-    let mut pending = vec!["libstun", "libstun-c", "libstun-flat", "libstun-uniffi"];
+    let mut pending = vec!["libstun", "libstun-c", "libstun-flat", "libstun-python", "libstun-uniffi"];
     let mut seen = BTreeSet::new();
     while let Some(name) = pending.pop() {
         // Packages of other platforms are in the metadata too, and count.
@@ -76,6 +76,20 @@ fn every_dependency_that_reaches_users_has_an_allowed_licence() {
         pending.extend(normal_dependencies(package));
     }
     assert!(seen.len() > CORE.len(), "the walk found the dependencies of dependencies");
+}
+
+#[test]
+fn the_library_for_kotlin_and_swift_does_not_depend_on_their_generator() {
+    let linked =
+        ["tree", "--locked", "-p", "libstun-uniffi", "-e", "normal,no-proc-macro", "--prefix", "none"];
+    let output = Command::new(env!("CARGO")).args(linked).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let names: BTreeSet<&str> = text.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(names.contains("uniffi_core"), "{names:?}");
+    for name in ["uniffi_bindgen", "askama", "goblin", "clap"] {
+        assert!(!names.contains(name), "{name} is in it");
+    }
 }
 
 fn metadata() -> Value {

@@ -4,9 +4,19 @@
 #   bindings/uniffi/build.sh kotlin swift
 #
 # Both always come from one build: the sources refuse another library. FEATURES=five-calls is for the benchmarks only,
-# which take theirs from below another folder, OUT.
+# which take theirs from below another folder, OUT; what is built without it afterwards is without it again.
 set -eu
 cd "$(dirname "$0")/../.."
+
+usage() {
+    echo "usage: bindings/uniffi/build.sh kotlin|swift..." >&2
+    exit 2
+}
+
+[ $# -gt 0 ] || usage
+for language in "$@"; do
+    case $language in kotlin | swift) ;; *) usage ;; esac
+done
 target=${CARGO_TARGET_DIR:-$PWD/target}
 features=${FEATURES:+--features $FEATURES}
 out=${OUT:-.}
@@ -18,7 +28,8 @@ esac
 # As JNA names platforms.
 case $(uname -m) in
     arm64 | aarch64) platform=$os-aarch64 ;;
-    *) platform=$os-x86-64 ;;
+    x86_64 | amd64) platform=$os-x86-64 ;;
+    *) echo "bindings/uniffi/build.sh: JNA's name for $(uname -m) is not known here" >&2; exit 1 ;;
 esac
 
 # -p alone: nothing of the workspace's other packages may get into it.
@@ -38,7 +49,8 @@ ship() {
 }
 
 generate() {
-    rm -rf "$2" && mkdir -p "$2"
+    rm -rf "$2"
+    mkdir -p "$2"
     "$target/debug/libstun-bindgen" "$target/dist/$library" "$1" "$2"
 }
 
@@ -54,10 +66,6 @@ for language in "$@"; do
             cp "$target/swift-sources/StunRaw.swift" "$out/bindings/swift/Sources/StunRaw/"
             cp "$target/swift-sources/StunFFI.h" "$out/bindings/swift/Sources/StunFFI/"
             ship "$out/bindings/swift/lib"
-            ;;
-        *)
-            echo "usage: bindings/uniffi/build.sh [kotlin] [swift]" >&2
-            exit 2
             ;;
     esac
 done

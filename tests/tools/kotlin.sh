@@ -3,36 +3,39 @@
 #
 # Maven keeps what it downloads in its own folder in the user's home, and needs the network only for what is not there.
 set -u
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 BUILD=${BUILD:-$PWD/target/checks}/kotlin
 mkdir -p "$BUILD"
 . tests/tools/report.sh
 
-# The library as it is shipped. What makes it grow by a tenth has to be looked at.
-MOST_BYTES=1400000
+# The library as it is shipped for x86-64, 1123000 bytes. What makes it grow by a tenth has to be looked at.
+MOST_BYTES=1235000
 
 weigh() {
     local size
-    size=$(stat -c %s bindings/kotlin/target/natives/*/libstun_mobile.so)
-    echo "libstun_mobile.so: $size bytes"
-    [ "$size" -le $MOST_BYTES ]
+    size=$(wc -c <"$library") && echo "$library: $size bytes" && [ "$size" -le "$MOST_BYTES" ]
 }
 
-# Nothing of the generator may be in what it generates for.
+# Nothing of the generator may be in what it generates for. That it is not even linked, tests/licenses.rs knows.
 without_generator() {
-    ! grep -qaE 'uniffi_bindgen|askama|goblin' bindings/kotlin/target/natives/*/libstun_mobile.so
+    [ -s "$library" ] && ! grep -qaE 'uniffi_bindgen|askama|goblin' "$library"
 }
 
 bindings/uniffi/build.sh kotlin || { echo "kotlin: the library could not be built" >&2; exit 1; }
-check "the library is small" weigh
+library=$(echo bindings/kotlin/target/natives/*/libstun_mobile.*)
+# Apple's libraries are of another format, and are not stripped here.
+[ "$(uname -s)" != Linux ] || check "the library is small" weigh
 check "the generator is not in it" without_generator
+check "the calls for the benchmarks compile" cargo check --quiet --locked -p libstun-uniffi --features five-calls
 
 rm -rf bindings/kotlin/target/surefire-reports
+broken=''
 mvn --batch-mode --no-transfer-progress --quiet -f bindings/kotlin/pom.xml verify || broken=1
-read -r tests_passed tests_failed tests_skipped < <(python3 tests/tools/junit.py bindings/kotlin/target/surefire-reports/TEST-*.xml)
+counts=$(python3 tests/tools/junit.py bindings/kotlin/target/surefire-reports/TEST-*.xml) || counts="0 1 0"
+read -r tests_passed tests_failed tests_skipped <<<"$counts"
 passed=$((passed + tests_passed)) failed=$((failed + tests_failed)) skipped=$((skipped + tests_skipped))
 # What failed to compile has no tests that fail.
-[ -z "${broken:-}" ] || [ "$tests_failed" != 0 ] || failed=$((failed + 1))
+[ -z "$broken" ] || [ "$tests_failed" != 0 ] || failed=$((failed + 1))
 
 echo "kotlin: $passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

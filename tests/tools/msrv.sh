@@ -23,12 +23,12 @@ if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
 fi
 
 tests/tools/trixie.sh "$root" cargo gcc libc6-dev
+trap 'tests/tools/trixie.sh --unmount "$root"' EXIT
 
 rm -rf "$work/src" && mkdir -p "$work/src/.cargo"
 git ls-files -z | xargs -0 cp --no-dereference --parents -t "$work/src"
-(cd "$work/src" && cargo vendor --locked vendor 2>/dev/null >.cargo/config.toml)
+(cd "$work/src" && cargo vendor --locked vendor 2>"$work/vendor.log" >.cargo/config.toml) || { cat "$work/vendor.log" >&2; exit 1; }
 rm -rf --one-file-system "$root/work" && cp -r "$work/src" "$root/work"
-trap 'tests/tools/trixie.sh --unmount "$root"' EXIT
 chroot "$root" /usr/bin/rustc --version
 chroot "$root" /usr/bin/env HOME=/root sh -c \
     'cd /work && cargo build --offline --locked -p libstun -p libstun-c && cargo build --offline --locked -p libstun --no-default-features'

@@ -1,7 +1,9 @@
 //! Writes the Kotlin or Swift source of a built `libstun_mobile`: `libstun-bindgen LIBRARY kotlin|swift FOLDER`.
 //!
 //! The sources check when they are loaded that they belong to the library, so both are always made together:
-//! see `bindings/kotlin/build.sh` and `bindings/swift/build.sh`.
+//! see `bindings/uniffi/build.sh`.
+
+#![forbid(unsafe_code)]
 
 use std::env;
 use std::error::Error;

@@ -33,24 +33,25 @@ impl Endpoint {
     /// # Errors
     /// The family is none that is known, or there are bits where none belong.
     pub(crate) fn to_optional(self) -> Result<Option<SocketAddr>, Refusal> {
-        let [family, reserved, port @ .., _, _, _, _] = self.tag.to_le_bytes();
-        let [.., a, b, c, d] = self.tag.to_le_bytes();
+        let [family, _, port @ .., a, b, c, d] = self.tag.to_le_bytes();
         let (port, scope) = (u16::from_le_bytes(port), u32::from_le_bytes([a, b, c, d]));
-        if reserved != 0 {
-            return Err(invalid("an address has a bit that means nothing"));
-        }
-        match family {
-            0 => Ok(None),
+        let address: Option<SocketAddr> = match family {
+            0 => None,
             4 => {
                 let [a, b, c, d, ..] = self.low.to_le_bytes();
-                Ok(Some(SocketAddr::new(Ipv4Addr::new(a, b, c, d).into(), port)))
+                Some(SocketAddr::new(Ipv4Addr::new(a, b, c, d).into(), port))
             }
             6 => {
                 let bits = u128::from(self.high.swap_bytes()) | u128::from(self.low.swap_bytes()) << 64;
-                Ok(Some(SocketAddrV6::new(Ipv6Addr::from_bits(bits), port, 0, scope).into()))
+                Some(SocketAddrV6::new(Ipv6Addr::from_bits(bits), port, 0, scope).into())
             }
-            _ => Err(invalid("an address has a family other than 0, 4 and 6")),
+            _ => return Err(invalid("an address has a family other than 0, 4 and 6")),
+        };
+        // One whose family was forgotten must not pass as none.
+        if address.map_or(Self::NONE, Self::from) != self {
+            return Err(invalid("an address has a bit that means nothing"));
         }
+        Ok(address)
     }
 
     /// The address, which has to be there.
@@ -154,6 +155,18 @@ mod tests {
         assert!(Endpoint::NONE.to_required().is_err());
         for tag in [1, 5, 255, 0x104] {
             assert!(Endpoint { tag, ..Endpoint::NONE }.to_optional().is_err(), "{tag:#x}");
+        }
+    }
+
+    #[test]
+    fn an_address_with_bits_where_none_belong_is_refused() {
+        let four = Endpoint::from("192.0.2.1:1".parse::<SocketAddr>().unwrap());
+        for forgotten in [Endpoint { tag: 0, ..four }, Endpoint { tag: 1 << 16, ..Endpoint::NONE }] {
+            assert!(forgotten.to_optional().is_err(), "the family was forgotten: {forgotten:?}");
+        }
+        let zone = Endpoint { tag: four.tag | 1 << 32, ..four };
+        for long in [zone, Endpoint { low: four.low | 1 << 32, ..four }, Endpoint { high: 1, ..four }] {
+            assert!(long.to_optional().is_err(), "an IPv4 address has four bytes and no zone: {long:?}");
         }
     }
 

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use libstun::{Agent, Datagram, Entropy, Instant, Machine, OperationId, Outcome, Receipt};
 use libstun_flat::NEVER;
 use libstun_flat::codes::{drop_reason, send_error};
-use zeroize::Zeroize as _;
+use zeroize::Zeroizing;
 
 use crate::address::{Endpoint, Meta, path};
 use crate::error::{self, Refusal, invalid};
@@ -37,19 +37,18 @@ struct Inner {
 #[uniffi::export]
 impl RawAgent {
     /// An agent without operations. `seed` is 32 secret bytes that all its randomness comes from, or empty for the
-    /// operating system's; `max_operations` 0 is the default.
+    /// operating system's; `max_operations` 0 is the default, which is also the most.
     ///
     /// # Errors
     /// The seed has another length, `now` is no time, or the system gave no random bytes.
     #[uniffi::constructor]
-    pub fn new(now: u64, mut seed: Vec<u8>, max_operations: u64) -> Result<Arc<Self>, Refusal> {
-        let given = if seed.is_empty() { None } else { Some(<[u8; 32]>::try_from(seed.as_slice())) };
-        seed.zeroize();
-        let entropy = match given {
-            Some(seed) => Entropy::from_seed(seed.map_err(|_| invalid("a seed has 32 bytes"))?),
-            None => Entropy::from_os().map_err(error::no_entropy)?,
+    pub fn new(now: u64, seed: Vec<u8>, max_operations: u64) -> Result<Arc<Self>, Refusal> {
+        let (seed, now) = (Zeroizing::new(seed), time(now)?);
+        let entropy = match seed.as_slice() {
+            [] => Entropy::from_os().map_err(error::no_entropy)?,
+            given => Entropy::from_seed(given.try_into().map_err(|_| invalid("a seed has 32 bytes"))?),
         };
-        let mut agent = Agent::new(entropy, time(now)?);
+        let mut agent = Agent::new(entropy, now);
         if max_operations > 0 {
             agent.set_max_operations(usize::try_from(max_operations).unwrap_or(usize::MAX));
         }
@@ -122,8 +121,8 @@ impl RawAgent {
         now: u64,
     ) -> Result<bool, Refusal> {
         let (path, error, now) = (path(transport, local, remote)?, send_error(kind)?, time(now)?);
-        let Some(receipt) = Receipt::of(path, datagram) else { return Ok(false) };
-        self.with(|agent| agent.handle_send_error(&receipt, error, now)).map(|()| true)
+        let receipt = Receipt::of(path, datagram);
+        self.with(|agent| receipt.inspect(|receipt| agent.handle_send_error(receipt, error, now)).is_some())
     }
 
     /// How many messages from the network were dropped, for a `stun_drop_code`; 0 is any reason.

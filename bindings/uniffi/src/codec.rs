@@ -3,17 +3,19 @@
 use core::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 
-use libstun::auth::opaque_string;
 use libstun::wire::attribute::{AlternateServer, Attribute, OtherAddress, ResponseOrigin};
 use libstun::wire::attribute::{
     AttributeType, MappedAddress, XorMappedAddress, XorPeerAddress, XorRelayedAddress,
 };
 use libstun::wire::{
-    BuildError, Class, Integrity, IntegrityAlgorithm, Key, Message, MessageBuilder, Method, TransactionId,
+    BuildError, Class, IntegrityAlgorithm, Key, Message, MessageBuilder, Method, TransactionId,
 };
+use libstun_flat::codes::{check_code, protocol_code, wire_class, wire_class_code};
 
 use crate::address::Endpoint;
+use crate::config::prepared;
 use crate::error::{self, Refusal, invalid};
+use crate::secret::Secret;
 
 /// A STUN message, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
@@ -47,23 +49,13 @@ pub struct RawKey {
     /// Of a long-term one.
     pub realm: String,
     /// The password.
-    pub password: String,
+    pub password: Secret,
 }
 
 /// What a datagram looks like: a `stun_protocol_code`.
 #[uniffi::export]
 pub fn classify(datagram: &[u8]) -> u32 {
-    use libstun::wire::Classification as C;
-    match libstun::wire::classify(datagram) {
-        C::Stun => 1,
-        C::ChannelData => 2,
-        C::Dtls => 3,
-        C::Rtp => 4,
-        C::Zrtp => 5,
-        C::Quic => 6,
-        C::WireGuard => 7,
-        _ => 0,
-    }
+    protocol_code(libstun::wire::classify(datagram)) as u32
 }
 
 /// Takes a message apart.
@@ -78,7 +70,7 @@ pub fn decode_message(datagram: &[u8]) -> Result<RawMessage, Refusal> {
             .attributes()
             .map(|raw| RawAttribute { attribute_type: raw.ty.number(), value: raw.value.to_vec() });
         Ok(RawMessage {
-            message_class: CLASSES.iter().position(|class| *class == message.class()).unwrap_or(0) as u32,
+            message_class: wire_class_code(message.class()) as u32,
             method: message.method().number(),
             transaction_id: message.transaction_id().as_bytes().to_vec(),
             attributes: attributes.collect(),
@@ -114,7 +106,7 @@ pub fn decode_address(datagram: &[u8], attribute_type: u16) -> Result<Endpoint, 
 /// It is no message.
 #[uniffi::export]
 pub fn check_fingerprint(datagram: &[u8]) -> Result<u32, Refusal> {
-    contained(|| Ok(verdict(Message::parse(datagram).map_err(invalid)?.check_fingerprint())))
+    contained(|| Ok(check_code(Message::parse(datagram).map_err(invalid)?.check_fingerprint()) as u32))
 }
 
 /// Checks MESSAGE-INTEGRITY, or MESSAGE-INTEGRITY-SHA256: a `stun_check_code`. The time it takes does not depend on the
@@ -127,7 +119,7 @@ pub fn check_integrity(datagram: &[u8], key: RawKey, sha256: bool) -> Result<u32
     contained(|| {
         let message = Message::parse(datagram).map_err(invalid)?;
         let algorithm = if sha256 { IntegrityAlgorithm::Sha256 } else { IntegrityAlgorithm::Sha1 };
-        Ok(verdict(message.check_integrity(algorithm, &key.read()?)))
+        Ok(check_code(message.check_integrity(algorithm, &key.read()?)) as u32)
     })
 }
 
@@ -161,7 +153,8 @@ pub fn encode_message(
     })
 }
 
-/// An address as the value of an attribute of that type, for `encode_message`.
+/// An address as the value of an attribute of that type, for `encode_message` with the same transaction id: an IPv6
+/// address is hidden with it (RFC 8489 s14.2), so it is always given here.
 ///
 /// # Errors
 /// The address or the transaction id is none, or the type is not that of an address.
@@ -172,7 +165,7 @@ pub fn encode_address(
     transaction_id: &[u8],
 ) -> Result<Vec<u8>, Refusal> {
     contained(|| {
-        let (address, id) = (address.to_required()?, transaction(transaction_id)?);
+        let (address, id) = (address.to_required()?, given_transaction(transaction_id)?);
         match AttributeType::new(attribute_type) {
             AttributeType::MAPPED_ADDRESS => value(&MappedAddress(address), id),
             AttributeType::XOR_MAPPED_ADDRESS => value(&XorMappedAddress(address), id),
@@ -188,8 +181,7 @@ pub fn encode_address(
 
 impl RawKey {
     fn read(self) -> Result<Key, Refusal> {
-        let prepared = |text: &str| opaque_string(text).map(|text| text.to_string()).map_err(invalid);
-        let password = prepared(&self.password)?;
+        let password = self.password.prepared()?;
         if self.kind == 0 {
             return Ok(Key::short_term(password.as_bytes()));
         }
@@ -214,8 +206,7 @@ fn write(
     fingerprint: bool,
     buffer: &mut [u8],
 ) -> Result<usize, Refusal> {
-    let class = usize::try_from(message.message_class).ok().and_then(|place| CLASSES.get(place).copied());
-    let class = class.ok_or_else(|| invalid("there is no such class of message"))?;
+    let class = wire_class(message.message_class)?;
     let method = Method::new(message.method).ok_or_else(|| invalid("a method is 0 to 4095"))?;
     let id = transaction(&message.transaction_id)?;
     let mut builder = MessageBuilder::new(buffer, class, method, id).map_err(refused)?;
@@ -243,8 +234,11 @@ fn transaction(id: &[u8]) -> Result<TransactionId, Refusal> {
         let mut entropy = libstun::Entropy::from_os().map_err(error::no_entropy)?;
         return Ok(TransactionId::new(entropy.bytes()));
     }
-    let id = <[u8; 12]>::try_from(id).map_err(|_| invalid("a transaction id has 12 bytes"))?;
-    Ok(TransactionId::new(id))
+    given_transaction(id)
+}
+
+fn given_transaction(id: &[u8]) -> Result<TransactionId, Refusal> {
+    id.try_into().map(TransactionId::new).map_err(|_| invalid("a transaction id has 12 bytes"))
 }
 
 /// The value of an attribute alone, out of a message that carries nothing else.
@@ -264,16 +258,10 @@ fn refused(error: BuildError) -> Refusal {
     }
 }
 
-const fn verdict(integrity: Integrity) -> u32 {
-    match integrity {
-        Integrity::Absent => 0,
-        Integrity::Valid => 1,
-        Integrity::Invalid => 2,
-    }
-}
-
-const CLASSES: [Class; 4] = [Class::Request, Class::Indication, Class::SuccessResponse, Class::ErrorResponse];
 const SEALS: [AttributeType; 3] =
     [AttributeType::MESSAGE_INTEGRITY, AttributeType::MESSAGE_INTEGRITY_SHA256, AttributeType::FINGERPRINT];
 /// The header and the longest body there is (RFC 8489 s5).
 const MAX_MESSAGE: usize = 20 + (u16::MAX as usize & !3);
+
+#[cfg(test)]
+mod tests;

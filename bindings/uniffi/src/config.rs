@@ -10,14 +10,13 @@ mod stun;
 
 use core::time::Duration;
 
+use crate::error::{Refusal, invalid};
+use crate::secret::Secret;
 use libstun::Instant;
 use libstun::auth::{Credentials, LongTerm, ShortTerm, opaque_string};
 use libstun::transaction::{Backoff, RetransmissionConfig};
 use libstun_flat::NEVER;
 use libstun_flat::codes::integrity;
-use zeroize::Zeroize as _;
-
-use crate::error::{Refusal, invalid};
 
 pub use allocation::{AllocationOptions, PeerRule};
 pub use nat::NatOptions;
@@ -32,7 +31,7 @@ pub struct Credential {
     /// In UTF-8, prepared here (RFC 8265 s4.2).
     pub username: String,
     /// The same.
-    pub password: String,
+    pub password: Secret,
     /// Of a short-term one: 0 both attributes, 1 MESSAGE-INTEGRITY, 2 MESSAGE-INTEGRITY-SHA256.
     pub integrity: u32,
     /// Of a long-term one: demand SHA-256.
@@ -46,22 +45,21 @@ impl Credential {
     ///
     /// # Errors
     /// A name or a password is none, or there is no such attribute.
-    pub(crate) fn read(mut self) -> Result<Credentials, Refusal> {
-        let read = if self.is_long_term { self.long_term() } else { self.short_term().map(Into::into) };
-        self.password.zeroize();
-        read
+    pub(crate) fn read(self) -> Result<Credentials, Refusal> {
+        if self.is_long_term { self.long_term() } else { self.short_term().map(Into::into) }
     }
 
     pub(crate) fn short_term(&self) -> Result<ShortTerm, Refusal> {
-        let (username, mut password) = (prepared(&self.username)?, prepared(&self.password)?);
-        let credential = ShortTerm::new(username.as_bytes(), password.as_bytes()).map_err(invalid);
-        password.zeroize();
-        let credential = credential?;
-        Ok(integrity(self.integrity)?.map_or(credential.clone(), |one| credential.only(one)))
+        let (username, password) = (prepared(&self.username)?, self.password.prepared()?);
+        let credential = ShortTerm::new(username.as_bytes(), password.as_bytes()).map_err(invalid)?;
+        Ok(match integrity(self.integrity)? {
+            Some(one) => credential.only(one),
+            None => credential,
+        })
     }
 
     fn long_term(&self) -> Result<Credentials, Refusal> {
-        let mut credential = LongTerm::new(&self.username, &self.password).map_err(invalid)?;
+        let mut credential = LongTerm::new(&self.username, self.password.as_str()).map_err(invalid)?;
         if self.require_sha256 {
             credential = credential.require_sha256();
         }
@@ -114,7 +112,7 @@ impl Waits {
     }
 }
 
-/// A name or a password as an OpaqueString (RFC 8265 s4.2).
+/// A name as an OpaqueString (RFC 8265 s4.2).
 pub(crate) fn prepared(text: &str) -> Result<String, Refusal> {
     opaque_string(text).map(|text| text.to_string()).map_err(invalid)
 }

@@ -17,6 +17,7 @@ mod config;
 mod defaults;
 mod error;
 mod output;
+mod secret;
 
 pub use address::Endpoint;
 pub use agent::RawAgent;
@@ -24,6 +25,7 @@ pub use codec::*;
 pub use config::*;
 pub use defaults::*;
 pub use error::Refusal;
+pub use secret::Secret;
 
 uniffi::setup_scaffolding!("stun_mobile");
 

@@ -36,6 +36,7 @@
 //! 16  24   local address, the server's other address
 //! 64  u64  lifetime: at least, below (2^64 - 1 is no bound)
 //! 80       findings: u32 value, confidence, reason, detail, in the order of stun_nat_property
+//!          u32 length of a name, and the name: what RFC 3489 s5 would have called the NAT; empty if it has no word
 //! ```
 
 use core::net::SocketAddr;
@@ -214,6 +215,7 @@ fn report_in_numbers(report: &Report) -> Vec<u8> {
             output.number(number);
         }
     }
+    output.bytes(report.rfc3489_name().unwrap_or_default().as_bytes());
     output.0
 }
 
@@ -232,3 +234,6 @@ const PACKET_HEADER: usize = 60;
 const TYPICAL_PACKET: usize = 192;
 /// Nothing more is begun in a buffer that is this long.
 const ENOUGH: usize = 1 << 18;
+
+#[cfg(test)]
+mod tests;

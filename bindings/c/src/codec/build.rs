@@ -4,7 +4,8 @@ use libstun::wire::attribute::{
     AlternateServer, Attribute, AttributeType, ErrorCode, MappedAddress, OtherAddress, ResponseOrigin,
     XorMappedAddress, XorPeerAddress, XorRelayedAddress,
 };
-use libstun::wire::{BuildError, Class, IntegrityAlgorithm, MessageBuilder, Method, TransactionId};
+use libstun::wire::{BuildError, IntegrityAlgorithm, MessageBuilder, Method, TransactionId};
+use libstun_flat::codes::wire_class;
 
 use super::{guarded, parse::algorithm};
 use crate::key::{prepared, stun_key};
@@ -43,13 +44,7 @@ pub unsafe extern "C" fn stun_wire_begin(
         // SAFETY: the caller's pointers are NULL or valid for their types and lengths; an id has 12 bytes.
         let (slot, room, id) = unsafe { (Slot::new(builder)?, buffer(buf, cap)?, bytes(id, 12)?) };
         let id = <[u8; 12]>::try_from(id).map_err(|_| Misuse(STUN_E_INVALID, "an id has 12 bytes"))?;
-        let class = match message_class {
-            0 => Class::Request,
-            1 => Class::Indication,
-            2 => Class::SuccessResponse,
-            3 => Class::ErrorResponse,
-            _ => return Err(Misuse(STUN_E_INVALID, "message_class is no stun_wire_class")),
-        };
+        let class = wire_class(message_class)?;
         let method = Method::new(method).ok_or(Misuse(STUN_E_INVALID, "a method has 12 bits"))?;
         let len =
             MessageBuilder::new(room, class, method, TransactionId::new(id)).map_err(misuse)?.finish().len();

@@ -1,33 +1,12 @@
 //! Telling protocols apart, framing streams, ChannelData.
 
 use libstun::wire::stream::{FrameLength, frame_length};
-use libstun::wire::{BuildError, ChannelData, ChannelNumber, Classification, classify};
+use libstun::wire::{BuildError, ChannelData, ChannelNumber, classify};
+use libstun_flat::codes::protocol_code;
 
 use super::guarded;
 use crate::pointer::{Slot, buffer, bytes};
 use crate::status::{Answer, Misuse, stun_status, stun_status_code::*};
-
-/// What a datagram looks like (RFC 7983, with the magic cookie and the length of STUN checked as well).
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub enum stun_protocol_code {
-    /// None of these.
-    STUN_PROTOCOL_UNKNOWN = 0,
-    /// STUN.
-    STUN_PROTOCOL_STUN = 1,
-    /// TURN ChannelData.
-    STUN_PROTOCOL_CHANNEL_DATA = 2,
-    /// DTLS.
-    STUN_PROTOCOL_DTLS = 3,
-    /// RTP or RTCP.
-    STUN_PROTOCOL_RTP = 4,
-    /// ZRTP.
-    STUN_PROTOCOL_ZRTP = 5,
-    /// QUIC.
-    STUN_PROTOCOL_QUIC = 6,
-    /// WireGuard.
-    STUN_PROTOCOL_WIREGUARD = 7,
-}
 
 /// What a datagram looks like: `*out` gets an `enum stun_protocol_code`.
 #[unsafe(no_mangle)]
@@ -35,17 +14,7 @@ pub unsafe extern "C" fn stun_classify(data: *const u8, len: usize, out: *mut u3
     guarded(|| {
         // SAFETY: the caller's pointers are NULL or valid for their types and lengths.
         let (out, datagram) = unsafe { (Slot::new(out)?, bytes(data, len)?) };
-        let code = match classify(datagram) {
-            Classification::Stun => stun_protocol_code::STUN_PROTOCOL_STUN,
-            Classification::ChannelData => stun_protocol_code::STUN_PROTOCOL_CHANNEL_DATA,
-            Classification::Dtls => stun_protocol_code::STUN_PROTOCOL_DTLS,
-            Classification::Rtp => stun_protocol_code::STUN_PROTOCOL_RTP,
-            Classification::Zrtp => stun_protocol_code::STUN_PROTOCOL_ZRTP,
-            Classification::Quic => stun_protocol_code::STUN_PROTOCOL_QUIC,
-            Classification::WireGuard => stun_protocol_code::STUN_PROTOCOL_WIREGUARD,
-            _ => stun_protocol_code::STUN_PROTOCOL_UNKNOWN,
-        };
-        out.put(code as u32);
+        out.put(protocol_code(classify(datagram)) as u32);
         Ok(STUN_OK)
     })
 }

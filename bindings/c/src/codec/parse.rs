@@ -7,7 +7,8 @@ use libstun::wire::attribute::{
     AlternateServer, Attribute, AttributeType, ErrorCode, MappedAddress, OtherAddress, RawAttribute,
     ResponseOrigin, XorMappedAddress, XorPeerAddress, XorRelayedAddress,
 };
-use libstun::wire::{Class, Integrity, IntegrityAlgorithm, Message, Method, ParseError, TransactionId};
+use libstun::wire::{IntegrityAlgorithm, Message, Method, ParseError, TransactionId};
+use libstun_flat::codes::{check_code, wire_class_code};
 
 use super::guarded;
 use crate::agent::copy_text;
@@ -15,32 +16,6 @@ use crate::key::{prepared, stun_key};
 use crate::pointer::{Slot, buffer, bytes, reference};
 use crate::status::{Answer, Misuse, stun_status, stun_status_code::*};
 use crate::types::stun_addr;
-
-/// Values of `stun_wire_message.message_class`.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub enum stun_wire_class {
-    /// Asks for an answer.
-    STUN_WIRE_REQUEST = 0,
-    /// Asks for none.
-    STUN_WIRE_INDICATION = 1,
-    /// The answer: done.
-    STUN_WIRE_SUCCESS_RESPONSE = 2,
-    /// The answer: not done.
-    STUN_WIRE_ERROR_RESPONSE = 3,
-}
-
-/// The result of a check.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub enum stun_check_code {
-    /// The message does not carry it.
-    STUN_CHECK_ABSENT = 0,
-    /// It is what it should be.
-    STUN_CHECK_VALID = 1,
-    /// It is not.
-    STUN_CHECK_INVALID = 2,
-}
 
 /// A parsed message: a view of your own bytes, which must stay as they are while you use it. Plain data,
 /// nothing to free. 40 bytes on 64-bit systems, frozen.
@@ -293,12 +268,7 @@ fn view(message: &Message<'_>) -> stun_wire_message {
         len: bytes.len(),
         covered_end: u32::try_from(message.covered_end()).unwrap_or(u32::MAX),
         method: message.method().number(),
-        message_class: match message.class() {
-            Class::Request => stun_wire_class::STUN_WIRE_REQUEST,
-            Class::Indication => stun_wire_class::STUN_WIRE_INDICATION,
-            Class::SuccessResponse => stun_wire_class::STUN_WIRE_SUCCESS_RESPONSE,
-            Class::ErrorResponse => stun_wire_class::STUN_WIRE_ERROR_RESPONSE,
-        } as u8,
+        message_class: wire_class_code(message.class()) as u8,
         fingerprint: check_code(message.check_fingerprint()) as u8,
         has_sha1: u8::from(message.has_integrity(IntegrityAlgorithm::Sha1)),
         has_sha256: u8::from(message.has_integrity(IntegrityAlgorithm::Sha256)),
@@ -315,14 +285,6 @@ fn attribute(raw: &RawAttribute<'_>, covered_end: u32) -> stun_wire_attribute {
         attribute_type: raw.ty.number(),
         is_covered: u32::from(raw.offset < covered_end),
         reserved: 0,
-    }
-}
-
-fn check_code(verdict: Integrity) -> stun_check_code {
-    match verdict {
-        Integrity::Absent => stun_check_code::STUN_CHECK_ABSENT,
-        Integrity::Valid => stun_check_code::STUN_CHECK_VALID,
-        Integrity::Invalid => stun_check_code::STUN_CHECK_INVALID,
     }
 }
 

@@ -5,7 +5,7 @@
 use std::{env, fs, path::Path};
 
 /// The sources of the codes, which other bindings share.
-const CODES: [&str; 4] = ["call.rs", "config.rs", "event.rs", "nat.rs"];
+const CODES: [&str; 5] = ["call.rs", "config.rs", "event.rs", "message.rs", "nat.rs"];
 
 #[test]
 fn the_committed_header_is_what_the_source_generates() {

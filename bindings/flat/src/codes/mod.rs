@@ -8,9 +8,11 @@
 mod call;
 mod config;
 mod event;
+mod message;
 mod nat;
 
 pub use call::*;
 pub use config::*;
 pub use event::*;
+pub use message::*;
 pub use nat::*;

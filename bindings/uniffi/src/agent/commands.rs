@@ -58,7 +58,7 @@ impl RawAgent {
         Ok(self.with(|agent| agent.cancel(OperationId::from_u64(id), now))??)
     }
 
-    /// Keeps a binding alive that often from now on; never keeps it no longer.
+    /// Keeps a binding alive that often from now on, under one second every second; never keeps it no longer.
     pub fn set_refresh(&self, id: u64, interval: u64, now: u64) -> Result<(), Refusal> {
         let (interval, now) = (duration(interval), time(now)?);
         Ok(self.with(|agent| agent.set_refresh(OperationId::from_u64(id), interval, now))??)

@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 
 use super::*;
-use crate::config::{BindingOptions, ServerOptions};
+use crate::config::{BindingOptions, Schedule, ServerOptions, Waits};
 use crate::defaults::defaults;
 
 const SECOND: u64 = 1_000_000_000;
@@ -190,6 +190,8 @@ fn a_bug_is_contained_and_the_agent_says_so_ever_after() {
     assert_eq!(code(broken.with(|_| panic!("on purpose")).unwrap_err()), -100);
     assert_eq!(code(broken.tick(0).unwrap_err()), -101);
     assert_eq!(code(broken.cancel(0, 0).unwrap_err()), -101);
+    let server = endpoint("192.0.2.1:3478");
+    assert_eq!(code(broken.send_failed(b"hello", Endpoint::NONE, server, 0, 1, 0).unwrap_err()), -101);
 }
 
 #[test]
@@ -234,4 +236,63 @@ fn the_bytes_of_a_connection_are_framed_here() {
     client.close_stream(connection, 2).unwrap();
     assert_eq!(code(client.exchange_stream(connection, b"", 2).unwrap_err()), -5);
     assert_eq!(code(client.close_stream(connection, 2).unwrap_err()), -5);
+}
+
+/// As far as numbers go: nothing overflows, and what the core refuses is misuse.
+#[test]
+fn no_number_is_so_large_that_it_is_a_bug() {
+    let last = NEVER - 1;
+    let schedule = || Schedule { initial_rto: NEVER, rc: u32::MAX, rm: u32::MAX, ti: NEVER };
+    for now in [0, last] {
+        let client = RawAgent::new(now, vec![1; 32], u64::MAX).unwrap();
+        let long = BindingOptions {
+            refresh: last,
+            retransmission: schedule(),
+            backoff: Waits { first: NEVER, max: NEVER },
+            socket_id: u32::MAX,
+            ..binding("192.0.2.1:3478")
+        };
+        let tcp = BindingOptions { transport: 1, ..long.clone() };
+        let id = client.start_binding(long, now).unwrap();
+        client.start_binding(tcp, now).unwrap();
+        client.set_power(NEVER, NEVER, now).unwrap();
+        client.set_power(last, last, now).unwrap();
+        client.set_pacing(NEVER).unwrap();
+        client.set_refresh(id, last, now).unwrap();
+        assert_eq!(Read::of(&client.drain().unwrap()).packets.len(), 2);
+        for then in [now, last - 1, last] {
+            Read::of(&client.tick(then).unwrap());
+            client.network_changed(vec![endpoint("203.0.113.7:0")], then).unwrap();
+            Read::of(&client.drain().unwrap());
+        }
+        assert_eq!(code(client.cancel(NEVER, now).unwrap_err()), -5);
+        assert_eq!(client.contains(NEVER), Ok(false));
+    }
+}
+
+#[test]
+fn what_is_refused_leaves_the_agent_as_it_was() {
+    let client = agent(1);
+    let id = client.start_binding(binding("192.0.2.1:3478"), 0).unwrap();
+    let before = client.drain().unwrap();
+    let (any, server) = (Endpoint::NONE, endpoint("192.0.2.1:3478"));
+    let family = Endpoint { tag: 5, ..any };
+    let later = 9 * SECOND;
+    let refused = [
+        client.exchange(b"", family.tag, 0, 0, server.tag, server.low, 0, 0, later).err(),
+        client.exchange(b"", 0, 0, 0, server.tag, server.low, 0, 3, later).err(),
+        client.exchange(b"", 0, 0, 0, 0, 0, 0, 0, later).err(),
+        client.exchange(b"", 0, 0, 0, server.tag, server.low, 0, 0, NEVER).err(),
+        client.tick(NEVER).err(),
+        client.network_changed(vec![server, any], later).err(),
+        client.set_power(0, NEVER, NEVER).err(),
+        client.send_failed(b"", any, server, 9, 1, later).err(),
+        client.open_stream(any, server, 0, later).err(),
+        client.reconnected(id, family, server, 1, later).err(),
+        client.start_binding(BindingOptions { redirects: 9, ..binding("192.0.2.2:1") }, later).err(),
+    ];
+    assert!(refused.iter().all(|refusal| refusal.clone().map(code) == Some(-2)), "{refused:?}");
+    let first = Read::of(&before);
+    let early = Read::of(&client.tick(first.deadline - 1).unwrap());
+    assert_eq!((early.packets.len(), early.events.len(), early.deadline), (0, 0, first.deadline));
 }

@@ -2,11 +2,11 @@
 
 use libstun::auth::{Realm, SecurityFeatures};
 use libstun::stun::{BehaviorDiscovery, Budget, ServerConfig, ServerCredentials};
-use zeroize::Zeroize as _;
 
 use super::{Credential, duration, prepared};
 use crate::address::Endpoint;
 use crate::error::{Refusal, invalid};
+use crate::secret::Secret;
 
 /// See `libstun::stun::ServerConfig`.
 #[derive(Clone, uniffi::Record)]
@@ -51,7 +51,7 @@ pub struct User {
     /// In UTF-8, prepared here (RFC 8265 s4.2).
     pub name: String,
     /// The same.
-    pub password: String,
+    pub password: Secret,
 }
 
 impl User {
@@ -59,17 +59,13 @@ impl User {
     ///
     /// # Errors
     /// One of them is none.
-    pub(crate) fn prepare(mut self) -> Result<Self, Refusal> {
-        let both = prepared(&self.name).and_then(|name| Ok((name, prepared(&self.password)?)));
-        self.password.zeroize();
-        both.map(|(name, password)| Self { name, password })
+    pub(crate) fn prepare(&self) -> Result<Self, Refusal> {
+        Ok(Self { name: prepared(&self.name)?, password: self.password.prepared()? })
     }
 
     /// Adds one that is prepared, or changes its password.
-    pub(crate) fn add_to(mut self, realm: &mut Realm) -> Result<(), Refusal> {
-        let added = realm.add_user(self.name.as_bytes(), self.password.as_bytes()).map_err(invalid);
-        self.password.zeroize();
-        added
+    pub(crate) fn add_to(&self, realm: &mut Realm) -> Result<(), Refusal> {
+        realm.add_user(self.name.as_bytes(), self.password.as_bytes()).map_err(invalid)
     }
 }
 
