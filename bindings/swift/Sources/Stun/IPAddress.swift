@@ -40,6 +40,8 @@ public struct IPAddress: Hashable, Sendable, LosslessStringConvertible {
     /// An address as people write it, such as `192.0.2.1`, `2001:db8::1` or `fe80::1%7`; `nil` if it is none. Zones are
     /// numbers here, and names are not looked up.
     public init?(_ description: String) {
+        // To C a text ends at its first zero.
+        if description.utf8.contains(0) { return nil }
         let parts = description.split(separator: "%", maxSplits: 1, omittingEmptySubsequences: false)
         var bytes = [UInt8](repeating: 0, count: 16)
         if parts.count == 1, inet_pton(AF_INET, description, &bytes) == 1 {
@@ -50,7 +52,7 @@ public struct IPAddress: Hashable, Sendable, LosslessStringConvertible {
         if parts.count == 1 {
             self.init(bytes: bytes)
         } else {
-            guard let zone = UInt32(parts[1]), parts[1].first != "+" else { return nil }
+            guard let zone: UInt32 = number(parts[1]) else { return nil }
             self.init(bytes: bytes, zone: zone)
         }
     }
@@ -82,4 +84,9 @@ public struct IPAddress: Hashable, Sendable, LosslessStringConvertible {
     public static let loopbackIPv4 = IPAddress(family: .ipv4, zone: 0, low: 0x0100_007f, high: 0)
     /// This host itself: ::1.
     public static let loopbackIPv6 = IPAddress(family: .ipv6, zone: 0, low: 0, high: 1 << 56)
+}
+
+/// A number that is written with the digits of ASCII and nothing else, which integers' own initializers do not demand.
+func number<N: FixedWidthInteger>(_ text: Substring) -> N? {
+    text.utf8.allSatisfy { (48...57).contains($0) } ? N(text) : nil
 }

@@ -41,6 +41,7 @@ public struct StunError: Error, Hashable, Sendable, CustomStringConvertible {
     public var description: String { reason }
 
     static let closed = StunError(.closed, "the agent is closed")
+    static let broken = StunError(.internal, "a bug in libstun was caught: a buffer of its own is broken")
 
     static func invalid(_ reason: String) -> StunError { StunError(.invalid, reason) }
 

@@ -114,18 +114,61 @@ final class MisuseTests: XCTestCase {
         _ = try agent.startServer(ServerConfig(), now: at(0))
     }
 
+    func testConfigurationsOfServersAreComparedWithTheirSecrets() {
+        var one = ServerConfig()
+        one.realm = ServerConfig.Realm("example.org", users: ["alice": "s3cret"])
+        var other = one
+        XCTAssertEqual(one, other)
+        XCTAssertEqual(one.hashValue, other.hashValue)
+        other.realm?.users["alice"] = "hunter2"
+        XCTAssertNotEqual(one, other)
+        XCTAssertNotEqual(
+            Credentials.longTerm(username: "alice", password: "s3cret"),
+            .longTerm(username: "alice", password: "hunter2"))
+    }
+
+    func testWhatIsLongerThanAnyDatagramIsOnlyClassified() {
+        // A datagram's first bytes decide, but for STUN, whose length has to be right.
+        XCTAssertEqual(classify([0x80] + [UInt8](repeating: 0, count: 100_000)), .rtp)
+        let long: [UInt8] =
+            [0, 1, 0xff, 0xfc, 0x21, 0x12, 0xa4, 0x42] + [UInt8](repeating: 0, count: 12 + 0xfffc)
+        XCTAssertEqual(classify(long), .stun)
+        XCTAssertNotEqual(classify(long + [0]), .stun)
+        XCTAssertEqual(classify([]), .unknown)
+    }
+
+    func testNamesAndPasswordsMayBeAnyText() throws {
+        let agent = try makeAgent()
+        for text in ["", "\0", "a\u{7}", String(repeating: "x", count: 100_000), "\u{10ffff}", "e\u{301}"] {
+            var config = ServerConfig()
+            config.realm = ServerConfig.Realm("example.org", users: [text: text])
+            do throws(StunError) {
+                let id = try agent.startServer(config, now: at(0))
+                try agent.cancel(id, now: at(0))
+            } catch {
+                XCTAssertEqual(error.code, .invalid)
+                XCTAssertFalse(text.count > 1 && error.reason.contains(text))
+            }
+        }
+    }
+
     func testNoDescriptionShowsAPassword() throws {
         let secret = "correct horse"
         var realm = ServerConfig()
         realm.realm = ServerConfig.Realm("example.org", users: ["alice": secret])
         realm.credentials = ShortTerm(username: "alice", password: secret)
         let long = Credentials.longTerm(username: "alice", password: secret)
+        var survey = SurveyConfig(targets: [])
+        survey.credentials = long
+        var probe = NatConfig(server: server, local: local)
+        probe.credentials = long
         let holders: [Any] = [
             Credentials.shortTerm(username: "alice", password: secret), long, realm,
             LongTerm(username: "alice", password: secret), BindingConfig(server: server, credentials: long),
             AllocationConfig(server: server, credentials: long), Key.shortTerm(password: secret),
             Key.longTermMD5(username: "alice", realm: "r", password: secret),
             Key.longTermSHA256(username: "alice", realm: "r", password: secret),
+            survey, probe,
         ]
         for holder in holders {
             var dumped = ""

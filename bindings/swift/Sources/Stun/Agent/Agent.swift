@@ -125,7 +125,7 @@ public final class Agent: Sendable {
 
     /// How many messages from the network were dropped, for a reason or, with `nil`, for any.
     public func dropped(_ reason: DropReason? = nil) throws(StunError) -> Int {
-        Int(try call { try $0.dropped(reason: reason?.rawValue ?? 0) })
+        Int(clamping: try call { try $0.dropped(reason: reason?.rawValue ?? 0) })
     }
 
     /// How many operations there are.
@@ -150,7 +150,8 @@ public final class Agent: Sendable {
 
     /// The same for calls that bring back everything that came of them.
     func output(_ body: (RawAgent) throws -> Data) throws(StunError) -> Output {
-        try call(body).withUnsafeBytes { Output($0) }
+        let buffer = try call(body)
+        return try refusing { try buffer.withUnsafeBytes { try Output($0) } }
     }
 }
 

@@ -50,9 +50,13 @@ extension Agent {
                     now: now.nanoseconds)
             }
         }
-        return packet.withUnsafeBytes { bytes in
-            var reader = Reader(bytes)
-            return Transmit(&reader)
+        return try refusing {
+            try packet.withUnsafeBytes { bytes in
+                var reader = Reader(bytes)
+                let transmit = Transmit(&reader)
+                if reader.isBroken { throw StunError.broken }
+                return transmit
+            }
         }
     }
 

@@ -6,7 +6,11 @@ public let libraryVersion: String = StunRaw.libraryVersion()
 
 /// What a datagram looks like, for hosts that share a socket between protocols (RFC 7983).
 public func classify(_ datagram: [UInt8]) -> DatagramProtocol {
-    DatagramProtocol(rawValue: StunRaw.classify(datagram: datagram.data)) ?? .unknown
+    // No more is looked at than makes sure that it is too long for STUN.
+    let code = datagram.prefix(longestMessage + 1).withUnsafeBytes { bytes in
+        bytes.withData { StunRaw.classify(datagram: $0) }
+    }
+    return DatagramProtocol(rawValue: code) ?? .unknown
 }
 
 /// The class of a message (RFC 8489 s5).

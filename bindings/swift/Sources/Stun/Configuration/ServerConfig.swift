@@ -1,7 +1,7 @@
 internal import StunRaw
 
 /// Answers Binding requests. The default answers everything that arrives anywhere, within a budget.
-public struct ServerConfig: Sendable {
+public struct ServerConfig: Hashable, Sendable {
     /// Answer only what arrives here; an unspecified IP is any IP, port 0 any port, `nil` everywhere.
     public var local: SocketAddress?
     /// Answer only requests signed with it (RFC 8489 s9.1).
@@ -21,7 +21,7 @@ public struct ServerConfig: Sendable {
     }
 
     /// A realm and its users.
-    public struct Realm: Sendable {
+    public struct Realm: Hashable, Sendable {
         /// 1 to 127 bytes.
         public var name: String
         /// Names and passwords; see also ``Agent/addUser(_:password:to:)``.
