@@ -38,7 +38,7 @@ public struct AllocationConfig: Hashable, Sendable {
     public var socketID: UInt32 = 0
     /// `nil` for a server that asks nobody who it is.
     public var credentials: Credentials?
-    /// When they expire: a minute before, ``Event/credentialsNeeded(_:)`` asks for others. `nil` is never.
+    /// When they expire: a minute before, ``Event/credentialsNeeded(_:at:)`` asks for others. `nil` is never.
     public var credentialsExpire: Timestamp?
     /// Of the relayed address, or addresses; not of the path to the server.
     public var family = RelayFamily.ipv4
