@@ -14,7 +14,8 @@ public struct IPAddress: Hashable, Sendable, LosslessStringConvertible {
 
     /// The version of IP.
     public let family: Family
-    /// The zone, which is the number of an interface, of a link-local IPv6 address; otherwise 0 (RFC 4007 s11).
+    /// The zone, which is the number of an interface, of a link-local IPv6 address; 0 for any, and for other addresses
+    /// (RFC 4007 s11).
     public let zone: UInt32
     // As the library takes them: the first byte is in the lowest bits.
     let low: UInt64

@@ -1,3 +1,4 @@
+public import Foundation
 internal import StunRaw
 
 /// A call was refused, and nothing has changed.
@@ -53,6 +54,12 @@ public struct StunError: Error, Hashable, Sendable, CustomStringConvertible {
         default: self.init(.internal, "a bug in libstun was caught: \(error)")
         }
     }
+}
+
+// Without it the system's dialogues and `localizedDescription` would say no more than a number.
+extension StunError: LocalizedError {
+    /// The sentence for people; it is in English everywhere.
+    public var errorDescription: String? { reason }
 }
 
 /// Calls the library, and lets out nothing but ``StunError``.

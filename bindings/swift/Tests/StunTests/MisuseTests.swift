@@ -1,3 +1,4 @@
+import Foundation
 import Stun
 import XCTest
 
@@ -220,6 +221,12 @@ final class MisuseTests: XCTestCase {
                 XCTAssertFalse(text.count > 1 && error.reason.contains(text))
             }
         }
+    }
+
+    func testAnErrorSaysItsReasonWhereverItIsShown() {
+        let error: any Error = StunError(.state, "it does not fit")
+        XCTAssertEqual("\(error)", "it does not fit")
+        XCTAssertEqual(error.localizedDescription, "it does not fit")
     }
 
     func testNoDescriptionShowsAPassword() throws {

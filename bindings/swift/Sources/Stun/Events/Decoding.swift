@@ -95,7 +95,8 @@ extension FlatEvent {
         case 14:
             guard let server, let address else { return nil }
             return .answer(
-                SurveyAnswer(target: Int(clamping: index), server: server, address: address, roundTrip: duration(roundTrip)))
+                SurveyAnswer(
+                    target: Int(clamping: index), server: server, address: address, roundTrip: duration(roundTrip)))
         case 15: return server.map { .noAnswer(target: Int(clamping: index), server: $0, failure) }
         case 16:
             return .surveyed(
@@ -150,7 +151,8 @@ extension FlatEvent {
         case 28:
             return .peerUnreachable(
                 PeerUnreachable(
-                    peer: peer, icmpType: Int(clamping: detail), icmpCode: Int(clamping: code), mtu: count == 0 ? nil : Int(clamping: count)))
+                    peer: peer, icmpType: Int(clamping: detail), icmpCode: Int(clamping: code),
+                    mtu: count == 0 ? nil : Int(clamping: count)))
         default: return nil
         }
     }
