@@ -1,7 +1,7 @@
 public import Foundation
 internal import StunRaw
 
-/// A call was refused, and nothing has changed.
+/// A call was refused, and nothing has changed; what has changed is only unknown with ``Code/internal``.
 ///
 /// Only misuse is refused: what arrives from the network is never an error.
 public struct StunError: Error, Hashable, Sendable, CustomStringConvertible {

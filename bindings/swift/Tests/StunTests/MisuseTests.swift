@@ -229,6 +229,20 @@ final class MisuseTests: XCTestCase {
         XCTAssertEqual(error.localizedDescription, "it does not fit")
     }
 
+    func testADumpOfCredentialsShowsEverythingButThePassword() {
+        let holders: [Any] = [
+            ShortTerm(username: "alice", password: "s3cret"), LongTerm(username: "alice", password: "s3cret"),
+            ServerConfig.Realm("example.org", users: ["alice": "s3cret"]),
+        ]
+        let fields: [Set] = [
+            ["username", "integrity"], ["username", "requireSHA256", "requireAnonymity"],
+            ["name", "users", "nonceLifetime", "passwordAlgorithms", "usernameAnonymity"],
+        ]
+        for (holder, expected) in zip(holders, fields) {
+            XCTAssertEqual(Set(Mirror(reflecting: holder).children.compactMap(\.label)), expected)
+        }
+    }
+
     func testNoDescriptionShowsAPassword() throws {
         let secret = "correct horse"
         var realm = ServerConfig()

@@ -4,7 +4,7 @@ internal import StunRaw
 ///
 /// Each of them also throws ``StunError`` `invalid` if `now` stands for never, and `closed` after ``close()``.
 extension Agent {
-    /// Starts a binding, which asks at once (RFC 8489 s7).
+    /// Starts a binding, which asks at once (RFC 8489).
     ///
     /// - Parameters:
     ///   - config: whom to ask, and how.
@@ -29,7 +29,7 @@ extension Agent {
         return OperationID(rawValue: try call { try $0.startSurvey(options: options, now: now.nanoseconds) })
     }
 
-    /// Starts a server of Binding requests (RFC 8489 s6.3).
+    /// Starts a server of Binding requests (RFC 8489 s12).
     ///
     /// - Parameters:
     ///   - config: whom to answer, and how.
@@ -142,7 +142,7 @@ extension Agent {
         try call { try $0.setPower(maxSlack: slack, refresh: refresh, now: now.nanoseconds) }
     }
 
-    /// The time between requests to one server that had to wait because ten were outstanding there (RFC 8489 s6.2.1).
+    /// The time between requests to one server that had to wait because ten were outstanding there (RFC 8489 s6.2).
     ///
     /// - Parameter interval: from now on.
     /// - Throws: ``StunError`` `invalid` if it is negative.

@@ -97,13 +97,21 @@ extension Credentials {
 extension ShortTerm: CustomStringConvertible, CustomReflectable {
     /// The username.
     public var description: String { "ShortTerm(username: \"\(username)\")" }
-    /// What is shown of it: not the password.
-    public var customMirror: Mirror { Mirror(self, children: ["username": username]) }
+    /// What is shown of it: all but the password.
+    public var customMirror: Mirror {
+        Mirror(self, children: ["username": username, "integrity": integrity as Any])
+    }
 }
 
 extension LongTerm: CustomStringConvertible, CustomReflectable {
     /// The username.
     public var description: String { "LongTerm(username: \"\(username)\")" }
-    /// What is shown of it: not the password.
-    public var customMirror: Mirror { Mirror(self, children: ["username": username]) }
+    /// What is shown of it: all but the password.
+    public var customMirror: Mirror {
+        Mirror(
+            self,
+            children: [
+                "username": username, "requireSHA256": requireSHA256, "requireAnonymity": requireAnonymity,
+            ])
+    }
 }

@@ -104,6 +104,13 @@ extension ServerConfig {
 extension ServerConfig.Realm: CustomStringConvertible, CustomReflectable {
     /// The name, and how many users there are.
     public var description: String { "Realm(\"\(name)\", \(users.count) users)" }
-    /// What is shown of it: no password.
-    public var customMirror: Mirror { Mirror(self, children: ["name": name, "users": Array(users.keys)]) }
+    /// What is shown of it: all but the passwords.
+    public var customMirror: Mirror {
+        Mirror(
+            self,
+            children: [
+                "name": name, "users": users.keys.sorted(), "nonceLifetime": nonceLifetime as Any,
+                "passwordAlgorithms": passwordAlgorithms, "usernameAnonymity": usernameAnonymity,
+            ])
+    }
 }
