@@ -29,6 +29,10 @@ public struct IPAddress: Hashable, Sendable, LosslessStringConvertible {
     }
 
     /// An address of 4 or 16 bytes in the order of the network; `nil` for any other number of bytes.
+    ///
+    /// - Parameters:
+    ///   - bytes: the address.
+    ///   - zone: the number of an interface, for a link-local IPv6 address; of IPv4 it is not kept.
     public init?(bytes: [UInt8], zone: UInt32 = 0) {
         guard bytes.count == 4 || bytes.count == 16 else { return nil }
         func word(_ bytes: ArraySlice<UInt8>) -> UInt64 { bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) } }
@@ -40,6 +44,8 @@ public struct IPAddress: Hashable, Sendable, LosslessStringConvertible {
 
     /// An address as people write it, such as `192.0.2.1`, `2001:db8::1` or `fe80::1%7`; `nil` if it is none. Zones are
     /// numbers here, and names are not looked up.
+    ///
+    /// - Parameter description: the address and nothing else.
     public init?(_ description: String) {
         // To C a text ends at its first zero.
         if description.utf8.contains(0) { return nil }

@@ -11,6 +11,10 @@ public struct SocketAddress: Hashable, Sendable, LosslessStringConvertible {
     public let port: UInt16
 
     /// An address and a port.
+    ///
+    /// - Parameters:
+    ///   - ip: the host.
+    ///   - port: the port.
     public init(_ ip: IPAddress, port: UInt16) {
         self.ip = ip
         self.port = port
@@ -18,6 +22,8 @@ public struct SocketAddress: Hashable, Sendable, LosslessStringConvertible {
 
     /// An address as people write it, such as `192.0.2.1:3478` or `[2001:db8::1]:3478`; `nil` if it is none. Names are
     /// not looked up.
+    ///
+    /// - Parameter description: the address, a colon and the port in decimal.
     public init?(_ description: String) {
         guard let colon = description.lastIndex(of: ":") else { return nil }
         guard let port: UInt16 = number(description[description.index(after: colon)...]) else { return nil }

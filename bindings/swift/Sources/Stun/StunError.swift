@@ -33,6 +33,10 @@ public struct StunError: Error, Hashable, Sendable, CustomStringConvertible {
     public let reason: String
 
     /// An error with a kind and a sentence for people.
+    ///
+    /// - Parameters:
+    ///   - code: what kind it is.
+    ///   - reason: one sentence.
     public init(_ code: Code, _ reason: String) {
         self.code = code
         self.reason = reason

@@ -9,6 +9,8 @@ public struct Timestamp: InstantProtocol, Sendable, CustomStringConvertible {
     public let nanoseconds: UInt64
 
     /// A time so many nanoseconds after the origin.
+    ///
+    /// - Parameter nanoseconds: since the origin; the largest number stands for never.
     public init(nanoseconds: UInt64) {
         self.nanoseconds = nanoseconds
     }
@@ -17,6 +19,8 @@ public struct Timestamp: InstantProtocol, Sendable, CustomStringConvertible {
     public static var now: Timestamp { Timestamp(.now) }
 
     /// The time that an instant of `ContinuousClock` is, rounded down; the origin for one that is earlier.
+    ///
+    /// - Parameter instant: any.
     public init(_ instant: ContinuousClock.Instant) {
         nanoseconds = Self.origin.duration(to: instant).saturatedNanoseconds
     }
@@ -27,6 +31,9 @@ public struct Timestamp: InstantProtocol, Sendable, CustomStringConvertible {
     }
 
     /// A time later by `duration`, or earlier if that is negative. It stops at the origin and before never.
+    ///
+    /// - Parameter duration: how much later; what is less than a nanosecond does not count.
+    /// - Returns: the other time.
     public func advanced(by duration: Duration) -> Timestamp {
         if duration >= .zero {
             let (sum, overflows) = nanoseconds.addingReportingOverflow(duration.saturatedNanoseconds)
@@ -38,6 +45,9 @@ public struct Timestamp: InstantProtocol, Sendable, CustomStringConvertible {
     }
 
     /// How long it is until `other`; negative if that is earlier.
+    ///
+    /// - Parameter other: any time with the same origin.
+    /// - Returns: the time between them.
     public func duration(to other: Timestamp) -> Duration {
         Duration(nanoseconds: other.nanoseconds) - Duration(nanoseconds: nanoseconds)
     }

@@ -46,6 +46,10 @@ public struct Attribute: Hashable, Sendable {
     public var value: [UInt8]
 
     /// An attribute of a type and a value.
+    ///
+    /// - Parameters:
+    ///   - type: such as 0x0006, USERNAME.
+    ///   - value: without padding.
     public init(type: UInt16, value: [UInt8]) {
         self.type = type
         self.value = value

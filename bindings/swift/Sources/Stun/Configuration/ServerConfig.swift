@@ -16,6 +16,8 @@ public struct ServerConfig: Hashable, Sendable {
     public var behavior: Behavior?
 
     /// Answers what arrives there.
+    ///
+    /// - Parameter local: an unspecified IP is any IP, port 0 any port, `nil` everywhere.
     public init(local: SocketAddress? = nil) {
         self.local = local
     }
@@ -34,6 +36,10 @@ public struct ServerConfig: Hashable, Sendable {
         public var usernameAnonymity = true
 
         /// A realm and its users, name to password.
+        ///
+        /// - Parameters:
+        ///   - name: 1 to 127 bytes.
+        ///   - users: name to password.
         public init(_ name: String, users: [String: String] = [:]) {
             self.name = name
             self.users = users
@@ -73,6 +79,8 @@ public struct ServerConfig: Hashable, Sendable {
         public var socketIDs: [UInt32] = []
 
         /// Another IP address and another port.
+        ///
+        /// - Parameter address: both differ from those of `local`.
         public init(_ address: SocketAddress) {
             self.address = address
         }
