@@ -7,7 +7,7 @@ let library = Target.systemLibrary(name: "StunFFI", path: "Sources/StunFFI")
 
 // A manifest is evaluated on the host, and only Apple's hosts can read an XCFramework. Both define the module StunFFI,
 // so a target platform gets one of them.
-#if os(Linux)
+#if !os(macOS)
     let native = [library]
     let nativeDependencies: [Target.Dependency] = ["StunFFI"]
 #else

@@ -12,7 +12,7 @@ let repetitions = 15
 let server = SocketAddress("192.0.2.1:3478")!
 let client = SocketAddress("198.51.100.7:40000")!
 // The same as the library takes them.
-let serverWords = Endpoint(tag: 4 | 3478 << 16, low: 0x0102_00c0 | 0, high: 0)
+let serverWords = Endpoint(tag: 4 | 3478 << 16, low: 0x0102_00c0, high: 0)
 let clientWords = Endpoint(tag: 4 | 40_000 << 16, low: 0x0764_33c6, high: 0)
 
 /// A way to hand a datagram in.

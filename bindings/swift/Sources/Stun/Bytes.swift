@@ -26,5 +26,5 @@ extension UnsafeRawBufferPointer {
 
 /// Refuses what no datagram has room for.
 func refuseHuge(_ count: Int, longest: Int = longestDatagram) throws(StunError) {
-    if count > longest { throw .invalid("\(count) bytes are more than a datagram has") }
+    if count > longest { throw .invalid("\(count) bytes are more than \(longest)") }
 }

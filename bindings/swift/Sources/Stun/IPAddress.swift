@@ -14,7 +14,8 @@ public struct IPAddress: Hashable, Sendable, LosslessStringConvertible {
 
     /// The version of IP.
     public let family: Family
-    /// The zone, which is the number of an interface, of a link-local IPv6 address; otherwise 0 (RFC 4007 s11).
+    /// The zone, which is the number of an interface, of a link-local IPv6 address; 0 for any, and for other addresses
+    /// (RFC 4007 s11).
     public let zone: UInt32
     // As the library takes them: the first byte is in the lowest bits.
     let low: UInt64
@@ -28,6 +29,10 @@ public struct IPAddress: Hashable, Sendable, LosslessStringConvertible {
     }
 
     /// An address of 4 or 16 bytes in the order of the network; `nil` for any other number of bytes.
+    ///
+    /// - Parameters:
+    ///   - bytes: the address.
+    ///   - zone: the number of an interface, for a link-local IPv6 address; of IPv4 it is not kept.
     public init?(bytes: [UInt8], zone: UInt32 = 0) {
         guard bytes.count == 4 || bytes.count == 16 else { return nil }
         func word(_ bytes: ArraySlice<UInt8>) -> UInt64 { bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) } }
@@ -39,7 +44,11 @@ public struct IPAddress: Hashable, Sendable, LosslessStringConvertible {
 
     /// An address as people write it, such as `192.0.2.1`, `2001:db8::1` or `fe80::1%7`; `nil` if it is none. Zones are
     /// numbers here, and names are not looked up.
+    ///
+    /// - Parameter description: the address and nothing else.
     public init?(_ description: String) {
+        // To C a text ends at its first zero.
+        if description.utf8.contains(0) { return nil }
         let parts = description.split(separator: "%", maxSplits: 1, omittingEmptySubsequences: false)
         var bytes = [UInt8](repeating: 0, count: 16)
         if parts.count == 1, inet_pton(AF_INET, description, &bytes) == 1 {
@@ -50,7 +59,7 @@ public struct IPAddress: Hashable, Sendable, LosslessStringConvertible {
         if parts.count == 1 {
             self.init(bytes: bytes)
         } else {
-            guard let zone = UInt32(parts[1]), parts[1].first != "+" else { return nil }
+            guard let zone: UInt32 = number(parts[1]) else { return nil }
             self.init(bytes: bytes, zone: zone)
         }
     }
@@ -82,4 +91,9 @@ public struct IPAddress: Hashable, Sendable, LosslessStringConvertible {
     public static let loopbackIPv4 = IPAddress(family: .ipv4, zone: 0, low: 0x0100_007f, high: 0)
     /// This host itself: ::1.
     public static let loopbackIPv6 = IPAddress(family: .ipv6, zone: 0, low: 0, high: 1 << 56)
+}
+
+/// A number that is written with the digits of ASCII and nothing else, which integers' own initializers do not demand.
+func number<N: FixedWidthInteger>(_ text: Substring) -> N? {
+    text.utf8.allSatisfy { (48...57).contains($0) } ? N(text) : nil
 }

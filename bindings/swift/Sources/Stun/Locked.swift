@@ -1,6 +1,6 @@
 internal import Foundation
 
-/// A value that is only touched under its lock.
+/// A value that is only read and changed under its lock. What leaves it has to be safe without.
 final class Locked<Value>: @unchecked Sendable {
     // Sendable, because nothing gets at the value but under the lock. (Mutex of Synchronization needs newer systems.)
     private let lock = NSLock()

@@ -1,34 +1,56 @@
-/// Reads the library's buffers, whose layout bindings/uniffi/src/output.rs tells. They come from the library that these
-/// sources were built with, so what does not fit is a bug, and stops the program rather than reading beyond the end.
+/// Reads the library's buffers, whose layout bindings/uniffi/src/output.rs tells. Beyond the end there are zeros and
+/// ``isBroken``: that is a bug, and must not end the host's program.
 struct Reader {
+    /// Whether something did not fit. Nothing is read any more then.
+    private(set) var isBroken = false
     private let bytes: UnsafeRawBufferPointer
-    private(set) var offset = 0
+    private var offset = 0
 
     init(_ bytes: UnsafeRawBufferPointer) {
         self.bytes = bytes
     }
 
     mutating func read<T: FixedWidthInteger>(_ type: T.Type = T.self) -> T {
-        let end = offset + MemoryLayout<T>.size
-        precondition(end <= bytes.count, "a buffer of libstun ends too early")
-        defer { offset = end }
-        return T(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: T.self))
+        let start = offset
+        skip(MemoryLayout<T>.size)
+        return isBroken ? 0 : T(littleEndian: bytes.loadUnaligned(fromByteOffset: start, as: T.self))
     }
 
     mutating func skip(_ count: Int) {
-        precondition(count >= 0 && offset + count <= bytes.count, "a buffer of libstun ends too early")
+        if isBroken || bytes.count - offset < count { return fail() }
         offset += count
     }
 
-    mutating func slice(_ count: Int) -> UnsafeRawBufferPointer {
+    /// So many bytes, or none if there are fewer.
+    mutating func slice(_ count: UInt32) -> UnsafeRawBufferPointer {
         let start = offset
+        guard let count = Int(exactly: count) else {
+            fail()
+            return UnsafeRawBufferPointer(start: nil, count: 0)
+        }
         skip(count)
         return UnsafeRawBufferPointer(rebasing: bytes[start..<offset])
     }
 
-    mutating func array(_ count: Int) -> [UInt8] { Array(slice(count)) }
+    mutating func array(_ count: UInt32) -> [UInt8] { Array(slice(count)) }
 
-    mutating func text(_ count: Int) -> String { String(decoding: slice(count), as: UTF8.self) }
+    mutating func text(_ count: UInt32) -> String { String(decoding: slice(count), as: UTF8.self) }
+
+    /// So many things one after the other. What cannot be there is not waited for, and no place is made for it.
+    mutating func list<T>(_ count: UInt32, _ read: (inout Reader) -> T) -> [T] {
+        var list: [T] = []  // empty it costs nothing, and most of them are
+        for _ in 0..<count {
+            let next = read(&self)
+            if isBroken { break }
+            list.append(next)
+        }
+        return list
+    }
+
+    /// What was read is impossible.
+    mutating func fail() {
+        isBroken = true
+    }
 
     mutating func address() -> SocketAddress? {
         let tag = read(UInt64.self)
@@ -39,7 +61,10 @@ struct Reader {
 }
 
 extension Output {
-    init(_ bytes: UnsafeRawBufferPointer) {
+    /// What a buffer of the library's says.
+    ///
+    /// - Throws: ``StunError`` `internal` if it ends too early, or a packet goes nowhere.
+    init(_ bytes: UnsafeRawBufferPointer) throws(StunError) {
         var reader = Reader(bytes)
         deadline = timestamp(reader.read())
         outcome = Outcome(rawValue: reader.read()) ?? .ignored
@@ -48,10 +73,10 @@ extension Output {
         let packets = reader.read(UInt32.self)
         let happened = reader.read(UInt32.self)
         let received = reader.read(UInt32.self)
-        // An empty array costs nothing, and most of these are.
-        peerData = received == 0 ? [] : (0..<received).map { _ in PeerData(&reader) }
-        transmits = packets == 0 ? [] : (0..<packets).map { _ in Transmit(&reader) }
-        events = happened == 0 ? [] : (0..<happened).map { _ in AgentEvent(&reader) }
+        peerData = reader.list(received) { PeerData(&$0) }
+        transmits = reader.list(packets) { Transmit(&$0) }
+        events = reader.list(happened) { AgentEvent(&$0) }
+        if reader.isBroken { throw .broken }
     }
 }
 
@@ -66,12 +91,14 @@ private struct Packet {
 
     init(_ reader: inout Reader) {
         local = reader.address()
-        remote = reader.address() ?? SocketAddress(.anyIPv4, port: 0)
+        let remote = reader.address()
+        if remote == nil { reader.fail() }
+        self.remote = remote ?? SocketAddress(.anyIPv4, port: 0)
         transport = Transport(rawValue: UInt32(reader.read(UInt8.self))) ?? .udp
         ecn = ECN(rawValue: reader.read()) ?? .notECT
         reader.skip(2)
         socketID = reader.read()
-        bytes = reader.array(Int(reader.read(UInt32.self)))
+        bytes = reader.array(reader.read())
     }
 }
 

@@ -11,6 +11,10 @@ public struct SocketAddress: Hashable, Sendable, LosslessStringConvertible {
     public let port: UInt16
 
     /// An address and a port.
+    ///
+    /// - Parameters:
+    ///   - ip: the host.
+    ///   - port: the port.
     public init(_ ip: IPAddress, port: UInt16) {
         self.ip = ip
         self.port = port
@@ -18,12 +22,11 @@ public struct SocketAddress: Hashable, Sendable, LosslessStringConvertible {
 
     /// An address as people write it, such as `192.0.2.1:3478` or `[2001:db8::1]:3478`; `nil` if it is none. Names are
     /// not looked up.
+    ///
+    /// - Parameter description: the address, a colon and the port in decimal.
     public init?(_ description: String) {
         guard let colon = description.lastIndex(of: ":") else { return nil }
-        let digits = description[description.index(after: colon)...]
-        guard !digits.isEmpty, digits.utf8.allSatisfy({ (48...57).contains($0) }), let port = UInt16(digits) else {
-            return nil
-        }
+        guard let port: UInt16 = number(description[description.index(after: colon)...]) else { return nil }
         var host = description[..<colon]
         let isBracketed = host.hasPrefix("[") && host.hasSuffix("]")
         if isBracketed { host = host.dropFirst().dropLast() }
@@ -59,11 +62,16 @@ extension Endpoint {
 extension SocketAddress {
     /// The address that three words of the library's are; `nil` if they stand for none.
     init?(tag: UInt64, low: UInt64, high: UInt64) {
-        let family = UInt8(truncatingIfNeeded: tag)
-        guard family != 0 else { return nil }
-        let ip = IPAddress(
-            family: family == 4 ? .ipv4 : .ipv6, zone: UInt32(truncatingIfNeeded: tag >> 32), low: low, high: high)
-        self.init(ip, port: UInt16(truncatingIfNeeded: tag >> 16))
+        let port = UInt16(truncatingIfNeeded: tag >> 16)
+        switch UInt8(truncatingIfNeeded: tag) {
+        case 4:
+            let host = UInt64(UInt32(truncatingIfNeeded: low))
+            self.init(IPAddress(family: .ipv4, zone: 0, low: host, high: 0), port: port)
+        case 6:
+            let zone = UInt32(truncatingIfNeeded: tag >> 32)
+            self.init(IPAddress(family: .ipv6, zone: zone, low: low, high: high), port: port)
+        default: return nil
+        }
     }
 
     init?(_ endpoint: Endpoint) {

@@ -1,6 +1,7 @@
+public import Foundation
 internal import StunRaw
 
-/// A call was refused, and nothing has changed.
+/// A call was refused, and nothing has changed; what has changed is only unknown with ``Code/internal``.
 ///
 /// Only misuse is refused: what arrives from the network is never an error.
 public struct StunError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -32,6 +33,10 @@ public struct StunError: Error, Hashable, Sendable, CustomStringConvertible {
     public let reason: String
 
     /// An error with a kind and a sentence for people.
+    ///
+    /// - Parameters:
+    ///   - code: what kind it is.
+    ///   - reason: one sentence.
     public init(_ code: Code, _ reason: String) {
         self.code = code
         self.reason = reason
@@ -41,6 +46,7 @@ public struct StunError: Error, Hashable, Sendable, CustomStringConvertible {
     public var description: String { reason }
 
     static let closed = StunError(.closed, "the agent is closed")
+    static let broken = StunError(.internal, "a bug in libstun was caught: a buffer of its own is broken")
 
     static func invalid(_ reason: String) -> StunError { StunError(.invalid, reason) }
 
@@ -52,6 +58,12 @@ public struct StunError: Error, Hashable, Sendable, CustomStringConvertible {
         default: self.init(.internal, "a bug in libstun was caught: \(error)")
         }
     }
+}
+
+// Without it the system's dialogues and `localizedDescription` would say no more than a number.
+extension StunError: LocalizedError {
+    /// The sentence for people; it is in English everywhere.
+    public var errorDescription: String? { reason }
 }
 
 /// Calls the library, and lets out nothing but ``StunError``.

@@ -9,6 +9,8 @@ public struct Timestamp: InstantProtocol, Sendable, CustomStringConvertible {
     public let nanoseconds: UInt64
 
     /// A time so many nanoseconds after the origin.
+    ///
+    /// - Parameter nanoseconds: since the origin; the largest number stands for never.
     public init(nanoseconds: UInt64) {
         self.nanoseconds = nanoseconds
     }
@@ -16,27 +18,36 @@ public struct Timestamp: InstantProtocol, Sendable, CustomStringConvertible {
     /// What `ContinuousClock`, which goes on while the device sleeps, says now.
     public static var now: Timestamp { Timestamp(.now) }
 
-    /// The time that an instant of `ContinuousClock` is, rounded down.
+    /// The time that an instant of `ContinuousClock` is, rounded down; the origin for one that is earlier.
+    ///
+    /// - Parameter instant: any.
     public init(_ instant: ContinuousClock.Instant) {
         nanoseconds = Self.origin.duration(to: instant).saturatedNanoseconds
     }
 
     /// The instant of `ContinuousClock` that it is, if it was counted from the origin of ``now``.
     public var instant: ContinuousClock.Instant {
-        Self.origin.advanced(by: .nanoseconds(Int64(clamping: nanoseconds)))
+        Self.origin.advanced(by: Duration(nanoseconds: nanoseconds))
     }
 
     /// A time later by `duration`, or earlier if that is negative. It stops at the origin and before never.
+    ///
+    /// - Parameter duration: how much later; what is less than a nanosecond does not count.
+    /// - Returns: the other time.
     public func advanced(by duration: Duration) -> Timestamp {
         if duration >= .zero {
             let (sum, overflows) = nanoseconds.addingReportingOverflow(duration.saturatedNanoseconds)
             return Timestamp(nanoseconds: overflows ? never - 1 : min(sum, never - 1))
         }
-        let back = (Duration.zero - duration).saturatedNanoseconds
-        return Timestamp(nanoseconds: nanoseconds > back ? nanoseconds - back : 0)
+        // The shortest duration has no opposite.
+        if duration <= .zero - Duration(nanoseconds: nanoseconds) { return Timestamp(nanoseconds: 0) }
+        return Timestamp(nanoseconds: nanoseconds - (Duration.zero - duration).saturatedNanoseconds)
     }
 
     /// How long it is until `other`; negative if that is earlier.
+    ///
+    /// - Parameter other: any time with the same origin.
+    /// - Returns: the time between them.
     public func duration(to other: Timestamp) -> Duration {
         Duration(nanoseconds: other.nanoseconds) - Duration(nanoseconds: nanoseconds)
     }
@@ -62,12 +73,11 @@ extension Duration {
 
     /// In nanoseconds, rounded down; 0 if it is negative, and short of never if it is too long.
     var saturatedNanoseconds: UInt64 {
+        if self <= .zero { return 0 }
+        // The components of a duration may be too long for their own type, so this comes first.
+        if self >= Duration(nanoseconds: never) { return never - 1 }
         let (seconds, attoseconds) = components
-        if seconds < 0 || attoseconds < 0 { return 0 }
-        let (whole, overflows) = UInt64(seconds).multipliedReportingOverflow(by: 1_000_000_000)
-        if overflows { return never - 1 }
-        let (sum, carries) = whole.addingReportingOverflow(UInt64(attoseconds / 1_000_000_000))
-        return carries ? never - 1 : min(sum, never - 1)
+        return UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds / 1_000_000_000)
     }
 }
 

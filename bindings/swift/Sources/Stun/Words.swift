@@ -4,6 +4,8 @@ public struct OperationID: Hashable, Sendable, RawRepresentable, CustomStringCon
     public let rawValue: UInt64
 
     /// The operation of a number that came from ``rawValue``.
+    ///
+    /// - Parameter rawValue: of another id of the same agent.
     public init(rawValue: UInt64) {
         self.rawValue = rawValue
     }

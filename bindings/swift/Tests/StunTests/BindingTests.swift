@@ -124,6 +124,40 @@ final class BindingTests: XCTestCase {
         XCTAssertNil(try agent.alternateDomain(of: id))
     }
 
+    func testEverySendErrorButAPassingOneEndsTheRequest() throws {
+        for error in SendError.allCases {
+            let agent = try makeAgent()
+            _ = try agent.startBinding(BindingConfig(server: server, local: local, refresh: nil), now: at(0))
+            XCTAssertTrue(try agent.sendFailed(try agent.drain().transmits[0], error, now: at(0)))
+            let events = try agent.drain().events
+            if error == .transient {
+                XCTAssertEqual(events, [])
+                continue
+            }
+            guard case let .failed(failure) = events.first?.event else { return XCTFail("\(events)") }
+            XCTAssertEqual(failure.reason, .sendFailed)
+            XCTAssertEqual(failure.detail, .sendError(error))
+        }
+    }
+
+    func testARedirectionThatIsDeclinedFailsWithTheReason() throws {
+        let agent = try makeAgent()
+        var config = BindingConfig(server: server, local: local, refresh: nil)
+        config.redirects = .ask
+        let id = try agent.startBinding(config, now: at(0))
+        let first = try agent.drain().transmits[0]
+        let asked = try Message(decoding: first.bytes)
+        let elsewhere = try Attribute(
+            type: 0x8023, address: SocketAddress("192.0.2.9:3478")!, transactionID: asked.transactionID)
+        let told = try agent.exchange(
+            try refusal(first.bytes, code: 300, [elsewhere]), from: server, now: at(1), local: local)
+        guard case .redirected = told.events.first?.event else { return XCTFail("\(told)") }
+        try agent.answerRedirect(id, accept: false, now: at(2))
+        guard case let .failed(failure) = try agent.drain().events.first?.event else { return XCTFail() }
+        XCTAssertEqual(failure.reason, .redirected)
+        XCTAssertEqual(failure.detail, .redirect(.declined))
+    }
+
     func testABindingRestartsFromAnotherNetwork() throws {
         let agent = try makeAgent()
         _ = try agent.startBinding(BindingConfig(server: server, local: local), now: at(0))

@@ -157,7 +157,7 @@ final class EnduranceTests: XCTestCase {
     /// Bytes of memory that the process has.
     private func resident() throws -> Int? {
         guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) else { return nil }
-        return try XCTUnwrap(Int(text.split(separator: " ")[1])) * 4096
+        return try XCTUnwrap(Int(text.split(separator: " ")[1])) * sysconf(Int32(_SC_PAGESIZE))
     }
 }
 

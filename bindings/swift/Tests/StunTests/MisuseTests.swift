@@ -1,3 +1,4 @@
+import Foundation
 import Stun
 import XCTest
 
@@ -47,6 +48,14 @@ final class MisuseTests: XCTestCase {
         assertRefused(.invalid) { try agent.exchange([1], from: six, now: at(0), local: local) }
         assertRefused(.invalid) { try agent.startBinding(BindingConfig(server: six, local: local), now: at(0)) }
         assertRefused(.invalid) { try agent.tick(now: Timestamp(nanoseconds: .max)) }
+        let target = SurveyTarget(server: six, local: local)
+        assertRefused(.invalid) { try agent.startSurvey(SurveyConfig(targets: [target]), now: at(0)) }
+        assertRefused(.invalid) { try agent.startNatProbe(NatConfig(server: six, local: local), now: at(0)) }
+        assertRefused(.invalid) { try agent.startAllocation(AllocationConfig(server: six, local: local), now: at(0)) }
+        assertRefused(.invalid) { try agent.sendFailed([1], to: six, .refused, now: at(0), local: local) }
+        let never = Timestamp(nanoseconds: .max)
+        assertRefused(.invalid) { try agent.exchange([1], from: server, now: never) }
+        assertRefused(.invalid) { try agent.startBinding(BindingConfig(server: server), now: never) }
         let huge = [UInt8](repeating: 0, count: 65_536)
         assertRefused(.invalid) { try agent.exchange(huge, from: server, now: at(0)) }
         assertRefused(.invalid) { try agent.sendFailed(huge, to: server, .refused, now: at(0)) }
@@ -85,6 +94,53 @@ final class MisuseTests: XCTestCase {
         XCTAssertEqual(try agent.operationCount, 0)
     }
 
+    func testWhatContradictsItselfStartsNothing() throws {
+        let agent = try makeAgent()
+        let bindings: [(inout BindingConfig) -> Void] = [
+            { $0.retransmission.rm = 0 }, { $0.retransmission.rm = -1 }, { $0.retransmission.initialRTO = .zero },
+            { $0.retransmission.ti = .zero }, { $0.retransmission.rc = 1 << 32 }, { $0.backoff.first = .seconds(-1) },
+            { $0.backoff.max = .nanoseconds(-1) }, { $0.credentials = .longTerm(username: "", password: "secret") },
+            { $0.credentials = .shortTerm(username: "alice", password: "") },
+        ]
+        for change in bindings {
+            var config = BindingConfig(server: server)
+            change(&config)
+            assertRefused(.invalid) { try agent.startBinding(config, now: at(0)) }
+        }
+        let probes: [(inout NatConfig) -> Void] = [
+            { $0.maxAttempts = -1 }, { $0.pacing = .seconds(-1) }, { $0.deadline = .seconds(-1) },
+        ]
+        for change in probes {
+            var config = NatConfig(server: server, local: local)
+            change(&config)
+            assertRefused(.invalid) { try agent.startNatProbe(config, now: at(0)) }
+        }
+        let allocations: [(inout AllocationConfig) -> Void] = [
+            { $0.keepalive = .zero }, { $0.lifetime = .seconds(-1) },
+            { $0.peerRules = [.allow(IPAddress("10.0.0.2")!, through: IPAddress("10.0.0.1")!)] },
+            { $0.peerRules = [.allow(IPAddress("10.0.0.2")!, through: .anyIPv6)] },
+        ]
+        for change in allocations {
+            var config = AllocationConfig(server: server)
+            change(&config)
+            assertRefused(.invalid) { try agent.startAllocation(config, now: at(0)) }
+        }
+        var survey = SurveyConfig(targets: [SurveyTarget(server: server)])
+        survey.attemptDelay = .milliseconds(1)
+        assertRefused(.invalid) { try agent.startSurvey(survey, now: at(0)) }
+        var serving = ServerConfig()
+        for budget: (inout ServerConfig.Budget) -> Void in [
+            { $0.amplificationPercent = 0 }, { $0.amplificationPercent = -1 }, { $0.errorBurst = -1 },
+            { $0.errorBytesPerSecond = 1 << 32 },
+        ] {
+            serving.budget = ServerConfig.Budget()
+            budget(&serving.budget!)
+            assertRefused(.invalid) { try agent.startServer(serving, now: at(0)) }
+        }
+        XCTAssertEqual(try agent.operationCount, 0)
+        XCTAssertEqual(try agent.drain().transmits, [])
+    }
+
     func testABadTokenIsRefused() throws {
         let agent = try makeAgent()
         var config = AllocationConfig(server: server)
@@ -103,6 +159,21 @@ final class MisuseTests: XCTestCase {
         assertRefused(.notFound) { try agent.permit(server.ip, at: id, now: at(0)) }
         assertRefused(.notFound) { try agent.exchangeStream(id, [1], now: at(0)) }
         assertRefused(.notFound) { try agent.alternateDomain(of: id) }
+        assertRefused(.notFound) { try agent.setRefresh(nil, of: id, now: at(0)) }
+        assertRefused(.notFound) { try agent.answerRedirect(id, accept: true, now: at(0)) }
+        assertRefused(.notFound) { try agent.reconnected(id, to: server, now: at(0)) }
+        assertRefused(.notFound) { try agent.addUser("a", password: "b", to: id) }
+        assertRefused(.notFound) { try agent.removeUser("a", from: id) }
+        assertRefused(.notFound) { try agent.revoke(server.ip, at: id, now: at(0)) }
+        assertRefused(.notFound) { try agent.bindChannel(server, at: id, now: at(0)) }
+        assertRefused(.notFound) { try agent.releaseChannel(server, at: id, now: at(0)) }
+        assertRefused(.notFound) { try agent.sendToPeer([1], to: server, at: id, now: at(0)) }
+        assertRefused(.notFound) { try agent.closeRelay(id, now: at(0)) }
+        assertRefused(.notFound) {
+            try agent.setCredentials(.longTerm(username: "a", password: "b"), of: id, now: at(0))
+        }
+        assertRefused(.notFound) { try agent.closeStream(id, now: at(0)) }
+        XCTAssertFalse(try agent.contains(id))
         assertRefused(.invalid) { try agent.openStream(to: server, now: at(0), transport: .udp) }
     }
 
@@ -114,18 +185,81 @@ final class MisuseTests: XCTestCase {
         _ = try agent.startServer(ServerConfig(), now: at(0))
     }
 
+    func testConfigurationsOfServersAreComparedWithTheirSecrets() {
+        var one = ServerConfig()
+        one.realm = ServerConfig.Realm("example.org", users: ["alice": "s3cret"])
+        var other = one
+        XCTAssertEqual(one, other)
+        XCTAssertEqual(one.hashValue, other.hashValue)
+        other.realm?.users["alice"] = "hunter2"
+        XCTAssertNotEqual(one, other)
+        XCTAssertNotEqual(
+            Credentials.longTerm(username: "alice", password: "s3cret"),
+            .longTerm(username: "alice", password: "hunter2"))
+    }
+
+    func testWhatIsLongerThanAnyDatagramIsOnlyClassified() {
+        // A datagram's first bytes decide, but for STUN, whose length has to be right.
+        XCTAssertEqual(classify([0x80] + [UInt8](repeating: 0, count: 100_000)), .rtp)
+        let long: [UInt8] =
+            [0, 1, 0xff, 0xfc, 0x21, 0x12, 0xa4, 0x42] + [UInt8](repeating: 0, count: 12 + 0xfffc)
+        XCTAssertEqual(classify(long), .stun)
+        XCTAssertNotEqual(classify(long + [0]), .stun)
+        XCTAssertEqual(classify([]), .unknown)
+    }
+
+    func testNamesAndPasswordsMayBeAnyText() throws {
+        let agent = try makeAgent()
+        for text in ["", "\0", "a\u{7}", String(repeating: "x", count: 100_000), "\u{10ffff}", "e\u{301}"] {
+            var config = ServerConfig()
+            config.realm = ServerConfig.Realm("example.org", users: [text: text])
+            do throws(StunError) {
+                let id = try agent.startServer(config, now: at(0))
+                try agent.cancel(id, now: at(0))
+            } catch {
+                XCTAssertEqual(error.code, .invalid)
+                XCTAssertFalse(text.count > 1 && error.reason.contains(text))
+            }
+        }
+    }
+
+    func testAnErrorSaysItsReasonWhereverItIsShown() {
+        let error: any Error = StunError(.state, "it does not fit")
+        XCTAssertEqual("\(error)", "it does not fit")
+        XCTAssertEqual(error.localizedDescription, "it does not fit")
+    }
+
+    func testADumpOfCredentialsShowsEverythingButThePassword() {
+        let holders: [Any] = [
+            ShortTerm(username: "alice", password: "s3cret"), LongTerm(username: "alice", password: "s3cret"),
+            ServerConfig.Realm("example.org", users: ["alice": "s3cret"]),
+        ]
+        let fields: [Set] = [
+            ["username", "integrity"], ["username", "requireSHA256", "requireAnonymity"],
+            ["name", "users", "nonceLifetime", "passwordAlgorithms", "usernameAnonymity"],
+        ]
+        for (holder, expected) in zip(holders, fields) {
+            XCTAssertEqual(Set(Mirror(reflecting: holder).children.compactMap(\.label)), expected)
+        }
+    }
+
     func testNoDescriptionShowsAPassword() throws {
         let secret = "correct horse"
         var realm = ServerConfig()
         realm.realm = ServerConfig.Realm("example.org", users: ["alice": secret])
         realm.credentials = ShortTerm(username: "alice", password: secret)
         let long = Credentials.longTerm(username: "alice", password: secret)
+        var survey = SurveyConfig(targets: [])
+        survey.credentials = long
+        var probe = NatConfig(server: server, local: local)
+        probe.credentials = long
         let holders: [Any] = [
             Credentials.shortTerm(username: "alice", password: secret), long, realm,
             LongTerm(username: "alice", password: secret), BindingConfig(server: server, credentials: long),
             AllocationConfig(server: server, credentials: long), Key.shortTerm(password: secret),
             Key.longTermMD5(username: "alice", realm: "r", password: secret),
             Key.longTermSHA256(username: "alice", realm: "r", password: secret),
+            survey, probe,
         ]
         for holder in holders {
             var dumped = ""

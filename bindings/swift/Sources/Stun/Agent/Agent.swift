@@ -11,6 +11,7 @@ internal import StunRaw
 /// Any thread may call; each call is atomic. Times are those of the host's monotonic clock, and one that is earlier
 /// than one already seen counts as the latest seen. A refused call throws and has changed nothing.
 public final class Agent: Sendable {
+    // The lock guards the reference alone: the library's agent has a lock of its own.
     private let handle: Locked<RawAgent?>
 
     /// An agent without operations.
@@ -29,7 +30,8 @@ public final class Agent: Sendable {
         handle = Locked(raw)
     }
 
-    /// Ends everything at once, without a word to servers. Every later call throws `closed`; closing again is fine.
+    /// Ends everything at once, without a word to servers. Every later call throws `closed`, while one that is under
+    /// way in another thread ends as usual; closing again is fine.
     public func close() {
         // Freed outside the lock, once the last call that is under way has returned.
         let last = handle.withLock { raw in
@@ -54,6 +56,7 @@ public final class Agent: Sendable {
     ///   - transport: how it came.
     ///   - socketID: the host's number for the socket.
     ///   - ecn: the ECN bits that it came with.
+    /// - Returns: everything that came of it.
     /// - Throws: ``StunError`` `invalid`: the two addresses are of different families, or there are more bytes than a
     ///   datagram has.
     public func exchange(
@@ -70,6 +73,15 @@ public final class Agent: Sendable {
 
     /// The same with bytes that lie in a buffer of the host's: they are not copied, and not kept.
     ///
+    /// - Parameters:
+    ///   - datagram: at most 65535 bytes; over TCP and TLS one frame, which ``exchangeStream(_:_:now:)`` cuts.
+    ///   - remote: where it came from.
+    ///   - now: the time.
+    ///   - local: what the socket is bound to; `nil` if that does not matter.
+    ///   - transport: how it came.
+    ///   - socketID: the host's number for the socket.
+    ///   - ecn: the ECN bits that it came with.
+    /// - Returns: everything that came of it.
     /// - Throws: ``StunError`` `invalid`, as the other one.
     public func exchange(
         _ datagram: UnsafeRawBufferPointer, from remote: SocketAddress, now: Timestamp, local: SocketAddress? = nil,
@@ -88,26 +100,45 @@ public final class Agent: Sendable {
     }
 
     /// The deadline has come: brings back everything that came of it. An early call changes nothing.
+    ///
+    /// - Parameter now: the time.
+    /// - Returns: everything that came of it.
+    /// - Throws: ``StunError`` `invalid` if `now` stands for never, `closed` after ``close()``.
     public func tick(now: Timestamp) throws(StunError) -> Output {
         try output { try $0.tick(now: now.nanoseconds) }
     }
 
     /// What a command wants sent, and what has happened.
+    ///
+    /// - Returns: everything that is queued; very much of it takes several calls, and the deadline is now meanwhile.
+    /// - Throws: ``StunError`` `closed` after ``close()``.
     public func drain() throws(StunError) -> Output {
         try output { try $0.drain() }
     }
 
     /// A packet could not be sent, or an ICMP error has come for it. Drain after it.
     ///
+    /// - Parameters:
+    ///   - transmit: the packet.
+    ///   - error: why.
+    ///   - now: the time.
     /// - Returns: whether it was STUN; if not, it was another protocol's.
+    /// - Throws: ``StunError`` `invalid` if `now` stands for never, `closed` after ``close()``.
     @discardableResult
     public func sendFailed(_ transmit: Transmit, _ error: SendError, now: Timestamp) throws(StunError) -> Bool {
         try sendFailed(
             transmit.bytes, to: transmit.remote, error, now: now, local: transmit.local, transport: transmit.transport)
     }
 
-    /// The same for bytes that are no ``Transmit``, such as those in an ICMP error; the first 20 are enough.
+    /// The same for bytes that are no ``Transmit``, such as those in an ICMP error.
     ///
+    /// - Parameters:
+    ///   - datagram: its bytes, of which the first 20 are enough; none if they are not known any more.
+    ///   - remote: where it was to go.
+    ///   - error: why it did not get there.
+    ///   - now: the time.
+    ///   - local: from where it was to go; `nil` if that does not matter.
+    ///   - transport: how it was to go.
     /// - Returns: whether it was STUN; if not, it was another protocol's.
     /// - Throws: ``StunError`` `invalid`: the two addresses are of different families.
     @discardableResult
@@ -117,25 +148,35 @@ public final class Agent: Sendable {
     ) throws(StunError) -> Bool {
         try refuseHuge(datagram.count)
         return try call { raw in
-            try raw.sendFailed(
-                datagram: datagram.data, local: Endpoint(local), remote: Endpoint(remote),
-                transport: transport.rawValue, kind: error.rawValue, now: now.nanoseconds)
+            try datagram.withData { lent in
+                try raw.sendFailed(
+                    datagram: lent, local: Endpoint(local), remote: Endpoint(remote), transport: transport.rawValue,
+                    kind: error.rawValue, now: now.nanoseconds)
+            }
         }
     }
 
-    /// How many messages from the network were dropped, for a reason or, with `nil`, for any.
+    /// How many messages from the network were dropped.
+    ///
+    /// - Parameter reason: for which reason; `nil` is any.
+    /// - Returns: their number, which stops at 4294967295.
+    /// - Throws: ``StunError`` `closed` after ``close()``.
     public func dropped(_ reason: DropReason? = nil) throws(StunError) -> Int {
-        Int(try call { try $0.dropped(reason: reason?.rawValue ?? 0) })
+        Int(clamping: try call { try $0.dropped(reason: reason?.rawValue ?? 0) })
     }
 
     /// How many operations there are.
     ///
-    /// - Throws: ``StunError`` `closed`.
+    /// - Throws: ``StunError`` `closed` after ``close()``.
     public var operationCount: Int {
         get throws(StunError) { Int(clamping: try call { try $0.operationCount() }) }
     }
 
     /// Whether an operation has that id and has not ended.
+    ///
+    /// - Parameter id: of any operation.
+    /// - Returns: whether it is there.
+    /// - Throws: ``StunError`` `closed` after ``close()``.
     public func contains(_ id: OperationID) throws(StunError) -> Bool {
         try call { try $0.contains(id: id.rawValue) }
     }
@@ -150,7 +191,8 @@ public final class Agent: Sendable {
 
     /// The same for calls that bring back everything that came of them.
     func output(_ body: (RawAgent) throws -> Data) throws(StunError) -> Output {
-        try call(body).withUnsafeBytes { Output($0) }
+        let buffer = try call(body)
+        return try refusing { try buffer.withUnsafeBytes { try Output($0) } }
     }
 }
 

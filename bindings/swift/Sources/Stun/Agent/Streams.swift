@@ -4,6 +4,12 @@ internal import StunRaw
 extension Agent {
     /// A connection of the host's is open.
     ///
+    /// - Parameters:
+    ///   - remote: where it leads to.
+    ///   - now: the time.
+    ///   - local: what it is bound to; `nil` if that does not matter.
+    ///   - transport: ``Transport/tcp`` or ``Transport/tls``.
+    ///   - socketID: the host's number for it.
     /// - Returns: its id, for the other two calls.
     /// - Throws: ``StunError`` `invalid` for UDP, which has no connections; `limit` if there are too many operations.
     public func openStream(
@@ -20,7 +26,11 @@ extension Agent {
     /// Bytes were read from a connection, however they were split: brings back everything that came of them, as
     /// ``exchange(_:from:now:local:transport:socketID:ecn:)-([UInt8],_,_,_,_,_,_)`` does.
     ///
-    /// - Parameter bytes: at most 65535; hand in more in several calls.
+    /// - Parameters:
+    ///   - id: the connection.
+    ///   - bytes: at most 65535; hand in more in several calls.
+    ///   - now: the time.
+    /// - Returns: everything that came of them.
     /// - Throws: ``StunError`` `notFound` if no connection has that id, or it was closed; `invalid` for too many bytes.
     public func exchangeStream(_ id: OperationID, _ bytes: [UInt8], now: Timestamp) throws(StunError) -> Output {
         try refuseHuge(bytes.count)
@@ -32,6 +42,9 @@ extension Agent {
     /// A connection is closed, by either end. Those who asked over it and go on ask for another with
     /// ``Event/reconnect(_:)``.
     ///
+    /// - Parameters:
+    ///   - id: the connection.
+    ///   - now: the time.
     /// - Throws: ``StunError`` `notFound` if no connection has that id.
     public func closeStream(_ id: OperationID, now: Timestamp) throws(StunError) {
         try call { try $0.closeStream(id: id.rawValue, now: now.nanoseconds) }

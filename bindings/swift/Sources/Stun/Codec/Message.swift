@@ -5,8 +5,15 @@ internal import StunRaw
 public let libraryVersion: String = StunRaw.libraryVersion()
 
 /// What a datagram looks like, for hosts that share a socket between protocols (RFC 7983).
+///
+/// - Parameter datagram: the whole of it.
+/// - Returns: the protocol; it may be broken inside.
 public func classify(_ datagram: [UInt8]) -> DatagramProtocol {
-    DatagramProtocol(rawValue: StunRaw.classify(datagram: datagram.data)) ?? .unknown
+    // No more is looked at than makes sure that it is too long for STUN.
+    let code = datagram.prefix(longestMessage + 1).withUnsafeBytes { bytes in
+        bytes.withData { StunRaw.classify(datagram: $0) }
+    }
+    return DatagramProtocol(rawValue: code) ?? .unknown
 }
 
 /// The class of a message (RFC 8489 s5).
@@ -39,6 +46,10 @@ public struct Attribute: Hashable, Sendable {
     public var value: [UInt8]
 
     /// An attribute of a type and a value.
+    ///
+    /// - Parameters:
+    ///   - type: such as 0x0006, USERNAME.
+    ///   - value: without padding.
     public init(type: UInt16, value: [UInt8]) {
         self.type = type
         self.value = value
@@ -61,6 +72,12 @@ public struct Message: Hashable, Sendable {
     private let source: [UInt8]?
 
     /// A message to encode.
+    ///
+    /// - Parameters:
+    ///   - messageClass: the class.
+    ///   - method: 0 to 4095; 1 is Binding.
+    ///   - transactionID: 12 bytes, or none for random ones.
+    ///   - attributes: in their order, without integrity and FINGERPRINT, which are made.
     public init(
         _ messageClass: MessageClass, method: UInt16, transactionID: [UInt8] = [], attributes: [Attribute] = []
     ) {
@@ -73,10 +90,11 @@ public struct Message: Hashable, Sendable {
 
     /// Takes a message apart.
     ///
+    /// - Parameter datagram: the whole message and nothing else.
     /// - Throws: ``StunError`` `invalid` if it is none, or is broken.
     public init(decoding datagram: [UInt8]) throws(StunError) {
         try refuseHuge(datagram.count, longest: longestMessage)
-        let raw = try refusing { try decodeMessage(datagram: datagram.data) }
+        let raw = try refusing { try datagram.withData { try decodeMessage(datagram: $0) } }
         messageClass = MessageClass(rawValue: raw.messageClass) ?? .request
         method = raw.method
         transactionID = [UInt8](raw.transactionId)
@@ -86,38 +104,49 @@ public struct Message: Hashable, Sendable {
 
     /// The address in XOR-MAPPED-ADDRESS, or else in MAPPED-ADDRESS, of a message that was decoded (RFC 8489 s14.2).
     ///
+    /// - Returns: the address; `nil` if there is neither attribute.
     /// - Throws: ``StunError`` `invalid` if the value is impossible, `state` if the message was not decoded.
     public func mappedAddress() throws(StunError) -> SocketAddress? {
         if let mapped = try address(0x0020) { return mapped }
         return try address(0x0001)
     }
 
-    /// The address in the first attribute of a type of a message that was decoded; `nil` if there is none.
+    /// The address in the first attribute of a type of a message that was decoded.
     ///
+    /// - Parameter type: such as 0x0020, XOR-MAPPED-ADDRESS.
+    /// - Returns: the address; `nil` if there is no such attribute.
     /// - Throws: ``StunError`` `invalid` if that is not the type of an address or the value is impossible, `state` if
     ///   the message was not decoded.
     public func address(_ type: UInt16) throws(StunError) -> SocketAddress? {
         let source = try decoded()
-        return SocketAddress(try refusing { try decodeAddress(datagram: source.data, attributeType: type) })
+        return SocketAddress(
+            try refusing { try source.withData { try decodeAddress(datagram: $0, attributeType: type) } })
     }
 
     /// Checks FINGERPRINT of a message that was decoded (RFC 8489 s14.7).
     ///
+    /// - Returns: what came of it.
     /// - Throws: ``StunError`` `state` if the message was not decoded.
     public func checkFingerprint() throws(StunError) -> Check {
         let source = try decoded()
-        let verdict = try refusing { try StunRaw.checkFingerprint(datagram: source.data) }
+        let verdict = try refusing { try source.withData { try StunRaw.checkFingerprint(datagram: $0) } }
         return Check(rawValue: verdict) ?? .invalid
     }
 
     /// Checks an integrity attribute of a message that was decoded (RFC 8489 s14.5). The time it takes does not depend
     /// on the value.
     ///
+    /// - Parameters:
+    ///   - integrity: which of the two.
+    ///   - key: what it should have been signed with.
+    /// - Returns: what came of it.
     /// - Throws: ``StunError`` `invalid` if the key is impossible, `state` if the message was not decoded.
     public func checkIntegrity(_ integrity: Integrity, key: Key) throws(StunError) -> Check {
         let source = try decoded()
         let verdict = try refusing {
-            try StunRaw.checkIntegrity(datagram: source.data, key: key.raw, sha256: integrity == .sha256)
+            try source.withData { lent in
+                try StunRaw.checkIntegrity(datagram: lent, key: key.raw, sha256: integrity == .sha256)
+            }
         }
         return Check(rawValue: verdict) ?? .invalid
     }
@@ -128,6 +157,7 @@ public struct Message: Hashable, Sendable {
     ///   - key: what to sign with.
     ///   - integrity: the attributes to sign with; with a key at least one.
     ///   - fingerprint: whether to end with FINGERPRINT.
+    /// - Returns: the whole message.
     /// - Throws: ``StunError`` `invalid` if a part is impossible or the whole too long; `entropy` if it needs a random
     ///   transaction id, and the system gave none.
     public func encoded(
@@ -167,14 +197,19 @@ public struct Message: Hashable, Sendable {
 }
 
 extension Attribute {
-    /// An attribute with an address in it, of a message with that transaction id (RFC 8489 s14.2).
+    /// An attribute with an address in it (RFC 8489 s14.2).
     ///
+    /// - Parameters:
+    ///   - type: such as 0x0020, XOR-MAPPED-ADDRESS.
+    ///   - address: the address.
+    ///   - transactionID: the 12 bytes of the message's.
     /// - Throws: ``StunError`` `invalid` if that is not the type of an address, or the transaction id has not 12 bytes.
     public init(type: UInt16, address: SocketAddress, transactionID: [UInt8]) throws(StunError) {
         if transactionID.count != 12 { throw .invalid("a transaction id has 12 bytes") }
         let value = try refusing {
-            try encodeAddress(
-                attributeType: type, address: Endpoint(address), transactionId: transactionID.data)
+            try transactionID.withData { id in
+                try encodeAddress(attributeType: type, address: Endpoint(address), transactionId: id)
+            }
         }
         self.init(type: type, value: [UInt8](value))
     }

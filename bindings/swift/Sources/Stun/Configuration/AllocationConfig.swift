@@ -10,11 +10,21 @@ public struct PeerRule: Hashable, Sendable {
     public var allows: Bool
 
     /// Addresses that may be reached.
+    ///
+    /// - Parameters:
+    ///   - first: the first address.
+    ///   - last: the last one, of the same family; `nil` for a range of one.
+    /// - Returns: the rule.
     public static func allow(_ first: IPAddress, through last: IPAddress? = nil) -> PeerRule {
         PeerRule(first: first, last: last, allows: true)
     }
 
     /// Addresses that may not be reached.
+    ///
+    /// - Parameters:
+    ///   - first: the first address.
+    ///   - last: the last one, of the same family; `nil` for a range of one.
+    /// - Returns: the rule.
     public static func deny(_ first: IPAddress, through last: IPAddress? = nil) -> PeerRule {
         PeerRule(first: first, last: last, allows: false)
     }
@@ -38,7 +48,7 @@ public struct AllocationConfig: Hashable, Sendable {
     public var socketID: UInt32 = 0
     /// `nil` for a server that asks nobody who it is.
     public var credentials: Credentials?
-    /// When they expire: a minute before, ``Event/credentialsNeeded(_:)`` asks for others. `nil` is never.
+    /// When they expire: a minute before, ``Event/credentialsNeeded(_:at:)`` asks for others. `nil` is never.
     public var credentialsExpire: Timestamp?
     /// Of the relayed address, or addresses; not of the path to the server.
     public var family = RelayFamily.ipv4
@@ -68,6 +78,11 @@ public struct AllocationConfig: Hashable, Sendable {
     public var backoff = Backoff()
 
     /// Asks that server.
+    ///
+    /// - Parameters:
+    ///   - server: the TURN server.
+    ///   - local: what the socket is bound to; `nil` if that does not matter.
+    ///   - credentials: `nil` for a server that asks nobody who it is.
     public init(server: SocketAddress, local: SocketAddress? = nil, credentials: Credentials? = nil) {
         self.server = server
         self.local = local

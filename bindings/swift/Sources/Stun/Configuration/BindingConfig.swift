@@ -32,6 +32,12 @@ public struct BindingConfig: Hashable, Sendable {
     public static let defaultRefresh = Duration(nanoseconds: library.refresh)
 
     /// Asks that server.
+    ///
+    /// - Parameters:
+    ///   - server: whom to ask.
+    ///   - local: what the socket is bound to; `nil` if that does not matter.
+    ///   - refresh: ask again this long after the last request, at least 1 s; `nil` asks once.
+    ///   - credentials: what to sign with; `nil` does not sign.
     public init(
         server: SocketAddress, local: SocketAddress? = nil, refresh: Duration? = defaultRefresh,
         credentials: Credentials? = nil

@@ -11,6 +11,12 @@ public enum Credentials: Hashable, Sendable {
     case longTerm(LongTerm)
 
     /// A short-term credential; see ``ShortTerm``.
+    ///
+    /// - Parameters:
+    ///   - username: 1 to 508 bytes of UTF-8.
+    ///   - password: at least 1 byte.
+    ///   - integrity: the only attribute to sign with and to accept; `nil` is both.
+    /// - Returns: the credential.
     public static func shortTerm(
         username: String, password: String, integrity: Integrity? = nil
     ) -> Credentials {
@@ -18,6 +24,13 @@ public enum Credentials: Hashable, Sendable {
     }
 
     /// A long-term credential; see ``LongTerm``.
+    ///
+    /// - Parameters:
+    ///   - username: 1 to 508 bytes of UTF-8.
+    ///   - password: at least 1 byte.
+    ///   - requireSHA256: fail unless the server offers SHA-256.
+    ///   - requireAnonymity: fail unless the server takes USERHASH.
+    /// - Returns: the credential.
     public static func longTerm(
         username: String, password: String, requireSHA256: Bool = false, requireAnonymity: Bool = false
     ) -> Credentials {
@@ -46,6 +59,11 @@ public struct ShortTerm: Hashable, Sendable {
     public var integrity: Integrity?
 
     /// A username and its password.
+    ///
+    /// - Parameters:
+    ///   - username: 1 to 508 bytes of UTF-8.
+    ///   - password: at least 1 byte.
+    ///   - integrity: the only attribute to sign with and to accept; `nil` is both.
     public init(username: String, password: String, integrity: Integrity? = nil) {
         self.username = username
         self.password = password
@@ -71,6 +89,10 @@ public struct LongTerm: Hashable, Sendable {
     public var requireAnonymity = false
 
     /// A username and its password.
+    ///
+    /// - Parameters:
+    ///   - username: 1 to 508 bytes of UTF-8.
+    ///   - password: at least 1 byte.
     public init(username: String, password: String) {
         self.username = username
         self.password = password
@@ -97,13 +119,21 @@ extension Credentials {
 extension ShortTerm: CustomStringConvertible, CustomReflectable {
     /// The username.
     public var description: String { "ShortTerm(username: \"\(username)\")" }
-    /// What is shown of it: not the password.
-    public var customMirror: Mirror { Mirror(self, children: ["username": username]) }
+    /// What is shown of it: all but the password.
+    public var customMirror: Mirror {
+        Mirror(self, children: ["username": username, "integrity": integrity as Any])
+    }
 }
 
 extension LongTerm: CustomStringConvertible, CustomReflectable {
     /// The username.
     public var description: String { "LongTerm(username: \"\(username)\")" }
-    /// What is shown of it: not the password.
-    public var customMirror: Mirror { Mirror(self, children: ["username": username]) }
+    /// What is shown of it: all but the password.
+    public var customMirror: Mirror {
+        Mirror(
+            self,
+            children: [
+                "username": username, "requireSHA256": requireSHA256, "requireAnonymity": requireAnonymity,
+            ])
+    }
 }

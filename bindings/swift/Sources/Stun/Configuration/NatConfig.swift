@@ -44,6 +44,10 @@ public struct NatConfig: Hashable, Sendable {
     public var padding = library.natPadding
 
     /// Asks that server from that socket.
+    ///
+    /// - Parameters:
+    ///   - server: best one of RFC 5780.
+    ///   - local: what the socket is bound to.
     public init(server: SocketAddress, local: SocketAddress) {
         self.server = server
         self.local = local

@@ -1,7 +1,7 @@
 internal import StunRaw
 
 /// Answers Binding requests. The default answers everything that arrives anywhere, within a budget.
-public struct ServerConfig: Sendable {
+public struct ServerConfig: Hashable, Sendable {
     /// Answer only what arrives here; an unspecified IP is any IP, port 0 any port, `nil` everywhere.
     public var local: SocketAddress?
     /// Answer only requests signed with it (RFC 8489 s9.1).
@@ -16,12 +16,14 @@ public struct ServerConfig: Sendable {
     public var behavior: Behavior?
 
     /// Answers what arrives there.
+    ///
+    /// - Parameter local: an unspecified IP is any IP, port 0 any port, `nil` everywhere.
     public init(local: SocketAddress? = nil) {
         self.local = local
     }
 
     /// A realm and its users.
-    public struct Realm: Sendable {
+    public struct Realm: Hashable, Sendable {
         /// 1 to 127 bytes.
         public var name: String
         /// Names and passwords; see also ``Agent/addUser(_:password:to:)``.
@@ -34,6 +36,10 @@ public struct ServerConfig: Sendable {
         public var usernameAnonymity = true
 
         /// A realm and its users, name to password.
+        ///
+        /// - Parameters:
+        ///   - name: 1 to 127 bytes.
+        ///   - users: name to password.
         public init(_ name: String, users: [String: String] = [:]) {
             self.name = name
             self.users = users
@@ -73,6 +79,8 @@ public struct ServerConfig: Sendable {
         public var socketIDs: [UInt32] = []
 
         /// Another IP address and another port.
+        ///
+        /// - Parameter address: both differ from those of `local`.
         public init(_ address: SocketAddress) {
             self.address = address
         }
@@ -104,6 +112,13 @@ extension ServerConfig {
 extension ServerConfig.Realm: CustomStringConvertible, CustomReflectable {
     /// The name, and how many users there are.
     public var description: String { "Realm(\"\(name)\", \(users.count) users)" }
-    /// What is shown of it: no password.
-    public var customMirror: Mirror { Mirror(self, children: ["name": name, "users": Array(users.keys)]) }
+    /// What is shown of it: all but the passwords.
+    public var customMirror: Mirror {
+        Mirror(
+            self,
+            children: [
+                "name": name, "users": users.keys.sorted(), "nonceLifetime": nonceLifetime as Any,
+                "passwordAlgorithms": passwordAlgorithms, "usernameAnonymity": usernameAnonymity,
+            ])
+    }
 }

@@ -12,6 +12,10 @@ public struct SurveyTarget: Hashable, Sendable {
     public var socketID: UInt32 = 0
 
     /// Asks that server.
+    ///
+    /// - Parameters:
+    ///   - server: whom to ask.
+    ///   - local: what the socket is bound to; `nil` if that does not matter.
     public init(server: SocketAddress, local: SocketAddress? = nil) {
         self.server = server
         self.local = local
@@ -51,6 +55,8 @@ public struct SurveyConfig: Hashable, Sendable {
     public static let raceDelay = Duration(nanoseconds: library.attemptDelay)
 
     /// Asks those servers.
+    ///
+    /// - Parameter targets: 1 to 64, in the order of asking.
     public init(targets: [SurveyTarget]) {
         self.targets = targets
     }

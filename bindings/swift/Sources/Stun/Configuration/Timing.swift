@@ -47,6 +47,10 @@ public struct PowerProfile: Hashable, Sendable {
     public var refresh: Duration?
 
     /// A slack, and an interval for all bindings.
+    ///
+    /// - Parameters:
+    ///   - maxSlack: how much earlier refreshes may come.
+    ///   - refresh: how often all bindings are refreshed; `nil` leaves each its own interval.
     public init(maxSlack: Duration, refresh: Duration? = nil) {
         self.maxSlack = maxSlack
         self.refresh = refresh

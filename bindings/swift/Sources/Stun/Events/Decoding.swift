@@ -6,14 +6,12 @@ struct FlatEvent {
     let reason, code, count, index, detail: UInt32
     let roundTrip, at, lifetime: UInt64
     let address, previous, server, relayed, additional, peer: SocketAddress?
-    let token: [UInt8]
+    let token: UInt64
     let text: String
     let name: String
 
-    /// Reads one, and lends what is too long for fields.
+    /// Reads one that begins after its length, and lends what is too long for fields.
     init(_ reader: inout Reader, _ rest: inout UnsafeRawBufferPointer) {
-        let length = Int(reader.read(UInt32.self))
-        let end = reader.offset + length
         kind = reader.read()
         isLast = reader.read(UInt8.self) != 0
         reader.skip(1)
@@ -33,34 +31,40 @@ struct FlatEvent {
         relayed = reader.address()
         additional = reader.address()
         peer = reader.address()
-        token = reader.array(8)
+        token = reader.read()
         let lengths = (reader.read(UInt32.self), reader.read(UInt32.self), reader.read(UInt32.self))
-        text = reader.text(Int(lengths.0))
-        name = reader.text(Int(lengths.1))
-        rest = reader.slice(Int(lengths.2))
-        reader.skip(end - reader.offset)
+        text = reader.text(lengths.0)
+        name = reader.text(lengths.1)
+        rest = reader.slice(lengths.2)
     }
 }
 
 extension AgentEvent {
+    /// Reads one. What is newer at its end is skipped, and one that is broken inside is one of an unknown kind.
     init(_ reader: inout Reader) {
+        var inside = Reader(reader.slice(reader.read()))
         var rest = UnsafeRawBufferPointer(start: nil, count: 0)
-        let flat = FlatEvent(&reader, &rest)
+        let flat = FlatEvent(&inside, &rest)
         id = flat.id
         isLast = flat.isLast
         text = flat.text
-        let known = flat.common ?? flat.survey ?? flat.nat(rest) ?? flat.relay ?? flat.peers
-        event = known ?? .unknown(kind: Int(flat.kind))
+        event = (inside.isBroken ? nil : flat.event(rest)) ?? .unknown(kind: Int(flat.kind))
     }
 }
 
 // An address that a kind names and that is missing makes the event one of an unknown kind: there is no such event.
 extension FlatEvent {
     private var failure: Failure { Failure(reason: reason, code: code, count: count) }
+    private var reservation: [UInt8]? { code == 1 ? withUnsafeBytes(of: token.littleEndian) { Array($0) } : nil }
     private var mapping: Mapping? { address.map { Mapping(address: $0, roundTrip: duration(roundTrip)) } }
 
+    /// The event, if it is one that is known.
+    fileprivate func event(_ rest: UnsafeRawBufferPointer) -> Event? {
+        common ?? survey ?? nat(rest) ?? relay ?? peers
+    }
+
     /// Of bindings, connections and servers.
-    fileprivate var common: Event? {
+    private var common: Event? {
         switch kind {
         case 1: return mapping.map { .mapped($0) }
         case 2: return .failed(failure)
@@ -86,23 +90,24 @@ extension FlatEvent {
         }
     }
 
-    fileprivate var survey: Event? {
+    private var survey: Event? {
         switch kind {
         case 14:
             guard let server, let address else { return nil }
             return .answer(
-                SurveyAnswer(target: Int(index), server: server, address: address, roundTrip: duration(roundTrip)))
-        case 15: return server.map { .noAnswer(target: Int(index), server: $0, failure) }
+                SurveyAnswer(
+                    target: Int(clamping: index), server: server, address: address, roundTrip: duration(roundTrip)))
+        case 15: return server.map { .noAnswer(target: Int(clamping: index), server: $0, failure) }
         case 16:
             return .surveyed(
                 SurveySummary(
-                    answered: Int(count), failed: Int(code), unanswered: Int(index),
+                    answered: Int(clamping: count), failed: Int(clamping: code), unanswered: Int(clamping: index),
                     mapping: ObservedMapping(rawValue: detail) ?? .unknown))
         default: return nil
         }
     }
 
-    fileprivate func nat(_ rest: UnsafeRawBufferPointer) -> Event? {
+    private func nat(_ rest: UnsafeRawBufferPointer) -> Event? {
         switch kind {
         case 21: return server.map { .natUnanswered(test: name, server: $0) }
         case 22:
@@ -114,16 +119,18 @@ extension FlatEvent {
     }
 
     /// Of what an allocation is as a whole.
-    fileprivate var relay: Event? {
+    private var relay: Event? {
         switch kind {
         case 3:
             guard let relayed else { return nil }
             return .allocated(
                 Allocated(
                     relayed: relayed, additional: additional, mapped: address,
-                    lifetime: Duration(nanoseconds: lifetime), reservation: code == 1 ? token : nil,
+                    lifetime: Duration(nanoseconds: lifetime), reservation: reservation,
                     roundTrip: duration(roundTrip)))
-        case 24: return .familyRefused(detail == 4 ? .ipv4 : .ipv6, code: Int(code))
+        case 24:
+            guard let family = [4: IPAddress.Family.ipv4, 6: .ipv6][detail] else { return nil }
+            return .familyRefused(family, code: Int(clamping: code))
         case 29: return relayed.map { .lost(relayed: $0, failure) }
         case 30:
             let need = CredentialsNeed(rawValue: code) ?? .other
@@ -135,16 +142,17 @@ extension FlatEvent {
     }
 
     /// Of an allocation's peers.
-    fileprivate var peers: Event? {
+    private var peers: Event? {
         guard let peer else { return nil }
         switch kind {
         case 25: return .permitted(peer.ip)
         case 26: return .channelBound(peer: peer, channel: UInt16(truncatingIfNeeded: detail))
-        case 27: return .peerRefused(peer, code: Int(code))
+        case 27: return .peerRefused(peer, code: Int(clamping: code))
         case 28:
             return .peerUnreachable(
                 PeerUnreachable(
-                    peer: peer, icmpType: Int(detail), icmpCode: Int(code), mtu: count == 0 ? nil : Int(count)))
+                    peer: peer, icmpType: Int(clamping: detail), icmpCode: Int(clamping: code),
+                    mtu: count == 0 ? nil : Int(clamping: count)))
         default: return nil
         }
     }
@@ -159,19 +167,17 @@ extension FlatEvent {
         let other = reader.address()
         let atLeast = reader.read(UInt64.self)
         let below = reader.read(UInt64.self)
-        var findings: [NatProperty: NatFinding] = [:]
-        for place in 0..<count {
-            let value = reader.read(UInt32.self)
-            let confidence = reader.read(UInt32.self)
-            let reason = reader.read(UInt32.self)
-            let detail = reader.read(UInt32.self)
-            guard let property = NatProperty(rawValue: place) else { continue }
-            findings[property] = NatFinding(value: value, confidence: confidence, reason: reason, detail: detail)
+        let found = reader.list(count) { reader in
+            NatFinding(
+                value: reader.read(), confidence: reader.read(), reason: reader.read(), detail: reader.read())
         }
+        // There may be more properties than are known here.
+        let findings = Dictionary(uniqueKeysWithValues: zip(NatProperty.allCases, found))
+        if reader.isBroken { return nil }
         guard let server, let local else { return nil }
         return NatReport(
-            server: server, other: other, local: local, mapped: address, requests: Int(requests),
-            responses: Int(responses), dependsOnDestination: depends < 2 ? depends == 1 : nil,
+            server: server, other: other, local: local, mapped: address, requests: Int(clamping: requests),
+            responses: Int(clamping: responses), dependsOnDestination: depends < 2 ? depends == 1 : nil,
             lifetimeAtLeast: atLeast == 0 ? nil : Duration(nanoseconds: atLeast), lifetimeBelow: duration(below),
             findings: findings, json: name, description: text)
     }

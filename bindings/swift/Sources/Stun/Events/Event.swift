@@ -37,7 +37,8 @@ public enum Event: Hashable, Sendable {
     case redirected(Redirection)
     /// The network has changed, and the operation asks again.
     case restarted(Restart)
-    /// Open a connection (with UDP: a socket at another port), then call ``Agent/reconnected(_:to:now:)``.
+    /// Open a connection (with UDP: a socket at another port), then call
+    /// ``Agent/reconnected(_:to:now:local:transport:socketID:)``.
     case reconnect(Reconnection)
     /// Close the connection: what its peer sent cannot be understood.
     case close(peer: SocketAddress)

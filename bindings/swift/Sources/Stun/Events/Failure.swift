@@ -14,9 +14,9 @@ public struct Failure: Hashable, Sendable {
         self.reason = known
         switch known {
         case .integrity:
-            (self.code, self.count, detail) = (code == 0 ? nil : Int(code), Int(count), nil)
+            (self.code, self.count, detail) = (code == 0 ? nil : Int(clamping: code), Int(clamping: count), nil)
         case .errorResponse, .unknownAttribute, .notUnderstood:
-            (self.code, self.count, detail) = (Int(code), nil, nil)
+            (self.code, self.count, detail) = (Int(clamping: code), nil, nil)
         case .sendFailed:
             (self.code, self.count) = (nil, nil)
             detail = .sendError(SendError(rawValue: code) ?? .transient)

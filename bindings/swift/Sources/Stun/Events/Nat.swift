@@ -153,7 +153,7 @@ public struct NatFinding: Hashable, Sendable {
         self.value = NatValue(rawValue: value)
         self.confidence = NatConfidence(rawValue: confidence)
         self.reason = reason == 0 ? nil : NatReason(rawValue: reason) ?? .other
-        code = self.reason == .errorResponse ? Int(detail) : nil
+        code = self.reason == .errorResponse ? Int(clamping: detail) : nil
         sendError = self.reason == .sendFailed ? SendError(rawValue: detail) : nil
     }
 }
