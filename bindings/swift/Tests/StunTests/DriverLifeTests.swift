@@ -266,15 +266,6 @@ final class DriverLifeTests: XCTestCase {
     }
 }
 
-/// Knows whether a driver's core is still there.
-private final class WeakCore: @unchecked Sendable {
-    private weak var core: DriverCore?
-
-    init(_ core: DriverCore) { self.core = core }
-
-    var isGone: Bool { core == nil }
-}
-
 /// Counts from any thread.
 private final class Counter: @unchecked Sendable {
     private let lock = NSLock()

@@ -156,4 +156,80 @@ final class DriverRelayTests: XCTestCase {
         let kept = try await within { await relay.packets.reduce(0) { count, _ in count + 1 } }
         XCTAssertEqual(kept, 1024)
     }
+
+    func testAConfigurationThatIsRefusedTakesNoSocketFromTheNext() async throws {
+        let driver = try openDriver()
+        var config = try allocation()
+        config.lifetime = .seconds(-1)
+        let error = try await failure { [config] in _ = try await driver.startAllocation(config) }
+        XCTAssertEqual((error as? StunError)?.code, .invalid)
+        _ = try await openRelay(driver)
+        let count = driver.core.queue.sync { driver.core.sockets.all.count }
+        XCTAssertEqual(count, 1)
+        await driver.close()
+    }
+
+    func testCredentialsThatAreRefusedChangeNothing() async throws {
+        let driver = try openDriver()
+        let wrong = Credentials.longTerm(username: "alice", password: "wrong")
+        let relay = try await driver.startAllocation(try allocation(wrong))
+        let rejected = try await failure { try await relay.ready() }
+        XCTAssertNotNil(rejected as? OperationFailedError)
+        let huge = Credentials.longTerm(username: String(repeating: "x", count: 10_000), password: "s3cret")
+        let refused = try await failure { try await relay.setCredentials(huge) }
+        XCTAssertEqual((refused as? StunError)?.code, .invalid)
+        let again = try await failure { try await relay.ready() }
+        XCTAssertNotNil(again as? OperationFailedError, "it still waits for credentials")
+        await driver.close()
+    }
+
+    func testARelayThatCannotGoOnElsewhereKeepsNoSocketThere() async throws {
+        let silent = try PlainSocket()
+        let driver = try openDriver()
+        var config = try allocation()
+        config.server = silent.local
+        let relay = try await driver.startAllocation(config)
+        let count = driver.core.queue.sync {
+            // A server of the other family, which no address of this one reaches.
+            driver.core.goOn(relay.record, at: SocketAddress("[::1]:9")!, from: .loopbackIPv4)
+            return driver.core.sockets.all.count
+        }
+        XCTAssertEqual(count, 1)
+        await driver.close()
+    }
+
+    func testOfTwoAttemptsToGoOnTheLaterOneCounts() async throws {
+        struct No: Error {}
+        let silent = try PlainSocket()
+        let isRefused = Locked(false)
+        var options = DriverOptions()
+        options.prepareSocket = { _ in if isRefused.withLock({ $0 }) { throw No() } }
+        let driver = try Driver.open(local: loopback, options: options)
+        var config = try allocation()
+        config.server = silent.local
+        let relay = try await driver.startAllocation(config)
+        let hosts = ["127.0.0.2", "127.0.0.3"].map { IPAddress($0)! }
+        driver.core.queue.sync {
+            isRefused.withLock { $0 = true }
+            driver.core.goOn(relay.record, at: silent.local, from: hosts[0], wait: .milliseconds(10))
+            isRefused.withLock { $0 = false }
+            driver.core.goOn(relay.record, at: silent.local, from: hosts[1], wait: .milliseconds(10))
+        }
+        try await Task.sleep(for: .milliseconds(100))
+        let own = driver.core.queue.sync { driver.core.sockets.all.filter(\.isPrivate).map(\.local.ip) }
+        XCTAssertEqual(own, [hosts[1]])
+        await driver.close()
+    }
+
+    func testARelayThatWasReleasedPatientlyLeavesNothingInMemory() async throws {
+        func openAndClose() async throws -> WeakCore {
+            let driver = try openDriver()
+            let (relay, _) = try await openRelay(driver)
+            await relay.release(patience: .seconds(3600))
+            await driver.close()
+            return WeakCore(driver.core)
+        }
+        let core = try await openAndClose()
+        try await eventually { core.isGone }
+    }
 }

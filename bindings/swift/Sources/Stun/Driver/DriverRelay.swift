@@ -22,14 +22,15 @@ extension Driver {
         /// The relayed address of the other family, if there are two.
         public var additional: SocketAddress? { get async { await driver.relay(record)?.additional } }
 
-        /// The host's own public address, if the server has said it.
+        /// The host's own public address, if the server has said it; `nil` again after a move to another network, if it
+        /// has not said it there.
         public var mapped: SocketAddress? { get async { await driver.address(record) } }
 
         /// Waits for the relayed address.
         ///
         /// Throws an ``OperationFailedError`` if the first attempt to get one fails, though another may follow; one
-        /// whose credentials were refused waits for ``setCredentials(_:expire:)``. Throws a ``StunError`` if the relay was
-        /// closed, or the driver. Cancelling the task cancels the relay.
+        /// whose credentials were refused waits for ``setCredentials(_:expire:)``. Throws a ``StunError`` if the relay
+        /// was closed, or the driver. Cancelling the task cancels the relay.
         @discardableResult
         public func ready() async throws -> SocketAddress { try await driver.ready(record) }
 
@@ -78,9 +79,14 @@ extension Driver {
         if config.socketID != 0 { return Relay(self, try beginRelay(config)) }
         var placed = config
         let shared = try core.sockets.pick(config.server.ip, local: config.local)
-        if core.takeForRelay(shared, config.server) {
+        if core.takeForRelay(shared.local, config.server) {
             (placed.local, placed.socketID) = (shared.local, shared.id)
-            return Relay(self, try beginRelay(placed))
+            do {
+                return Relay(self, try beginRelay(placed))
+            } catch {
+                core.giveBackForRelay(shared.local, config.server)
+                throw error
+            }
         }
         let own = try core.sockets.open(SocketAddress(shared.local.ip, port: 0), isPrivate: true)
         (placed.local, placed.socketID) = (own.local, own.id)
@@ -155,9 +161,9 @@ extension Driver {
     fileprivate func setCredentials(
         _ credentials: Credentials, _ expire: Timestamp?, of record: OperationRecord
     ) throws {
-        record.failure = nil
         try core.command { agent, now in
             try agent.setCredentials(credentials, expire: expire, of: record.id, now: now)
+            record.failure = nil
         }
     }
 
@@ -168,7 +174,7 @@ extension Driver {
         }
         if isAsked == nil { return }
         let late = DispatchTimeInterval.milliseconds(Int(clamping: patience.saturatedNanoseconds / 1_000_000))
-        core.queue.asyncAfter(deadline: .now() + late) { [core] in core.cancel(record) }
+        core.queue.asyncAfter(deadline: .now() + late) { [weak core] in core?.cancel(record) }
         _ = try? await until(record) { try $0.last ?? $0.nothingYet() }
     }
 }
