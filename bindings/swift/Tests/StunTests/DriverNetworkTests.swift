@@ -155,6 +155,27 @@ final class DriverNetworkTests: XCTestCase {
         await server.close()
     }
 
+    func testAHostThatIsBackAtOnceHasOneSocketAtItsOldPort() async throws {
+        let (server, address) = try await openServer()
+        let driver = try openDriver(SocketAddress(home, port: 0))
+        let local = await driver.localAddress
+        let binding = try await driver.startBinding(BindingConfig(server: address))
+        _ = try await within { try await binding.mapped() }
+        let before = await driver.counters.wakeUps
+        try driver.core.queue.sync {
+            // The socket that was left is still open then.
+            for ip in [away, home, away, home] { try driver.core.networkChanged([ip]) }
+        }
+        let mapped = try await within { try await driver.mappedAddress(of: address) }
+        XCTAssertEqual(mapped.ip, home)
+        try await eventually { await driver.localAddresses == [local] }
+        try await eventually { await binding.address?.ip == local?.ip }
+        let after = await driver.counters.wakeUps
+        XCTAssertGreaterThanOrEqual(after, before + 4)
+        await driver.close()
+        await server.close()
+    }
+
     func testASocketOfAnyAddressThatCouldNotBeOpenedAgainIsOpenedWhenItCan() async throws {
         struct No: Error {}
         let (server, address) = try await openServer()

@@ -19,6 +19,7 @@ final class DriverCore: @unchecked Sendable {
     /// What the timer is set for, if it has not fired since.
     private var armed: Timestamp?
     private var isArmed = true
+    private var isAwake = false
     private var hasSent = false
     private var isDrainWanted = false
     private var isTimerAlive = true
@@ -113,9 +114,9 @@ final class DriverCore: @unchecked Sendable {
     }
 
     func networkChanged(_ addresses: [IPAddress]) throws {
-        try command { agent, now in try agent.networkChanged(addresses, now: now) }
-        // The operations have moved by now, and nobody uses what they have left.
-        awake {
+        try awake {
+            try command { agent, now in try agent.networkChanged(addresses, now: now) }
+            // The operations have moved by now, and nobody uses what they have left.
             sockets.leaveAll(but: addresses)
             let locals = Set(sockets.sharedAddresses)
             allocatedAt = allocatedAt.filter { locals.contains($0.local) }
@@ -149,10 +150,12 @@ final class DriverCore: @unchecked Sendable {
 
     private func awake<T>(_ body: () throws -> T) rethrows -> T {
         dispatchPrecondition(condition: .onQueue(queue))
+        if isAwake { return try body() }
         counters.wakeUps += 1
+        (isAwake, hasSent) = (true, false)
         defer {
+            isAwake = false
             if hasSent { counters.sendingWakeUps += 1 }
-            hasSent = false
             arm()
         }
         return try body()

@@ -193,9 +193,9 @@ final class DriverSockets {
 
     private func replace(by local: SocketAddress) {
         if all.contains(where: { $0.local == local && !$0.isPrivate }) { return }
-        if (try? openAtOrNear(local)) == nil, !missing.contains(where: { $0.local == local }) {
-            missing.append((local, nil))  // pick() tries again
-        }
+        // Where an operation waits for that very port, a socket near it would be one too many.
+        if missing.contains(where: { $0.local == local }) { return }
+        if (try? openAtOrNear(local)) == nil { missing.append((local, nil)) }  // pick() tries again
     }
 
     // Closing ---------------------------------------------------------------------------------------------------------
