@@ -87,6 +87,36 @@ final class DriverWaitingTests: XCTestCase {
         await server.close()
     }
 
+    func testClosingDuringEverythingEndsEverything() async throws {
+        let silent = try PlainSocket()
+        let (server, address) = try await openServer()
+        for round in 0..<40 {
+            let driver = try openDriver(SocketAddress("127.0.0.2:0")!)
+            let doings: [@Sendable () async throws -> Void] = [
+                { _ = try await driver.mappedAddress(of: silent.local) },
+                { _ = try await driver.mappedAddress(of: "localhost:\(address.port)") },
+                { for _ in 0..<50 { _ = try await driver.mappedAddress(of: address) } },
+                { try await driver.startBinding(BindingConfig(server: silent.local)).finished() },
+                { try await driver.startNatProbe(NatConfig(server: silent.local, local: loopback)).finished() },
+                { try await driver.startAllocation(AllocationConfig(server: silent.local)).ready() },
+                { for last in 2..<50 { try await driver.networkChanged([IPAddress("127.0.0.\(last)")!]) } },
+                { while true { try await driver.send([0x80], to: silent.local) } },
+                { for await _ in driver.events() {} },
+                { for await _ in driver.datagrams() {} },
+            ]
+            let tasks = doings.map { doing in Task { try await doing() } }
+            for _ in 0..<(round * 3) { await Task.yield() }
+            let closing = [Task { await driver.close() }, Task { await driver.close() }]
+            try await within {
+                for task in tasks { _ = await task.result }
+                for task in closing { await task.value }
+            }
+            let locals = await driver.localAddresses
+            XCTAssertEqual(locals, [])
+        }
+        await server.close()
+    }
+
     func testEndedOperationsTakeNoMemory() async throws {
         #if os(Linux)
             let (server, address) = try await openServer()
