@@ -232,4 +232,38 @@ final class DriverRelayTests: XCTestCase {
         let core = try await openAndClose()
         try await eventually { core.isGone }
     }
+
+    func testAnIPv4AddressInTheGuiseOfIPv6IsThatPeer() async throws {
+        let driver = try openDriver()
+        let peer = try PlainSocket()
+        let (relay, _) = try await openRelay(driver)
+        let guise = IPAddress("::ffff:127.0.0.1")!
+        try await within { try await relay.permit(guise) }
+        let channel = try await within { try await relay.bindChannel(SocketAddress(guise, port: peer.local.port)) }
+        XCTAssertTrue((0x4000...0x4fff).contains(channel))
+        try await relay.send([5], to: peer.local)
+        let heard = try await peer.receive()
+        XCTAssertEqual(heard.bytes, [5])
+        await driver.close()
+    }
+
+    func testAPortThatTheServerStillKnowsIsLeftForAnother() async throws {
+        let crashed = try openDriver()
+        let (lost, _) = try await openRelay(crashed)
+        await lost.cancel()  // without a word to the server
+        let local = await crashed.localAddress!
+        await crashed.close()
+        let driver = try openDriver(local)
+        let peer = try PlainSocket()
+        let (relay, _) = try await openRelay(driver)
+        let mapped = await relay.mapped
+        XCTAssertNotEqual(mapped, local)
+        try await within { try await relay.permit(peer.local.ip) }
+        try await relay.send([6], to: peer.local)
+        let heard = try await peer.receive()
+        XCTAssertEqual(heard.bytes, [6])
+        let locals = await driver.localAddresses
+        XCTAssertEqual(locals, [local])
+        await driver.close()
+    }
 }

@@ -121,6 +121,7 @@ extension Driver {
     }
 
     fileprivate func permit(_ host: IPAddress, at record: OperationRecord) async throws {
+        let host = host.canonical
         let key = SocketAddress(host, port: 0)
         try change(record, key) { agent, now in try agent.permit(host, at: record.id, now: now) }
         try await until(record) { record in
@@ -130,6 +131,7 @@ extension Driver {
     }
 
     fileprivate func bindChannel(_ peer: SocketAddress, at record: OperationRecord) async throws -> UInt16 {
+        let peer = SocketAddress(peer.ip.canonical, port: peer.port)
         try change(record, peer) { agent, now in try agent.bindChannel(peer, at: record.id, now: now) }
         return try await until(record) { try $0.relay?.channels[peer] ?? $0.refused(peer) }
     }
@@ -145,12 +147,12 @@ extension Driver {
     }
 
     fileprivate func revoke(_ host: IPAddress, at record: OperationRecord) throws -> Bool {
-        record.relay?.permitted.remove(host)
+        record.relay?.permitted.remove(host.canonical)
         return try core.command { agent, now in try agent.revoke(host, at: record.id, now: now) }
     }
 
     fileprivate func releaseChannel(_ peer: SocketAddress, at record: OperationRecord) throws -> Bool {
-        record.relay?.channels[peer] = nil
+        record.relay?.channels[SocketAddress(peer.ip.canonical, port: peer.port)] = nil
         return try core.command { agent, now in try agent.releaseChannel(peer, at: record.id, now: now) }
     }
 
@@ -176,6 +178,15 @@ extension Driver {
         let late = DispatchTimeInterval.milliseconds(Int(clamping: patience.saturatedNanoseconds / 1_000_000))
         core.queue.asyncAfter(deadline: .now() + late) { [weak core] in core?.cancel(record) }
         _ = try? await until(record) { try $0.last ?? $0.nothingYet() }
+    }
+}
+
+extension IPAddress {
+    /// As the agent's events name the host: an IPv4 address in the guise of IPv6 is that IPv4 address.
+    fileprivate var canonical: IPAddress {
+        let bytes = bytes
+        let isGuise = bytes.count == 16 && bytes.prefix(12) == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]
+        return isGuise ? IPAddress(bytes: Array(bytes.suffix(4))) ?? self : self
     }
 }
 
