@@ -1,7 +1,12 @@
 // swift-tools-version: 6.0
-// Programs that use the package of bindings/swift, whose library has been built: see there.
+// Programs that use the package of bindings/swift. In this folder, on Linux:
 //
-//     swift run -Xlinker -L../../bindings/swift/lib Address stun.example.org
+//     ../../bindings/uniffi/build.sh swift
+//     export LD_LIBRARY_PATH=$PWD/../../bindings/swift/lib
+//     swift run -Xlinker -L$LD_LIBRARY_PATH Address stun.example.org
+//     swift run -Xlinker -L$LD_LIBRARY_PATH Mobile 127.0.0.1:3478
+//
+// The second wants a server on this machine, such as `cargo run --example server -- 0.0.0.0:3478`.
 import PackageDescription
 
 // A package is known by the name of its folder, and both folders are called swift: hence the link.

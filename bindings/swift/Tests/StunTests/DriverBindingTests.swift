@@ -51,7 +51,7 @@ final class DriverBindingTests: XCTestCase {
 
     func testWhatIsNoServerIsRefused() async throws {
         let driver = try openDriver()
-        for text in ["", "a:b", "a:0", "a:65536", "a b", "[::1", "[::1]x", "a:", "stun:a/"] {
+        for text in ["", "a:b", "a:0", "a:65536", "a b", "[::1", "[::1]x", "a:", "stun:a/", "localhost\0.example"] {
             let error = try await failure { _ = try await driver.mappedAddress(of: text) }
             XCTAssertEqual((error as? StunError)?.code, .invalid, text)
         }

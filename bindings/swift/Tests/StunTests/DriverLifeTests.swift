@@ -249,6 +249,33 @@ final class DriverLifeTests: XCTestCase {
         try await eventually { core.isGone }
     }
 
+    func testACommandIsOneWakeUpWhateverItLeadsTo() async throws {
+        let (server, address) = try await openServer()
+        let driver = try openDriver(SocketAddress("127.0.0.2:0")!)
+        let binding = try await driver.startBinding(BindingConfig(server: address))
+        _ = try await within { try await binding.mapped() }
+        let (before, after) = try driver.core.queue.sync {
+            let before = driver.core.counters
+            try driver.core.networkChanged([IPAddress("127.0.0.3")!])
+            return (before, driver.core.counters)
+        }
+        XCTAssertEqual(after.wakeUps, before.wakeUps + 1)
+        XCTAssertEqual(after.sendingWakeUps, before.sendingWakeUps + 1)
+        await driver.close()
+        await server.close()
+    }
+
+    func testAnICMPErrorKeepsNoThreadBusy() async throws {
+        let gone = try PlainSocket().local
+        let driver = try Driver.open()
+        try await driver.send([0x80], to: gone)
+        let before = clock()
+        try await Task.sleep(for: .milliseconds(500))
+        // A thread that runs in circles would use most of the half second, on any machine.
+        XCTAssertLessThan(Double(clock() - before) / 1_000_000, 0.25)
+        await driver.close()
+    }
+
     func testAnIdleDriverSleeps() async throws {
         let (server, address) = try await openServer()
         let driver = try openDriver()
@@ -264,15 +291,6 @@ final class DriverLifeTests: XCTestCase {
         await driver.close()
         await server.close()
     }
-}
-
-/// Knows whether a driver's core is still there.
-private final class WeakCore: @unchecked Sendable {
-    private weak var core: DriverCore?
-
-    init(_ core: DriverCore) { self.core = core }
-
-    var isGone: Bool { core == nil }
 }
 
 /// Counts from any thread.

@@ -101,6 +101,12 @@ final class DriverNetworkTests: XCTestCase {
         XCTAssertEqual(locals.map(\.ip), [away])
         let kept = await relay.relayed
         XCTAssertEqual(kept, relayed, "coturn moves allocations (RFC 8016)")
+        let mapped = await relay.mapped
+        XCTAssertNil(mapped, "what was known is of the network before")
+        // Their two addresses are those of an allocation now: the next one needs others.
+        _ = try await driver.startAllocation(try allocation())
+        let count = driver.core.queue.sync { driver.core.sockets.all.count }
+        XCTAssertEqual(count, 2)
         try await relay.send([7], to: peer.local)
         let heard = try await peer.receive()
         XCTAssertEqual(heard.bytes, [7])
@@ -135,6 +141,74 @@ final class DriverNetworkTests: XCTestCase {
         XCTAssertEqual(again, local)
         await driver.close()
         await server.close()
+    }
+
+    func testADriverWithoutOperationsOutlivesAnAddressThatCannotBeHad() async throws {
+        let (server, address) = try await openServer()
+        let driver = try openDriver(SocketAddress(home, port: 0))
+        // As an IPv6 address that is not assigned for good yet.
+        try await driver.networkChanged([nowhere])
+        try await driver.networkChanged([away])
+        let mapped = try await within { try await driver.mappedAddress(of: address) }
+        XCTAssertEqual(mapped.ip, away)
+        await driver.close()
+        await server.close()
+    }
+
+    func testAHostThatIsBackAtOnceHasOneSocketAtItsOldPort() async throws {
+        let (server, address) = try await openServer()
+        let driver = try openDriver(SocketAddress(home, port: 0))
+        let local = await driver.localAddress
+        let binding = try await driver.startBinding(BindingConfig(server: address))
+        _ = try await within { try await binding.mapped() }
+        let before = await driver.counters.wakeUps
+        try driver.core.queue.sync {
+            // The socket that was left is still open then.
+            for ip in [away, home, away, home] { try driver.core.networkChanged([ip]) }
+        }
+        let mapped = try await within { try await driver.mappedAddress(of: address) }
+        XCTAssertEqual(mapped.ip, home)
+        try await eventually { await driver.localAddresses == [local] }
+        try await eventually { await binding.address?.ip == local?.ip }
+        let after = await driver.counters.wakeUps
+        XCTAssertGreaterThanOrEqual(after, before + 4)
+        await driver.close()
+        await server.close()
+    }
+
+    func testASocketOfAnyAddressThatCouldNotBeOpenedAgainIsOpenedWhenItCan() async throws {
+        struct No: Error {}
+        let (server, address) = try await openServer()
+        let isRefused = Locked(false)
+        var options = DriverOptions()
+        options.prepareSocket = { _ in if isRefused.withLock({ $0 }) { throw No() } }
+        let driver = try Driver.open(local: SocketAddress(.anyIPv4, port: 0), options: options)
+        isRefused.withLock { $0 = true }
+        driver.core.queue.sync { driver.core.sockets.renew(driver.core.sockets.all[0]) }
+        try await eventually { driver.core.queue.sync { driver.core.sockets.areAllClosed } }
+        try await driver.networkChanged([away])
+        isRefused.withLock { $0 = false }
+        // Also by name, for which the families are asked first.
+        let mapped = try await within { try await driver.mappedAddress(of: "127.0.0.1:\(address.port)") }
+        XCTAssertEqual(mapped.ip, .loopbackIPv4)
+        await driver.close()
+        await server.close()
+    }
+
+    func testWhoSendsOnASocketThatWasTakenAwayHasItOpenedAgain() async throws {
+        #if os(Linux)
+            let other = try PlainSocket()
+            let driver = try openDriver()
+            let local = await driver.localAddress
+            driver.core.queue.sync { _ = shutdown(driver.core.sockets.all[0].descriptor, Int32(SHUT_WR)) }
+            let error = try await failure { try await driver.send([1], to: other.local) }
+            XCTAssertEqual((error as? SystemError)?.code, EPIPE)
+            try await eventually { (try? await driver.send([2], to: other.local)) != nil }
+            let heard = try await other.receive()
+            XCTAssertEqual(heard.bytes, [2])
+            XCTAssertEqual(heard.remote, local)
+            await driver.close()
+        #endif
     }
 
     func testEveryErrorOfSendingHasAMeaning() {

@@ -156,4 +156,114 @@ final class DriverRelayTests: XCTestCase {
         let kept = try await within { await relay.packets.reduce(0) { count, _ in count + 1 } }
         XCTAssertEqual(kept, 1024)
     }
+
+    func testAConfigurationThatIsRefusedTakesNoSocketFromTheNext() async throws {
+        let driver = try openDriver()
+        var config = try allocation()
+        config.lifetime = .seconds(-1)
+        let error = try await failure { [config] in _ = try await driver.startAllocation(config) }
+        XCTAssertEqual((error as? StunError)?.code, .invalid)
+        _ = try await openRelay(driver)
+        let count = driver.core.queue.sync { driver.core.sockets.all.count }
+        XCTAssertEqual(count, 1)
+        await driver.close()
+    }
+
+    func testCredentialsThatAreRefusedChangeNothing() async throws {
+        let driver = try openDriver()
+        let wrong = Credentials.longTerm(username: "alice", password: "wrong")
+        let relay = try await driver.startAllocation(try allocation(wrong))
+        let rejected = try await failure { try await relay.ready() }
+        XCTAssertNotNil(rejected as? OperationFailedError)
+        let huge = Credentials.longTerm(username: String(repeating: "x", count: 10_000), password: "s3cret")
+        let refused = try await failure { try await relay.setCredentials(huge) }
+        XCTAssertEqual((refused as? StunError)?.code, .invalid)
+        let again = try await failure { try await relay.ready() }
+        XCTAssertNotNil(again as? OperationFailedError, "it still waits for credentials")
+        await driver.close()
+    }
+
+    func testARelayThatCannotGoOnElsewhereKeepsNoSocketThere() async throws {
+        let silent = try PlainSocket()
+        let driver = try openDriver()
+        var config = try allocation()
+        config.server = silent.local
+        let relay = try await driver.startAllocation(config)
+        let count = driver.core.queue.sync {
+            // A server of the other family, which no address of this one reaches.
+            driver.core.goOn(relay.record, at: SocketAddress("[::1]:9")!, from: .loopbackIPv4)
+            return driver.core.sockets.all.count
+        }
+        XCTAssertEqual(count, 1)
+        await driver.close()
+    }
+
+    func testOfTwoAttemptsToGoOnTheLaterOneCounts() async throws {
+        struct No: Error {}
+        let silent = try PlainSocket()
+        let isRefused = Locked(false)
+        var options = DriverOptions()
+        options.prepareSocket = { _ in if isRefused.withLock({ $0 }) { throw No() } }
+        let driver = try Driver.open(local: loopback, options: options)
+        var config = try allocation()
+        config.server = silent.local
+        let relay = try await driver.startAllocation(config)
+        let hosts = ["127.0.0.2", "127.0.0.3"].map { IPAddress($0)! }
+        driver.core.queue.sync {
+            isRefused.withLock { $0 = true }
+            driver.core.goOn(relay.record, at: silent.local, from: hosts[0], wait: .milliseconds(10))
+            isRefused.withLock { $0 = false }
+            driver.core.goOn(relay.record, at: silent.local, from: hosts[1], wait: .milliseconds(10))
+        }
+        try await Task.sleep(for: .milliseconds(100))
+        let own = driver.core.queue.sync { driver.core.sockets.all.filter(\.isPrivate).map(\.local.ip) }
+        XCTAssertEqual(own, [hosts[1]])
+        await driver.close()
+    }
+
+    func testARelayThatWasReleasedPatientlyLeavesNothingInMemory() async throws {
+        func openAndClose() async throws -> WeakCore {
+            let driver = try openDriver()
+            let (relay, _) = try await openRelay(driver)
+            await relay.release(patience: .seconds(3600))
+            await driver.close()
+            return WeakCore(driver.core)
+        }
+        let core = try await openAndClose()
+        try await eventually { core.isGone }
+    }
+
+    func testAnIPv4AddressInTheGuiseOfIPv6IsThatPeer() async throws {
+        let driver = try openDriver()
+        let peer = try PlainSocket()
+        let (relay, _) = try await openRelay(driver)
+        let guise = IPAddress("::ffff:127.0.0.1")!
+        try await within { try await relay.permit(guise) }
+        let channel = try await within { try await relay.bindChannel(SocketAddress(guise, port: peer.local.port)) }
+        XCTAssertTrue((0x4000...0x4fff).contains(channel))
+        try await relay.send([5], to: peer.local)
+        let heard = try await peer.receive()
+        XCTAssertEqual(heard.bytes, [5])
+        await driver.close()
+    }
+
+    func testAPortThatTheServerStillKnowsIsLeftForAnother() async throws {
+        let crashed = try openDriver()
+        let (lost, _) = try await openRelay(crashed)
+        await lost.cancel()  // without a word to the server
+        let local = await crashed.localAddress!
+        await crashed.close()
+        let driver = try openDriver(local)
+        let peer = try PlainSocket()
+        let (relay, _) = try await openRelay(driver)
+        let mapped = await relay.mapped
+        XCTAssertNotEqual(mapped, local)
+        try await within { try await relay.permit(peer.local.ip) }
+        try await relay.send([6], to: peer.local)
+        let heard = try await peer.receive()
+        XCTAssertEqual(heard.bytes, [6])
+        let locals = await driver.localAddresses
+        XCTAssertEqual(locals, [local])
+        await driver.close()
+    }
 }

@@ -165,3 +165,12 @@ final class LossyPath: Sendable {
         task.cancel()
     }
 }
+
+/// Knows whether a driver's core is still there.
+final class WeakCore: @unchecked Sendable {
+    private weak var core: DriverCore?
+
+    init(_ core: DriverCore) { self.core = core }
+
+    var isGone: Bool { core == nil }
+}

@@ -56,20 +56,14 @@ public actor Driver {
     /// The events of all operations from now on. Every call gives another listener a stream of its own, which finishes
     /// with the driver. 1024 events are kept for each; of more the oldest are dropped, and counted.
     public nonisolated func events() -> AsyncStream<AgentEvent> {
-        let (stream, continuation) = AsyncStream<AgentEvent>.makeStream(
-            bufferingPolicy: .bufferingNewest(DriverLimits.events))
-        core.queue.async { [core] in core.add(continuation) }
-        return stream
+        core.events.stream(.bufferingNewest(DriverLimits.events))
     }
 
     /// Datagrams that are not the agent's from now on: other protocols' on the same sockets. Every call gives another
     /// listener a stream of its own, which finishes with the driver. 1024 are kept for each, and those beyond are lost
     /// and counted, as in the buffer of a socket.
     public nonisolated func datagrams() -> AsyncStream<ReceivedDatagram> {
-        let (stream, continuation) = AsyncStream<ReceivedDatagram>.makeStream(
-            bufferingPolicy: .bufferingOldest(DriverLimits.packets))
-        core.queue.async { [core] in core.add(continuation) }
-        return stream
+        core.datagrams.stream(.bufferingOldest(DriverLimits.packets))
     }
 
     /// Sends a datagram of another protocol, from the socket of its family. Throws a ``SystemError`` if the system does
@@ -88,6 +82,8 @@ public actor Driver {
     public func mappedAddress(
         of server: SocketAddress, credentials: Credentials? = nil
     ) async throws -> SocketAddress {
+        try core.checkOpen()
+        try Task.checkCancellation()
         let config = BindingConfig(server: server, refresh: nil, credentials: credentials)
         let record = try beginBinding(config)
         defer { core.cancel(record) }
@@ -101,9 +97,10 @@ public actor Driver {
     /// A look-up that has begun cannot be stopped: nobody waits for it, but a thread of the system's may.
     public func mappedAddress(of server: String, credentials: Credentials? = nil) async throws -> SocketAddress {
         try core.checkOpen()
+        try Task.checkCancellation()
         let name = try ServerName(server)
         let found = try await lookUp(name)
-        let families = Set(core.sockets.shared.map(\.local.ip.family))
+        let families = Set(core.sockets.sharedAddresses.map(\.ip.family))
         let addresses = ServerName.inTurn(found.filter { families.contains($0.ip.family) })
         guard let first = addresses.first else {
             throw SystemError("\(name.host) has no address that there is a socket for", code: 0)
@@ -112,7 +109,7 @@ public actor Driver {
         return try await race(Array(addresses.prefix(ServerName.mostAddresses)), credentials)
     }
 
-    private func race(_ servers: [SocketAddress], _ credentials: Credentials?) async throws -> SocketAddress {
+    func race(_ servers: [SocketAddress], _ credentials: Credentials?) async throws -> SocketAddress {
         var config = SurveyConfig(targets: servers.map { SurveyTarget(server: $0) })
         config.enough = 1
         config.deadline = nil
@@ -123,7 +120,7 @@ public actor Driver {
         return try await until(record) { record in
             if let address = record.address { return address }
             // Of several that fail, only the last decides.
-            if record.isOver, let failure = record.failure { throw OperationFailedError(failure: failure) }
+            if record.last != nil, let failure = record.failure { throw OperationFailedError(failure: failure) }
             return try record.nothingYet()
         }
     }

@@ -6,17 +6,20 @@ internal import Dispatch
 final class DriverCore: @unchecked Sendable {
     let queue = DispatchQueue(label: "libstun.driver")
     let sockets: DriverSockets
+    let events: DriverListeners<AgentEvent>
+    let datagrams: DriverListeners<ReceivedDatagram>
     private(set) var counters = DriverCounters()
     /// Why it is closed; `nil` while it is open.
     private(set) var closedBy: StunError?
 
     private let agent: Agent
     private let timer: any DispatchSourceTimer
-    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: longestDatagram, alignment: 16)
+    private let buffer: UnsafeMutableRawBufferPointer
     private var deadline: Timestamp?
     /// What the timer is set for, if it has not fired since.
     private var armed: Timestamp?
     private var isArmed = true
+    private var isAwake = false
     private var hasSent = false
     private var isDrainWanted = false
     private var isTimerAlive = true
@@ -26,14 +29,15 @@ final class DriverCore: @unchecked Sendable {
     private var allocatedAt: Set<AllocationPlace> = []
     private var waiters: [UInt64: CheckedContinuation<Void, any Error>] = [:]
     private var closeWaiters: [CheckedContinuation<Void, Never>] = []
-    private var listeners: [UInt64: AsyncStream<AgentEvent>.Continuation] = [:]
-    private var datagramListeners: [UInt64: AsyncStream<ReceivedDatagram>.Continuation] = [:]
     private var nextTicket: UInt64 = 0
 
     init(_ options: DriverOptions) throws {
         agent = try Agent(now: .now, seed: options.seed, maxOperations: options.maxOperations)
         sockets = DriverSockets(queue: queue, prepare: options.prepareSocket)
+        events = DriverListeners(queue: queue)
+        datagrams = DriverListeners(queue: queue)
         timer = DispatchSource.makeTimerSource(flags: [], queue: queue)
+        buffer = .allocate(byteCount: longestDatagram, alignment: 16)
     }
 
     deinit {
@@ -110,18 +114,25 @@ final class DriverCore: @unchecked Sendable {
     }
 
     func networkChanged(_ addresses: [IPAddress]) throws {
-        try command { agent, now in try agent.networkChanged(addresses, now: now) }
-        // The operations have moved by now, and nobody uses what they have left.
-        awake { sockets.leaveAll(but: addresses) }
+        try awake {
+            try command { agent, now in try agent.networkChanged(addresses, now: now) }
+            // The operations have moved by now, and nobody uses what they have left.
+            sockets.leaveAll(but: addresses)
+            let locals = Set(sockets.sharedAddresses)
+            allocatedAt = allocatedAt.filter { locals.contains($0.local) }
+        }
     }
 
     /// Sends a datagram of another protocol.
     func send(_ bytes: [UInt8], to remote: SocketAddress) throws {
         try checkOpen()
         try awake {
-            let code = UDPSystem.send(try sockets.pick(remote.ip).descriptor, bytes, to: remote)
+            let socket = try sockets.pick(remote.ip)
+            let code = UDPSystem.send(socket.descriptor, bytes, to: remote)
             count(code)
-            if code != 0 { throw SystemError("cannot send to \(remote)", code: code) }
+            if code == 0 { return }
+            if SendError(errno: code) == .socketClosed { sockets.renew(socket) }
+            throw SystemError("cannot send to \(remote)", code: code)
         }
     }
 
@@ -139,10 +150,12 @@ final class DriverCore: @unchecked Sendable {
 
     private func awake<T>(_ body: () throws -> T) rethrows -> T {
         dispatchPrecondition(condition: .onQueue(queue))
+        if isAwake { return try body() }
         counters.wakeUps += 1
+        (isAwake, hasSent) = (true, false)
         defer {
+            isAwake = false
             if hasSent { counters.sendingWakeUps += 1 }
-            hasSent = false
             arm()
         }
         return try body()
@@ -191,8 +204,8 @@ final class DriverCore: @unchecked Sendable {
     }
 
     private func pass(_ datagram: ReceivedDatagram) {
-        let taken = datagramListeners.values.filter { $0.yield(datagram).isEnqueued }
-        if taken.isEmpty || taken.count < datagramListeners.count { counters.droppedDatagrams += 1 }
+        let (count, missed) = datagrams.tell(datagram)
+        if count == 0 || missed > 0 { counters.droppedDatagrams += 1 }
     }
 
     /// What the agent refuses here is a bug, and ends the driver: whoever waits shall not wait for ever.
@@ -266,13 +279,13 @@ final class DriverCore: @unchecked Sendable {
     }
 
     private func happened(_ event: AgentEvent) {
-        if case let .restarted(restart) = event.event { sockets.move(to: restart.local, of: event.id) }
+        if case let .restarted(restart) = event.event { moved(event.id, to: restart.local) }
         let record = records[event.id]
         if let record {
             if record.push(event) { counters.droppedEvents += 1 }
             followRelay(record, event.event)
         }
-        for listener in listeners.values where listener.yield(event).isDropped { counters.droppedEvents += 1 }
+        counters.droppedEvents += events.tell(event).missed
         guard let record else { return }
         if event.isLast { forget(record) }
         changed(record)
@@ -294,13 +307,24 @@ final class DriverCore: @unchecked Sendable {
 
     /// There is one allocation between two addresses: the first has the driver's socket, and every other one to that
     /// server a socket of its own, which `false` asks for.
-    func takeForRelay(_ socket: DriverSocket, _ server: SocketAddress) -> Bool {
-        allocatedAt.insert(AllocationPlace(socket: socket.id, server: server)).inserted
+    func takeForRelay(_ local: SocketAddress, _ server: SocketAddress) -> Bool {
+        allocatedAt.insert(AllocationPlace(local: local, server: server)).inserted
+    }
+
+    /// No relay has started there.
+    func giveBackForRelay(_ local: SocketAddress, _ server: SocketAddress) {
+        allocatedAt.remove(AllocationPlace(local: local, server: server))
     }
 
     private struct AllocationPlace: Hashable {
-        let socket: UInt32
+        let local: SocketAddress
         let server: SocketAddress
+    }
+
+    /// An operation has moved with the host.
+    private func moved(_ id: OperationID, to local: SocketAddress) {
+        sockets.move(to: local, of: id)
+        if let server = records[id]?.relay?.server, !sockets.hasOwn(id) { _ = takeForRelay(local, server) }
     }
 
     /// From now on what is sent to its relayed addresses is that relay's.
@@ -314,43 +338,56 @@ final class DriverCore: @unchecked Sendable {
         guard let relay = record.relay else { return }
         switch event {
         case .allocated, .lost: listen(record)
-        case let .reconnect(wish): goOn(record, at: wish.server, from: wish.local?.ip, wait: DriverLimits.firstReopen)
+        case let .reconnect(wish): goOnLater(record, at: wish.server, from: wish.local?.ip)
         case let .retrying(why, _) where why.code == allocationMismatch && !relay.hasChangedPort:
             // The server still knows an allocation of before on this port, such as one of a program that has crashed.
             record.relay?.hasChangedPort = true
             record.failure = nil
-            queue.async { [self] in
-                goOn(record, at: relay.server, from: nil, wait: DriverLimits.firstReopen)
-            }
+            goOnLater(record, at: relay.server, from: nil)
         default: break
         }
     }
 
-    /// Goes on from another socket, as soon as one can be opened.
-    private func goOn(_ record: OperationRecord, at server: SocketAddress, from host: IPAddress?, wait: Duration) {
+    /// Once everything that has happened is told.
+    private func goOnLater(_ record: OperationRecord, at server: SocketAddress, from host: IPAddress?) {
+        queue.async { [self] in goOn(record, at: server, from: host) }
+    }
+
+    /// Goes on from another socket, as soon as one can be opened. An earlier attempt that waits for that is given up.
+    func goOn(
+        _ record: OperationRecord, at server: SocketAddress, from host: IPAddress?,
+        wait: Duration = DriverLimits.firstReopen
+    ) {
         if record.isOver || closedBy != nil { return }
+        let attempt = ticket()
+        record.relay?.attempt = attempt
         do {
             let ip = try host ?? sockets.pick(server.ip).local.ip
-            let socket = try sockets.open(SocketAddress(ip, port: 0), owner: record.id)
-            try command { agent, now in
-                if try agent.contains(record.id) {
-                    try agent.reconnected(
-                        record.id, to: server, now: now, local: socket.local, socketID: socket.id)
-                }
-            }
-            sockets.leave(for: socket)
+            goOn(record, at: server, from: try sockets.open(SocketAddress(ip, port: 0), owner: record.id))
         } catch {
             let next = min(wait * 2, DriverLimits.longestReopen)
             let delay = DispatchTimeInterval.milliseconds(Int(wait.saturatedNanoseconds / 1_000_000))
             queue.asyncAfter(deadline: .now() + delay) { [weak self] in
-                self?.goOn(record, at: server, from: host, wait: next)
+                if record.relay?.attempt == attempt { self?.goOn(record, at: server, from: host, wait: next) }
             }
         }
     }
 
-    // Who waits, and who listens --------------------------------------------------------------------------------------
+    private func goOn(_ record: OperationRecord, at server: SocketAddress, from socket: DriverSocket) {
+        do {
+            try command { agent, now in
+                try agent.reconnected(record.id, to: server, now: now, local: socket.local, socketID: socket.id)
+            }
+            sockets.leave(for: socket)
+        } catch {
+            // The operation has ended, or does not wait for a socket any more.
+            sockets.retire(socket)
+        }
+    }
 
-    /// A number for a waiter or a listener.
+    // Who waits -------------------------------------------------------------------------------------------------------
+
+    /// A number for a waiter.
     func ticket() -> UInt64 {
         nextTicket += 1
         return nextTicket
@@ -372,26 +409,6 @@ final class DriverCore: @unchecked Sendable {
         for ticket in tickets { waiters.removeValue(forKey: ticket)?.resume() }
     }
 
-    func add(_ continuation: AsyncStream<AgentEvent>.Continuation) {
-        if closedBy != nil { return continuation.finish() }
-        let number = ticket()
-        listeners[number] = continuation
-        continuation.onTermination = { [weak self] _ in
-            guard let self else { return }
-            queue.async { self.listeners[number] = nil }
-        }
-    }
-
-    func add(_ continuation: AsyncStream<ReceivedDatagram>.Continuation) {
-        if closedBy != nil { return continuation.finish() }
-        let number = ticket()
-        datagramListeners[number] = continuation
-        continuation.onTermination = { [weak self] _ in
-            guard let self else { return }
-            queue.async { self.datagramListeners[number] = nil }
-        }
-    }
-
     // Its end ---------------------------------------------------------------------------------------------------------
 
     /// Ends everything. Once more does nothing.
@@ -403,10 +420,8 @@ final class DriverCore: @unchecked Sendable {
         sockets.shut { [self] in endOfClosing() }
         agent.close()
         for record in records.values { end(record, why) }
-        for listener in listeners.values { listener.finish() }
-        for listener in datagramListeners.values { listener.finish() }
-        listeners = [:]
-        datagramListeners = [:]
+        events.finish()
+        datagrams.finish()
     }
 
     /// Says when all descriptors are closed.

@@ -1,6 +1,7 @@
 /// What can be said when a ``Driver`` is opened, beside the local address.
 public struct DriverOptions: Sendable {
-    /// Further local addresses, each of which gets a socket. A server of RFC 5780 needs four in all.
+    /// Further local addresses, each of which gets a socket; all that there are where `local` is `nil`. A server of
+    /// RFC 5780 needs four in all.
     public var moreLocals: [SocketAddress] = []
     /// Called with the descriptor of every socket before it is bound, such as to set `IP_BOUND_IF` or a class of
     /// service. It must not close it. What it throws means that there is no such socket. It is called on the driver's

@@ -100,6 +100,8 @@ struct RelayState {
     var refused: [SocketAddress: Int] = [:]
     /// It has gone to another port already, since the server knew the first one from before.
     var hasChangedPort = false
+    /// The last attempt to go on from another socket.
+    var attempt: UInt64 = 0
 
     init(server: SocketAddress) {
         self.server = server

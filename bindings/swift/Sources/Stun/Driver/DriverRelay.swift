@@ -22,14 +22,15 @@ extension Driver {
         /// The relayed address of the other family, if there are two.
         public var additional: SocketAddress? { get async { await driver.relay(record)?.additional } }
 
-        /// The host's own public address, if the server has said it.
+        /// The host's own public address, if the server has said it; `nil` again after a move to another network, if it
+        /// has not said it there.
         public var mapped: SocketAddress? { get async { await driver.address(record) } }
 
         /// Waits for the relayed address.
         ///
         /// Throws an ``OperationFailedError`` if the first attempt to get one fails, though another may follow; one
-        /// whose credentials were refused waits for ``setCredentials(_:expire:)``. Throws a ``StunError`` if the relay was
-        /// closed, or the driver. Cancelling the task cancels the relay.
+        /// whose credentials were refused waits for ``setCredentials(_:expire:)``. Throws a ``StunError`` if the relay
+        /// was closed, or the driver. Cancelling the task cancels the relay.
         @discardableResult
         public func ready() async throws -> SocketAddress { try await driver.ready(record) }
 
@@ -78,9 +79,14 @@ extension Driver {
         if config.socketID != 0 { return Relay(self, try beginRelay(config)) }
         var placed = config
         let shared = try core.sockets.pick(config.server.ip, local: config.local)
-        if core.takeForRelay(shared, config.server) {
+        if core.takeForRelay(shared.local, config.server) {
             (placed.local, placed.socketID) = (shared.local, shared.id)
-            return Relay(self, try beginRelay(placed))
+            do {
+                return Relay(self, try beginRelay(placed))
+            } catch {
+                core.giveBackForRelay(shared.local, config.server)
+                throw error
+            }
         }
         let own = try core.sockets.open(SocketAddress(shared.local.ip, port: 0), isPrivate: true)
         (placed.local, placed.socketID) = (own.local, own.id)
@@ -115,6 +121,7 @@ extension Driver {
     }
 
     fileprivate func permit(_ host: IPAddress, at record: OperationRecord) async throws {
+        let host = host.canonical
         let key = SocketAddress(host, port: 0)
         try change(record, key) { agent, now in try agent.permit(host, at: record.id, now: now) }
         try await until(record) { record in
@@ -124,6 +131,7 @@ extension Driver {
     }
 
     fileprivate func bindChannel(_ peer: SocketAddress, at record: OperationRecord) async throws -> UInt16 {
+        let peer = SocketAddress(peer.ip.canonical, port: peer.port)
         try change(record, peer) { agent, now in try agent.bindChannel(peer, at: record.id, now: now) }
         return try await until(record) { try $0.relay?.channels[peer] ?? $0.refused(peer) }
     }
@@ -139,12 +147,12 @@ extension Driver {
     }
 
     fileprivate func revoke(_ host: IPAddress, at record: OperationRecord) throws -> Bool {
-        record.relay?.permitted.remove(host)
+        record.relay?.permitted.remove(host.canonical)
         return try core.command { agent, now in try agent.revoke(host, at: record.id, now: now) }
     }
 
     fileprivate func releaseChannel(_ peer: SocketAddress, at record: OperationRecord) throws -> Bool {
-        record.relay?.channels[peer] = nil
+        record.relay?.channels[SocketAddress(peer.ip.canonical, port: peer.port)] = nil
         return try core.command { agent, now in try agent.releaseChannel(peer, at: record.id, now: now) }
     }
 
@@ -155,9 +163,9 @@ extension Driver {
     fileprivate func setCredentials(
         _ credentials: Credentials, _ expire: Timestamp?, of record: OperationRecord
     ) throws {
-        record.failure = nil
         try core.command { agent, now in
             try agent.setCredentials(credentials, expire: expire, of: record.id, now: now)
+            record.failure = nil
         }
     }
 
@@ -168,8 +176,17 @@ extension Driver {
         }
         if isAsked == nil { return }
         let late = DispatchTimeInterval.milliseconds(Int(clamping: patience.saturatedNanoseconds / 1_000_000))
-        core.queue.asyncAfter(deadline: .now() + late) { [core] in core.cancel(record) }
+        core.queue.asyncAfter(deadline: .now() + late) { [weak core] in core?.cancel(record) }
         _ = try? await until(record) { try $0.last ?? $0.nothingYet() }
+    }
+}
+
+extension IPAddress {
+    /// As the agent's events name the host: an IPv4 address in the guise of IPv6 is that IPv4 address.
+    fileprivate var canonical: IPAddress {
+        let bytes = bytes
+        let isGuise = bytes.count == 16 && bytes.prefix(12) == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]
+        return isGuise ? IPAddress(bytes: Array(bytes.suffix(4))) ?? self : self
     }
 }
 

@@ -64,6 +64,11 @@ final class DriverSockets {
     /// Those of the driver itself, in the order in which they were opened.
     var shared: [DriverSocket] { all.filter { !$0.isPrivate } }
 
+    /// Where these are, or will be as soon as they can.
+    var sharedAddresses: [SocketAddress] {
+        shared.map(\.local) + missing.filter { $0.owner == nil }.map(\.local)
+    }
+
     // Opening ---------------------------------------------------------------------------------------------------------
 
     /// A socket at each of the addresses; without any, one of each family that the host has.
@@ -160,12 +165,21 @@ final class DriverSockets {
 
     /// The host has these addresses. Sockets at others are closed, and the driver's own ones replaced.
     func leaveAll(but present: [IPAddress]) {
-        missing.removeAll { !present.contains($0.local.ip) }
-        for socket in all where !socket.local.ip.isUnspecified && !present.contains(socket.local.ip) {
+        func isLeft(_ local: SocketAddress) -> Bool { !local.ip.isUnspecified && !present.contains(local.ip) }
+        // Without an address of its family there is nothing to move to. A socket stays then, to be moved later.
+        func next(_ local: SocketAddress) -> SocketAddress? {
+            present.first { $0.family == local.ip.family }.map { SocketAddress($0, port: local.port) }
+        }
+        for wanted in missing where isLeft(wanted.local) {
+            let place = wanted.owner == nil ? next(wanted.local) : nil
+            if wanted.owner == nil && place == nil { continue }
+            missing.removeAll { $0.local == wanted.local }
+            if let place { replace(by: place) }
+        }
+        for socket in all where isLeft(socket.local) {
             if !socket.isPrivate {
-                // Without an address of its family there is nothing to move to. It stays, to be moved later.
-                guard let ip = present.first(where: { $0.family == socket.local.ip.family }) else { continue }
-                replace(by: SocketAddress(ip, port: socket.local.port))
+                guard let place = next(socket.local) else { continue }
+                replace(by: place)
             }
             retire(socket)
         }
@@ -179,9 +193,9 @@ final class DriverSockets {
 
     private func replace(by local: SocketAddress) {
         if all.contains(where: { $0.local == local && !$0.isPrivate }) { return }
-        if (try? openAtOrNear(local)) == nil, !missing.contains(where: { $0.local == local }) {
-            missing.append((local, nil))  // pick() tries again
-        }
+        // Where an operation waits for that very port, a socket near it would be one too many.
+        if missing.contains(where: { $0.local == local }) { return }
+        if (try? openAtOrNear(local)) == nil { missing.append((local, nil)) }  // pick() tries again
     }
 
     // Closing ---------------------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ struct ServerName: Sendable {
         }
         let wrong = StunError.invalid("\"\(text)\" is no server: host, host:port or [address]:port")
         guard let (host, digits) = split(), !host.isEmpty,
-            !host.contains(where: { $0.isWhitespace || "[]/".contains($0) })
+            !host.contains(where: { $0.isWhitespace || "[]/\0".contains($0) })
         else { throw wrong }
         self.host = String(host)
         guard let digits else {
