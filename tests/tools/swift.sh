@@ -82,6 +82,7 @@ says() {
 }
 port=$(listening udp 127.0.0.1)
 check "no warnings" without_warnings
+check "nothing of the generated layer shows in public" there bindings/swift Tests/interface.sh
 check "the samples build" there examples/swift timeout 900 swift build -Xlinker "-L$lib"
 check "the public address in five lines" says '^127\.0\.0\.1:' Address "127.0.0.1:$port"
 check "what an app on a phone does" says 'idle' Mobile "127.0.0.1:$port"

@@ -148,8 +148,9 @@ enum UDPSystem {
 }
 
 extension SendError {
-    /// What an `errno` of sending means for the request that was not sent.
-    init(errno code: Int32) {
+    /// What an `errno` of sending means for the request that was not sent. Those that it does not know are passing ones,
+    /// which the retransmission covers.
+    public init(errno code: Int32) {
         switch code {
         case ENETUNREACH, EHOSTUNREACH, ENETDOWN, EHOSTDOWN: self = .noRoute
         case EAFNOSUPPORT, EADDRNOTAVAIL, EINVAL: self = .familyUnavailable
