@@ -35,6 +35,7 @@ final class EventTests: XCTestCase {
         XCTAssertEqual(report[.lifetime].reason, .notTested)
         XCTAssertEqual(Set(report.findings.keys), Set(NatProperty.allCases))
         XCTAssertEqual(report.dependsOnDestination, false)
+        XCTAssertEqual(report.rfc3489Name, "open Internet")
         XCTAssertEqual([report.lifetimeAtLeast, report.lifetimeBelow], [nil, nil])
         XCTAssertGreaterThan(report.requests, 3)
         XCTAssertGreaterThan(report.responses, 3)
@@ -64,6 +65,7 @@ final class EventTests: XCTestCase {
         guard case let .natFinished(report) = network.events(place).last?.event else { return XCTFail() }
         XCTAssertNil(report.mapped)
         XCTAssertNil(report.dependsOnDestination)
+        XCTAssertNil(report.rfc3489Name)
         XCTAssertEqual(report[.mapping].reason, .noAnswer)
         XCTAssertEqual(report.responses, 0)
     }

@@ -50,7 +50,8 @@ enum FlatBuffer {
         for property in 0..<12 as Range<UInt32> {
             for number in [property, 1, 0, 0] { bytes += words(number) }
         }
-        return bytes
+        let name = Array("full cone NAT".utf8)
+        return bytes + words(UInt32(name.count)) + name
     }
 
     /// Reads one event.

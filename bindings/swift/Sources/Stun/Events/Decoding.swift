@@ -171,6 +171,7 @@ extension FlatEvent {
             NatFinding(
                 value: reader.read(), confidence: reader.read(), reason: reader.read(), detail: reader.read())
         }
+        let rfc3489Name = reader.text(reader.read())
         // There may be more properties than are known here.
         let findings = Dictionary(uniqueKeysWithValues: zip(NatProperty.allCases, found))
         if reader.isBroken { return nil }
@@ -179,6 +180,6 @@ extension FlatEvent {
             server: server, other: other, local: local, mapped: address, requests: Int(clamping: requests),
             responses: Int(clamping: responses), dependsOnDestination: depends < 2 ? depends == 1 : nil,
             lifetimeAtLeast: atLeast == 0 ? nil : Duration(nanoseconds: atLeast), lifetimeBelow: duration(below),
-            findings: findings, json: name, description: text)
+            rfc3489Name: rfc3489Name.isEmpty ? nil : rfc3489Name, findings: findings, json: name, description: text)
     }
 }

@@ -178,6 +178,8 @@ public struct NatReport: Hashable, Sendable, CustomStringConvertible {
     public let lifetimeAtLeast: Duration?
     /// And below what, if that is known.
     public let lifetimeBelow: Duration?
+    /// What RFC 3489 s5 calls such a NAT, such as "full cone NAT"; `nil` if it has no name for what was found.
+    public let rfc3489Name: String?
     /// What was found of each property; every property is there.
     public let findings: [NatProperty: NatFinding]
     /// The same, and what each finding rests on, as one JSON object.
