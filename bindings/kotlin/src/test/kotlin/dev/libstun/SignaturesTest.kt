@@ -47,7 +47,9 @@ class SignaturesTest {
 
     @Test
     fun `files of functions show Java nothing`() {
-        val shown = classes.filter { it.simpleName.endsWith("Kt") }.flatMap { members(it) }
+        val files = classes.filter { it.simpleName.endsWith("Kt") && !it.simpleName.startsWith("Driver") }
+        assertTrue(files.size > 8, "$files")
+        val shown = files.flatMap { members(it) }
         assertEquals(emptyList<Any>(), shown)
     }
 
