@@ -26,8 +26,8 @@ import kotlin.time.Duration.Companion.nanoseconds
  * }
  * ```
  *
- * Times are nanoseconds of the host's monotonic clock, not negative; one that is earlier than one already seen counts as
- * the latest seen. Any thread may call, and each call is atomic. What arrives from the network is never an exception;
+ * Times are nanoseconds of the host's monotonic clock, not negative: of `System.nanoTime()`, which may be, take the
+ * difference to its first value. A time that is earlier than one already seen counts as the latest seen. Any thread may call, and each call is atomic. What arrives from the network is never an exception;
  * misuse is a [StunException], and nothing has changed then. After [close] every call is refused with
  * [StunErrorCode.CLOSED].
  *

@@ -133,6 +133,7 @@ public enum class RedirectRefusal : FailureDetail {
 }
 
 /** Of the numbers of an event. `code` is what `reason` says. */
+@JvmSynthetic
 internal fun failure(reason: Int, code: Int, count: Int, text: String): Failure {
     val why = FailureReason.entries.firstOrNull { it.number == reason } ?: FailureReason.OTHER
     val detail = when (why) {
