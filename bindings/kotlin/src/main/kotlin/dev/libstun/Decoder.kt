@@ -29,7 +29,8 @@ internal fun ByteArray.longAt(at: Int): Long =
     (intAt(at).toLong() and 0xFFFF_FFFFL) or (intAt(at + 4).toLong() shl 32)
 
 @JvmSynthetic
-internal fun ByteArray.addressAt(at: Int): InetSocketAddress? = socketAddress(longAt(at), longAt(at + 8), longAt(at + 16))
+internal fun ByteArray.addressAt(at: Int): InetSocketAddress? =
+    socketAddress(longAt(at), longAt(at + 8), longAt(at + 16))
 
 /** A time, of which those that no host's clock will reach are never. */
 @JvmSynthetic
@@ -62,7 +63,9 @@ internal fun decodeOutput(bytes: ByteArray): Output = understood {
 @JvmSynthetic
 internal fun decodeTransmit(bytes: ByteArray): Transmit = understood { OutputReader(bytes, 0).transmit() }
 
-/** Reading goes by lengths and numbers that are in the buffer: what they lead out of it says that it is none of ours. */
+/**
+ * Reading goes by lengths and numbers that are in the buffer: what they lead out of it says that it is none of ours.
+ */
 private inline fun <T> understood(read: () -> T): T = try {
     read()
 } catch (error: IndexOutOfBoundsException) {

@@ -5,7 +5,8 @@ package dev.libstun
  *
  * @property code an error code (RFC 8489 s14.8) or the type of an attribute: see [FailureReason].
  * @property count how many unsigned answers came, for [FailureReason.INTEGRITY].
- * @property detail more, for [FailureReason.AUTHENTICATION], [FailureReason.REDIRECTED] and [FailureReason.SEND_FAILED].
+ * @property detail more, for [FailureReason.AUTHENTICATION], [FailureReason.REDIRECTED] and
+ * [FailureReason.SEND_FAILED].
  * @property text one line for people.
  */
 public data class Failure @JvmOverloads constructor(

@@ -95,7 +95,8 @@ public data class PowerProfile(val maxSlack: Duration, val refresh: Duration? = 
 
 /** A duration that came. One that is longer than 292 years does not end. */
 @JvmSynthetic
-internal fun ULong.duration(): Duration = if (this > Long.MAX_VALUE.toULong()) Duration.INFINITE else toLong().nanoseconds
+internal fun ULong.duration(): Duration =
+    if (this > Long.MAX_VALUE.toULong()) Duration.INFINITE else toLong().nanoseconds
 
 @JvmSynthetic
 internal fun java.time.Duration?.kotlin(): Duration? = this?.toKotlinDuration()
@@ -109,7 +110,8 @@ internal fun Duration.raw(what: String): ULong {
 
 /** The same of one that may be never. */
 @JvmSynthetic
-internal fun Duration?.rawOrNever(what: String): ULong = if (this == null || this == Duration.INFINITE) NEVER else raw(what)
+internal fun Duration?.rawOrNever(what: String): ULong =
+    if (this == null || this == Duration.INFINITE) NEVER else raw(what)
 
 /** A time of the host's clock. */
 @JvmSynthetic

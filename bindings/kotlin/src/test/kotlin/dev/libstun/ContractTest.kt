@@ -33,8 +33,8 @@ internal class ContractTest {
             }
         }.collect(Collectors.toList()).flatten().toSet()
         val wanted = setOf(
-            "Mapped", "Refreshed", "AddressChanged", "Retrying", "Failed", "Answer", "NoAnswer", "Surveyed", "Restarted",
-            "NatFound", "NatFinished",
+            "Mapped", "Refreshed", "AddressChanged", "Retrying", "Failed", "Answer", "NoAnswer", "Surveyed",
+            "Restarted", "NatFound", "NatFinished",
         )
         assertEquals(emptySet<String>(), wanted - seen, "of all that happened: $seen")
     }

@@ -38,7 +38,8 @@ internal class DecoderTest {
     @Test
     fun `a buffer that ends too early is a precise error wherever it ends`() {
         val output = decodeOutput(whole)
-        assertEquals(SERVER to SERVER, output.transmits.single().remote to (output.events.single().event as Mapped).address)
+        assertEquals(SERVER, output.transmits.single().remote)
+        assertEquals(SERVER, (output.events.single().event as Mapped).address)
         for (size in whole.indices) {
             val sentence = refused(StunErrorCode.INTERNAL) { decodeOutput(whole.copyOf(size)) }
             assertTrue("buffer" in sentence, sentence)

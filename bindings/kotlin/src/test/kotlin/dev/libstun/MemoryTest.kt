@@ -13,8 +13,8 @@ import java.util.concurrent.Executors
 import java.util.concurrent.Future
 
 /**
- * What is made is freed again. Each work is done many times in a process of its own, and what that grows by is less than
- * if each time left a hundred bytes.
+ * What is made is freed again. Each work is done many times in a process of its own, and what that grows by is less
+ * than if each time left a hundred bytes.
  */
 @EnabledOnOs(OS.LINUX, disabledReason = "only Linux says how much memory a process has")
 internal class MemoryTest {

@@ -40,7 +40,12 @@ class NatReportTest {
             return public?.let { address(it, inside.port + 1000) } ?: inside
         }
 
-        fun inside(outside: InetSocketAddress, from: InetSocketAddress, now: Long, sockets: List<InetSocketAddress>): InetSocketAddress? {
+        fun inside(
+            outside: InetSocketAddress,
+            from: InetSocketAddress,
+            now: Long,
+            sockets: List<InetSocketAddress>,
+        ): InetSocketAddress? {
             val found = sockets.firstOrNull { (if (public == null) it else address(public, it.port + 1000)) == outside }
             val last = used[found] ?: return null
             if (filters && (found to from) !in asked) return null
@@ -118,7 +123,8 @@ class NatReportTest {
     fun `a NAT that lets in only what was asked for filters by address and port`() {
         val report = report(probe(Nat("203.0.113.9", filters = true), config.copy(deadline = 60.minutes)))
         assertEquals(NatValue.ENDPOINT_INDEPENDENT, report.findings.getValue(NatProperty.MAPPING).value)
-        assertEquals(NatValue.ADDRESS_AND_PORT_DEPENDENT, report.findings.getValue(NatProperty.FILTERING).value, "$report")
+        val filtering = report.findings.getValue(NatProperty.FILTERING)
+        assertEquals(NatValue.ADDRESS_AND_PORT_DEPENDENT, filtering.value, "$report")
     }
 
     @Test
