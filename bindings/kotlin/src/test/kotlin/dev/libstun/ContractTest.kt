@@ -119,6 +119,6 @@ internal class ContractTest {
     }
 
     private companion object {
-        const val SCHEDULES = 40
+        const val SCHEDULES = 30
     }
 }

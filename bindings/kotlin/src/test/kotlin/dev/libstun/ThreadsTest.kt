@@ -31,7 +31,7 @@ internal class ThreadsTest {
             together(THREADS) { thread ->
                 val here = InetSocketAddress(CLIENT.address, 5_000 + thread)
                 val buffer = ByteBuffer.allocateDirect(20)
-                for (number in 0 until 2_000L) {
+                for (number in 0 until 1_000L) {
                     val request = request(thread * 1_000_000 + number)
                     buffer.clear().put(request).flip()
                     val reply = agent.exchange(buffer, here, number, SERVER).transmits.single()
@@ -70,7 +70,7 @@ internal class ThreadsTest {
 
     @Test
     fun `an agent that is closed while others call refuses them, and nothing worse`() {
-        repeat(20) { round ->
+        repeat(10) { round ->
             val agent = seeded(1 + round)
             agent.startServer(ServerConfig(budget = false), 0)
             val refused = AtomicInteger()
