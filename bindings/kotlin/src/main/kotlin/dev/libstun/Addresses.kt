@@ -21,12 +21,14 @@ private const val IPV6_BYTES = 16
 internal val NO_ENDPOINT = Endpoint(0UL, 0UL, 0UL)
 
 /** The first word. A zone means something on a link only; Java has it elsewhere too. */
+@JvmSynthetic
 internal fun tag(host: InetAddress, port: Int): Long {
     val zone = if (host is Inet6Address && host.isLinkLocalAddress) host.scopeId.toLong() else 0L
     return (if (host is Inet4Address) IPV4 else IPV6) or (port.toLong() shl 16) or (zone shl 32)
 }
 
 /** Eight bytes of an IP address as the second or third word, 0 where there are none. */
+@JvmSynthetic
 internal fun word(bytes: ByteArray, from: Int): Long {
     var word = 0L
     for (place in minOf(bytes.size, from + 8) - 1 downTo from) word = (word shl 8) or (bytes[place].toLong() and 0xFF)
@@ -34,6 +36,7 @@ internal fun word(bytes: ByteArray, from: Int): Long {
 }
 
 /** The IP address of a socket address, which has to be one. */
+@JvmSynthetic
 internal fun hostOf(address: InetSocketAddress): InetAddress =
     address.address ?: throw invalid("${address.hostString} is a name, and not an IP address: resolve it first")
 
@@ -49,6 +52,7 @@ internal fun endpoint(host: InetAddress?, port: Int = 0): Endpoint {
 }
 
 /** The address of three words, or `null` if they are none. */
+@JvmSynthetic
 internal fun socketAddress(tag: Long, low: Long, high: Long): InetSocketAddress? {
     val host = host(tag, low, high) ?: return null
     return InetSocketAddress(host, (tag ushr 16).toInt() and 0xFFFF)

@@ -26,17 +26,21 @@ import kotlin.time.Duration.Companion.nanoseconds
  * }
  * ```
  *
- * Times are nanoseconds of the host's monotonic clock, not negative; one that is earlier than one already seen counts as
- * the latest seen. Any thread may call, and each call is atomic. What arrives from the network is never an exception;
- * misuse is a [StunException], and nothing has changed then. After [close] every call is refused with
- * [StunErrorCode.CLOSED].
+ * Times are nanoseconds of the host's monotonic clock, not negative: of `System.nanoTime()`, which may be, take the
+ * difference to its first value. A time that is earlier than one already seen counts as the latest seen. Any thread may
+ * call, and each call is atomic. What arrives from the network is never an exception; misuse is a [StunException], and
+ * nothing has changed then. After [close] every call is refused with [StunErrorCode.CLOSED].
  *
  * @constructor An agent without operations.
  * @param seed 32 secret bytes that all its randomness comes from, for tests; `null` is the operating system's.
  * @param maxOperations how many operations there can be at once; 0 is the library's default.
  * @throws StunException if the seed has another length, [now] is negative, or the system gave no random bytes.
  */
-public class Agent @JvmOverloads constructor(now: Long, seed: ByteArray? = null, maxOperations: Int = 0) : AutoCloseable {
+public class Agent @JvmOverloads constructor(
+    now: Long,
+    seed: ByteArray? = null,
+    maxOperations: Int = 0,
+) : AutoCloseable {
     private val lock = Any()
     private val scratch = Scratch()
     private var raw: RawAgent? = make(now, seed, maxOperations)
@@ -61,7 +65,7 @@ public class Agent @JvmOverloads constructor(now: Long, seed: ByteArray? = null,
         transport: Transport = Transport.UDP,
         socketId: Int = 0,
         ecn: Int = 0,
-    ): Output = call { agent -> exchanged(agent, scratch.of(datagram), remote, now, local, meta(transport, socketId, ecn)) }
+    ): Output = call { exchanged(it, scratch.of(datagram), remote, now, local, meta(transport, socketId, ecn)) }
 
     /**
      * The same of the bytes between position and limit, which stay as they are. A direct buffer is not copied.
@@ -75,7 +79,7 @@ public class Agent @JvmOverloads constructor(now: Long, seed: ByteArray? = null,
         transport: Transport = Transport.UDP,
         socketId: Int = 0,
         ecn: Int = 0,
-    ): Output = call { agent -> exchanged(agent, scratch.of(datagram), remote, now, local, meta(transport, socketId, ecn)) }
+    ): Output = call { exchanged(it, scratch.of(datagram), remote, now, local, meta(transport, socketId, ecn)) }
 
     /** Time has come, or may have: gives all that came of it. An early call changes nothing. */
     public fun tick(now: Long): Output = call { decodeOutput(it.tick(time(now))) }
@@ -130,7 +134,8 @@ public class Agent @JvmOverloads constructor(now: Long, seed: ByteArray? = null,
     /**
      * Ends an operation at once and without an event. An allocation is left to expire: [closeRelay] gives it back.
      *
-     * @throws StunException if there is no such operation ([StunErrorCode.NOT_FOUND]); the same for all that take an id.
+     * @throws StunException if there is no such operation ([StunErrorCode.NOT_FOUND]); the same for all that take an
+     * id.
      */
     public fun cancel(id: OperationId, now: Long): Unit = call { it.cancel(id.toULong(), time(now)) }
 
@@ -204,7 +209,9 @@ public class Agent @JvmOverloads constructor(now: Long, seed: ByteArray? = null,
 
     // Relays
 
-    /** Lets a peer, whatever its port, send to the relayed address and be sent to: [Permitted] says when (RFC 8656 s9). */
+    /**
+     * Lets a peer, whatever its port, send to the relayed address and be sent to: [Permitted] says when (RFC 8656 s9).
+     */
     public fun permit(id: OperationId, peer: InetAddress, now: Long): Unit =
         call { it.permit(id.toULong(), endpoint(peer), time(now)) }
 
@@ -212,7 +219,9 @@ public class Agent @JvmOverloads constructor(now: Long, seed: ByteArray? = null,
     public fun revoke(id: OperationId, peer: InetAddress, now: Long): Boolean =
         call { it.revoke(id.toULong(), endpoint(peer), time(now)) }
 
-    /** Binds a channel to a peer and keeps it bound: [ChannelBound] says when (RFC 8656 s12). It permits the peer too. */
+    /**
+     * Binds a channel to a peer and keeps it bound: [ChannelBound] says when (RFC 8656 s12). It permits the peer too.
+     */
     public fun bindChannel(id: OperationId, peer: InetSocketAddress, now: Long): Unit =
         call { it.bindChannel(id.toULong(), endpoint(peer), time(now)) }
 
@@ -258,7 +267,9 @@ public class Agent @JvmOverloads constructor(now: Long, seed: ByteArray? = null,
         it.openStream(endpoint(local), endpoint(remote), meta(transport, socketId, 0).toULong(), time(now)).toLong()
     }
 
-    /** Bytes were read from a connection, however they were split, at most 65535 at once: gives all that came of them. */
+    /**
+     * Bytes were read from a connection, however they were split, at most 65535 at once: gives all that came of them.
+     */
     public fun exchangeStream(id: OperationId, bytes: ByteArray, now: Long): Output =
         call { decodeOutput(it.exchangeStream(id.toULong(), scratch.of(bytes), time(now))) }
 
@@ -266,7 +277,9 @@ public class Agent @JvmOverloads constructor(now: Long, seed: ByteArray? = null,
     public fun exchangeStream(id: OperationId, bytes: ByteBuffer, now: Long): Output =
         call { decodeOutput(it.exchangeStream(id.toULong(), scratch.of(bytes), time(now))) }
 
-    /** A connection is closed, by either end. Those who asked over it and go on ask for another one with [Reconnect]. */
+    /**
+     * A connection is closed, by either end. Those who asked over it and go on ask for another one with [Reconnect].
+     */
     public fun closeStream(id: OperationId, now: Long): Unit = call { it.closeStream(id.toULong(), time(now)) }
 
     /** Frees the agent, once calls of other threads have returned. Its operations end without a word. Twice is fine. */
@@ -319,9 +332,9 @@ public class Agent @JvmOverloads constructor(now: Long, seed: ByteArray? = null,
         return decodeOutput(output)
     }
 
-    private fun framed(agent: RawAgent, id: OperationId, peer: InetSocketAddress, data: ByteBuffer, now: Long): Transmit {
+    private fun framed(raw: RawAgent, id: OperationId, peer: InetSocketAddress, data: ByteBuffer, now: Long): Transmit {
         val words = endpoint(peer)
-        return decodeTransmit(agent.sendToPeer(id.toULong(), words.tag, words.low, words.high, data, time(now)))
+        return decodeTransmit(raw.sendToPeer(id.toULong(), words.tag, words.low, words.high, data, time(now)))
     }
 }
 

@@ -49,11 +49,12 @@ public data class PeerRule(val first: InetAddress, val last: InetAddress? = null
  * @property transport between the host and the server. A TCP or TLS connection is the host's to open, before the start.
  * @property socketId the host's number for the socket.
  * @property credentials `null` for a server that asks nobody who it is.
- * @property credentialsExpire when they expire, in nanoseconds of the host's clock: a minute before, [CredentialsNeeded]
- * asks for others. `null` is never.
+ * @property credentialsExpire when they expire, in nanoseconds of the host's clock: a minute before,
+ * [CredentialsNeeded] asks for others. `null` is never.
  * @property family of the relayed address, or addresses; not of the path to the server.
  * @property port a wish for the relayed port (RFC 8656 s7.1).
- * @property reservation another allocation's [Allocated.reservation]: the port that it stands for, and no wish in [port].
+ * @property reservation another allocation's [Allocated.reservation]: the port that it stands for, and no wish in
+ * [port].
  * @property dontFragment ask the server to set the DF bit of what it sends to peers (RFC 8656 s18.9).
  * @property lifetime the time-to-expiry to ask for; `null` leaves it to the server. It is renewed in any case.
  * @property mobility ask for a ticket with which the allocation can move to another network (RFC 8016).

@@ -19,7 +19,8 @@ import kotlin.time.Duration
  * @property refresh ask again this long after the last request, at least 1 s; `null` asks once.
  * @property credentials sign with these.
  * @property fingerprint end requests with FINGERPRINT (RFC 8489 s7).
- * @property acceptsMappedAddress take MAPPED-ADDRESS where XOR-MAPPED-ADDRESS is missing, as servers of RFC 3489 send it.
+ * @property acceptsMappedAddress take MAPPED-ADDRESS where XOR-MAPPED-ADDRESS is missing, as servers of RFC 3489 send
+ * it.
  * @property backoff the waits after failures while refreshing.
  */
 public data class BindingConfig(

@@ -14,29 +14,42 @@ private const val EVENTS = 16
 private const val PEER_DATA = 20
 private const val HEADER = 24
 private const val ADDRESS = 24
+private const val PACKET = 60
+private const val EVENT = 228
 
+@JvmSynthetic
 internal fun ByteArray.byteAt(at: Int): Int = this[at].toInt() and 0xFF
 
+@JvmSynthetic
 internal fun ByteArray.intAt(at: Int): Int =
     byteAt(at) or (byteAt(at + 1) shl 8) or (byteAt(at + 2) shl 16) or (byteAt(at + 3) shl 24)
 
+@JvmSynthetic
 internal fun ByteArray.longAt(at: Int): Long =
     (intAt(at).toLong() and 0xFFFF_FFFFL) or (intAt(at + 4).toLong() shl 32)
 
-internal fun ByteArray.addressAt(at: Int): InetSocketAddress? = socketAddress(longAt(at), longAt(at + 8), longAt(at + 16))
+@JvmSynthetic
+internal fun ByteArray.addressAt(at: Int): InetSocketAddress? =
+    socketAddress(longAt(at), longAt(at + 8), longAt(at + 16))
 
 /** A time, of which those that no host's clock will reach are never. */
+@JvmSynthetic
 internal fun ByteArray.timeAt(at: Int): Long = longAt(at).let { if (it < 0) Output.NEVER else it }
 
 private fun ByteArray.durationAt(at: Int): Duration? = longAt(at).takeIf { it >= 0 }?.nanoseconds
 
-/** Takes the buffer apart. Nothing is made for what is not there. */
-internal fun decodeOutput(bytes: ByteArray): Output {
-    val packets = bytes.intAt(PACKETS)
-    val events = bytes.intAt(EVENTS)
-    val peerData = bytes.intAt(PEER_DATA)
+/**
+ * Takes the buffer apart. Nothing is made for what is not there.
+ *
+ * @throws StunException if it is no buffer that this package understands ([StunErrorCode.INTERNAL]).
+ */
+@JvmSynthetic
+internal fun decodeOutput(bytes: ByteArray): Output = understood {
+    val packets = bytes.countAt(PACKETS, PACKET)
+    val events = bytes.countAt(EVENTS, EVENT)
+    val peerData = bytes.countAt(PEER_DATA, PACKET)
     val reader = if (packets or events or peerData == 0) null else OutputReader(bytes, HEADER)
-    return Output(
+    Output(
         allPeerData = List(reader, peerData) { peerData() },
         transmits = List(reader, packets) { transmit() },
         events = List(reader, events) { event() },
@@ -47,7 +60,30 @@ internal fun decodeOutput(bytes: ByteArray): Output {
 }
 
 /** One packet and nothing else. */
-internal fun decodeTransmit(bytes: ByteArray): Transmit = OutputReader(bytes, 0).transmit()
+@JvmSynthetic
+internal fun decodeTransmit(bytes: ByteArray): Transmit = understood { OutputReader(bytes, 0).transmit() }
+
+/**
+ * Reading goes by lengths and numbers that are in the buffer: what they lead out of it says that it is none of ours.
+ */
+private inline fun <T> understood(read: () -> T): T = try {
+    read()
+} catch (error: IndexOutOfBoundsException) {
+    throw StunException(StunErrorCode.INTERNAL, "the library's buffer is not understood: ${error.message}")
+}
+
+/** How many things of a size at least follow: no more than there is room for. */
+private fun ByteArray.countAt(at: Int, size: Int): Int {
+    val count = intAt(at)
+    if (count !in 0..this.size / size) throw IndexOutOfBoundsException("$count things in ${this.size} bytes")
+    return count
+}
+
+/** Where something ends that begins there, if that is in the buffer. */
+private fun ByteArray.endOf(from: Int, length: Int): Int {
+    if (length !in 0..size - from) throw IndexOutOfBoundsException("$length bytes at $from of $size")
+    return from + length
+}
 
 private inline fun <T> List(reader: OutputReader?, count: Int, read: OutputReader.() -> T): List<T> {
     if (reader == null || count == 0) return emptyList()
@@ -84,13 +120,13 @@ private class OutputReader(private val bytes: ByteArray, private var at: Int) {
 
     fun event(): AgentEvent {
         val start = at
-        at += 4 + bytes.intAt(start)
-        return FlatEvent(bytes, start).decode()
+        at = bytes.endOf(start + 4, bytes.intAt(start))
+        return FlatEvent(bytes, start, at).decode()
     }
 
     private fun payload(): ByteArray {
-        val from = at + 60
-        at = from + bytes.intAt(at + 56)
+        val from = at + PACKET
+        at = bytes.endOf(from, bytes.intAt(at + 56))
         return bytes.copyOfRange(from, at)
     }
 }
@@ -98,12 +134,19 @@ private class OutputReader(private val bytes: ByteArray, private var at: Int) {
 private fun ByteArray.requiredAt(at: Int): InetSocketAddress =
     addressAt(at) ?: throw StunException(StunErrorCode.INTERNAL, "an address is missing")
 
-/** An event that begins at [start]. Which fields a kind has, `stun_event_code` in include/stun.h says. */
-private class FlatEvent(private val bytes: ByteArray, private val start: Int) {
+/** An event from [start] to [end]. Which fields a kind has, `stun_event_code` in include/stun.h says. */
+private class FlatEvent(private val bytes: ByteArray, private val start: Int, end: Int) {
     private val kind = bytes.intAt(start + 4) and 0xFFFF
     private val textLength = bytes.intAt(start + 216)
     private val nameLength = bytes.intAt(start + 220)
-    private val text = String(bytes, start + 228, textLength, Charsets.UTF_8)
+    private val text: String
+
+    init {
+        var at = start + EVENT
+        for (length in listOf(textLength, nameLength, bytes.intAt(start + 224))) at = bytes.endOf(at, length)
+        if (at > end) throw IndexOutOfBoundsException("an event of ${end - start} bytes has parts up to ${at - start}")
+        text = String(bytes, start + EVENT, textLength, Charsets.UTF_8)
+    }
 
     private val reason get() = bytes.intAt(start + 16)
     private val code get() = bytes.intAt(start + 20)
@@ -120,7 +163,7 @@ private class FlatEvent(private val bytes: ByteArray, private val start: Int) {
     private val relayed get() = bytes.requiredAt(start + 136)
     private val additional get() = bytes.addressAt(start + 160)
     private val peer get() = bytes.requiredAt(start + 184)
-    private val name get() = String(bytes, start + 228 + textLength, nameLength, Charsets.UTF_8)
+    private val name get() = String(bytes, start + EVENT + textLength, nameLength, Charsets.UTF_8)
     private val failure get() = failure(reason, code, count, text)
 
     fun decode(): AgentEvent = AgentEvent(
@@ -151,7 +194,7 @@ private class FlatEvent(private val bytes: ByteArray, private val start: Int) {
         20 -> AuthenticationFailures(host(address), code == 1)
         21 -> NatUnanswered(name, server)
         22 -> decoded<NatProperty>(index)?.let { NatFound(it, natFinding(detail, count, reason, code)) }
-        23 -> NatFinished(report(start + 228 + textLength + nameLength))
+        23 -> NatFinished(report(start + EVENT + textLength + nameLength))
         else -> null
     }
 

@@ -250,6 +250,7 @@ public enum class RelayFamily {
 
 /** Which port the relayed address shall have. */
 public enum class RelayPort {
+    /** The server chooses. */
     ANY,
 
     /** An even one (RFC 8656 s18.7). */
@@ -280,7 +281,8 @@ public enum class CredentialsNeed {
     EXPIRING,
 }
 
-internal val Enum<*>.code: UInt get() = ordinal.toUInt()
+internal val Enum<*>.code: UInt @JvmSynthetic get() = ordinal.toUInt()
 
 /** What a number stands for, or `null` if that is newer than this package. */
+@JvmSynthetic
 internal inline fun <reified E : Enum<E>> decoded(number: Int): E? = enumValues<E>().getOrNull(number)

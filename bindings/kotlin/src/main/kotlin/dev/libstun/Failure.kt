@@ -5,7 +5,8 @@ package dev.libstun
  *
  * @property code an error code (RFC 8489 s14.8) or the type of an attribute: see [FailureReason].
  * @property count how many unsigned answers came, for [FailureReason.INTEGRITY].
- * @property detail more, for [FailureReason.AUTHENTICATION], [FailureReason.REDIRECTED] and [FailureReason.SEND_FAILED].
+ * @property detail more, for [FailureReason.AUTHENTICATION], [FailureReason.REDIRECTED] and
+ * [FailureReason.SEND_FAILED].
  * @property text one line for people.
  */
 public data class Failure @JvmOverloads constructor(
@@ -133,6 +134,7 @@ public enum class RedirectRefusal : FailureDetail {
 }
 
 /** Of the numbers of an event. `code` is what `reason` says. */
+@JvmSynthetic
 internal fun failure(reason: Int, code: Int, count: Int, text: String): Failure {
     val why = FailureReason.entries.firstOrNull { it.number == reason } ?: FailureReason.OTHER
     val detail = when (why) {

@@ -96,6 +96,7 @@ public class Attribute(public val type: Int, public val value: ByteArray) {
 public class Message private constructor(private val bytes: ByteArray, private val raw: RawMessage) {
     /** Whether it asks or answers. */
     public val messageClass: MessageClass get() = MessageClass.values()[raw.messageClass.toInt()]
+
     /** 0 to 4095; 1 is Binding. */
     public val method: Int get() = raw.method.toInt()
     public val attributes: List<Attribute> = raw.attributes.map { Attribute(it.attributeType.toInt(), it.value) }

@@ -249,10 +249,13 @@ public data class NatReport(
 }
 
 /** Of the numbers of a finding. */
+@JvmSynthetic
 internal fun natFinding(value: Int, confidence: Int, reason: Int, detail: Int): NatFinding {
-    val why = if (reason == 0) null else decoded<NatReason>(reason - 1) ?: NatReason.OTHER
+    val known = decoded<NatValue>(value - 1)
+    val isKnown = reason == 0 && (value == 0 || known != null)
+    val why = if (isKnown) null else decoded<NatReason>(reason - 1) ?: NatReason.OTHER
     return NatFinding(
-        decoded<NatValue>(value - 1),
+        known,
         decoded<NatConfidence>(confidence - 1),
         why,
         detail.takeIf { why == NatReason.ERROR_RESPONSE },

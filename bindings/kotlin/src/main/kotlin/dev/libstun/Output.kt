@@ -6,12 +6,14 @@ import java.net.InetSocketAddress
 public typealias OperationId = Long
 
 /**
- * Everything that came of a call to an [Agent]. Send [transmits], look at [events], and call [Agent.tick] at [deadline].
+ * Everything that came of a call to an [Agent]. Send [transmits], look at [events], and call [Agent.tick] at
+ * [deadline].
  *
  * @property outcome what became of the datagram; [Outcome.CONSUMED] where there was none.
  * @property transmits what to send, in that order.
  * @property events what has happened, in that order.
- * @property deadlineNanos when to call [Agent.tick] at the latest, in nanoseconds of the host's clock; [NEVER] is never.
+ * @property deadlineNanos when to call [Agent.tick] at the latest, in nanoseconds of the host's clock; [NEVER] is
+ * never.
  * @property wakeReason why, or `null` where nothing is due.
  * @property allPeerData data of peers: with [Agent.exchange] one at most, with [Agent.exchangeStream] any number.
  */

@@ -10,8 +10,8 @@ internal class Scratch(private val longest: Int = MAX_DATAGRAM) {
     private var buffer: ByteBuffer = EMPTY
 
     /**
-     * What the library reads at the moment, which knows an address only: a direct buffer that nobody else needs any more
-     * must not be freed meanwhile.
+     * What the library reads at the moment, which knows an address only: a direct buffer that nobody else needs any
+     * more must not be freed meanwhile.
      */
     private var lent: ByteBuffer? = null
 

@@ -95,7 +95,8 @@ public data class ServerConfig(
         copy(alternate = alternate, socketIds = socketIds)
 
     /** The same with other [publicHosts]. */
-    public fun withPublicHosts(first: InetAddress, second: InetAddress): ServerConfig = copy(publicHosts = first to second)
+    public fun withPublicHosts(first: InetAddress, second: InetAddress): ServerConfig =
+        copy(publicHosts = first to second)
 
     override fun toString(): String =
         "ServerConfig(local=$local, credentials=$credentials, realm=$realm, users=${users.keys}, alternate=$alternate)"

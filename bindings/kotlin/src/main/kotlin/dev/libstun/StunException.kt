@@ -41,13 +41,17 @@ public enum class StunErrorCode(internal val number: Int) {
     CLOSED(-9),
 }
 
+@JvmSynthetic
 internal fun invalid(message: String) = StunException(StunErrorCode.INVALID, message)
 
 /** Makes a call of the generated layer, whose exceptions nobody else sees. */
+@JvmSynthetic
 internal inline fun <T> translated(call: () -> T): T = try {
     call()
 } catch (refusal: Refusal) {
     throw refusal.translate()
+} catch (_: CharacterCodingException) {
+    throw invalid("a text has half of a character only, and so no UTF-8")
 } catch (bug: InternalException) {
     throw StunException(StunErrorCode.INTERNAL, bug.message)
 }

@@ -29,8 +29,8 @@ public data class SurveyTarget @JvmOverloads constructor(
  * @property targets whom to ask, in that order: 1 to 64.
  * @property enough answers after which nobody else is asked; `null` is all.
  * @property deadline how long the whole may take; `null` leaves each the time of its request.
- * @property attemptDelay how long to wait before the next is asked; a failure does not wait. Zero asks all at once; else
- * at least 10 ms.
+ * @property attemptDelay how long to wait before the next is asked; a failure does not wait. Zero asks all at once;
+ * else at least 10 ms.
  * @property credentials sign with these.
  * @property fingerprint end requests with FINGERPRINT.
  * @property acceptsMappedAddress take MAPPED-ADDRESS where XOR-MAPPED-ADDRESS is missing.

@@ -93,29 +93,40 @@ public data class PowerProfile(val maxSlack: Duration, val refresh: Duration? = 
     }
 }
 
-internal fun ULong.duration(): Duration = toLong().nanoseconds
+/** A duration that came. One that is longer than 292 years does not end. */
+@JvmSynthetic
+internal fun ULong.duration(): Duration =
+    if (this > Long.MAX_VALUE.toULong()) Duration.INFINITE else toLong().nanoseconds
 
+@JvmSynthetic
 internal fun java.time.Duration?.kotlin(): Duration? = this?.toKotlinDuration()
 
 /** A duration as it crosses. One that does not end is as long as can be. */
+@JvmSynthetic
 internal fun Duration.raw(what: String): ULong {
     if (isNegative()) throw invalid("$what is negative: ${toJavaDuration()}")
     return inWholeNanoseconds.toULong()
 }
 
 /** The same of one that may be never. */
-internal fun Duration?.rawOrNever(what: String): ULong = if (this == null || this == Duration.INFINITE) NEVER else raw(what)
+@JvmSynthetic
+internal fun Duration?.rawOrNever(what: String): ULong =
+    if (this == null || this == Duration.INFINITE) NEVER else raw(what)
 
 /** A time of the host's clock. */
+@JvmSynthetic
 internal fun time(now: Long): ULong = if (now < 0) throw invalid("a time is negative: $now") else now.toULong()
 
+@JvmSynthetic
 internal fun timeOrNever(at: Long?): ULong = if (at == null || at == Output.NEVER) NEVER else time(at)
 
 /** A number that cannot be negative. */
+@JvmSynthetic
 internal fun count(number: Int, what: String): UInt =
     if (number < 0) throw invalid("$what is negative: $number") else number.toUInt()
 
 /** No time and no duration. */
+@field:JvmSynthetic
 internal const val NEVER: ULong = ULong.MAX_VALUE
 
 @JvmSynthetic

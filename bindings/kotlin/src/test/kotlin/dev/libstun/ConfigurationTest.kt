@@ -169,7 +169,8 @@ class ConfigurationTest {
         assertEquals(2, asked(allocation.copy(family = RelayFamily.IPV6))[REQUESTED_FAMILY]!![0].toInt())
         assertEquals(2, asked(allocation.copy(family = RelayFamily.BOTH))[ADDITIONAL_FAMILY]!![0].toInt())
         assertEquals(Check.ABSENT, asked(allocation.copy(fingerprint = false)).checkFingerprint())
-        val path = first { startAllocation(allocation.copy(local = CLIENT, transport = Transport.TCP, socketId = 8), 0) }
+        val elsewhere = allocation.copy(local = CLIENT, transport = Transport.TCP, socketId = 8)
+        val path = first { startAllocation(elsewhere, 0) }
         assertEquals(listOf(CLIENT, Transport.TCP, 8), listOf(path.local, path.transport, path.socketId))
         val schedule = Retransmission(initialRto = 100.milliseconds, rc = 2, rm = 2)
         val times = times { startAllocation(allocation.copy(retransmission = schedule), 0) }

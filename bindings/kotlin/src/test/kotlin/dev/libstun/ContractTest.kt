@@ -33,8 +33,8 @@ internal class ContractTest {
             }
         }.collect(Collectors.toList()).flatten().toSet()
         val wanted = setOf(
-            "Mapped", "Refreshed", "AddressChanged", "Retrying", "Failed", "Answer", "NoAnswer", "Surveyed", "Restarted",
-            "NatFound", "NatFinished",
+            "Mapped", "Refreshed", "AddressChanged", "Retrying", "Failed", "Answer", "NoAnswer", "Surveyed",
+            "Restarted", "NatFound", "NatFinished",
         )
         assertEquals(emptySet<String>(), wanted - seen, "of all that happened: $seen")
     }
@@ -119,6 +119,6 @@ internal class ContractTest {
     }
 
     private companion object {
-        const val SCHEDULES = 40
+        const val SCHEDULES = 30
     }
 }

@@ -19,7 +19,11 @@ class ServerTest {
     private val users = ServerConfig(local = SERVER, realm = "example.org", users = mapOf("alice" to "s3cret"))
 
     /** What a client with these credentials is told in the end. */
-    private fun told(config: ServerConfig, credentials: Credentials?, edit: (Agent, Long) -> Unit = { _, _ -> }): Event {
+    private fun told(
+        config: ServerConfig,
+        credentials: Credentials?,
+        edit: (Agent, Long) -> Unit = { _, _ -> },
+    ): Event {
         val net = Net()
         val server = seeded(9)
         edit(server, server.startServer(config, 0))
@@ -55,7 +59,8 @@ class ServerTest {
         assertTrue(told(users, LongTerm("alice", "s3cret", requireSha256 = true, requireAnonymity = true)) is Mapped)
         for (wrong in listOf(LongTerm("alice", "wrong"), LongTerm("bob", "s3cret"))) {
             val failure = (told(users, wrong) as Failed).failure
-            assertEquals(FailureReason.AUTHENTICATION to AuthenticationFailure.REJECTED, failure.reason to failure.detail)
+            assertEquals(FailureReason.AUTHENTICATION, failure.reason)
+            assertEquals(AuthenticationFailure.REJECTED, failure.detail)
         }
     }
 

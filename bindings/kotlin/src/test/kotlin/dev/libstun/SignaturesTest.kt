@@ -47,7 +47,9 @@ class SignaturesTest {
 
     @Test
     fun `files of functions show Java nothing`() {
-        val shown = classes.filter { it.simpleName.endsWith("Kt") }.flatMap { members(it) }
+        val files = classes.filter { it.simpleName.endsWith("Kt") && !it.simpleName.startsWith("Driver") }
+        assertTrue(files.size > 8, "$files")
+        val shown = files.flatMap { members(it) }
         assertEquals(emptyList<Any>(), shown)
     }
 
@@ -142,7 +144,8 @@ class SignaturesTest {
     private fun header(): Map<String, Map<String, Int>> {
         val text = generateSequence(File("").absoluteFile) { it.parentFile }
             .map { it.resolve("include/stun.h") }.first { it.exists() }.readText()
-        return Regex("""typedef enum (\w+) \{(.*?)\n\} """, RegexOption.DOT_MATCHES_ALL).findAll(text).associate { found ->
+        val enums = Regex("""typedef enum (\w+) \{(.*?)\n\} """, RegexOption.DOT_MATCHES_ALL)
+        return enums.findAll(text).associate { found ->
             val (name, body) = found.destructured
             name to Regex("""^ +(STUN_\w+) = (-?\d+),""", RegexOption.MULTILINE).findAll(body)
                 .associate { it.groupValues[1] to it.groupValues[2].toInt() }

@@ -139,7 +139,10 @@ internal class StormTest {
             return when (place) {
                 0 -> request(random.nextLong())
                 1 -> message(BINDING or INDICATION, transaction)
-                2 -> message(0x0017, transaction, attribute(0x0012, random.nextBytes(8)), attribute(0x0013, random.nextBytes(20)))
+                2 -> {
+                    val (peer, data) = attribute(0x0012, random.nextBytes(8)) to attribute(0x0013, random.nextBytes(20))
+                    message(0x0017, transaction, peer, data)
+                }
                 3 -> byteArrayOf(0x40, random.nextInt(4).toByte(), 0, 8) + random.nextBytes(8)
                 4 -> {
                     val value = random.nextBytes(random.nextInt(40))
@@ -153,7 +156,8 @@ internal class StormTest {
     private companion object {
         const val DATAGRAMS = 100_000
 
-        fun answers(request: ByteArray) = listOf(mapped(request), refusal(request, 500), refusal(request, 401), refusal(request, 300))
+        fun answers(request: ByteArray) =
+            listOf(mapped(request), refusal(request, 500), refusal(request, 401), refusal(request, 300))
 
         /** A few bits turned, an end cut off, or something behind it. */
         fun mutated(random: Random, datagram: ByteArray): ByteArray = when (random.nextInt(5)) {

@@ -31,7 +31,7 @@ internal class ThreadsTest {
             together(THREADS) { thread ->
                 val here = InetSocketAddress(CLIENT.address, 5_000 + thread)
                 val buffer = ByteBuffer.allocateDirect(20)
-                for (number in 0 until 2_000L) {
+                for (number in 0 until 1_000L) {
                     val request = request(thread * 1_000_000 + number)
                     buffer.clear().put(request).flip()
                     val reply = agent.exchange(buffer, here, number, SERVER).transmits.single()
@@ -57,7 +57,9 @@ internal class ThreadsTest {
                 }
             }
             // What had to wait for others to the same server is sent when its time has come.
-            while (agent.operationCount() > 0) told += answerAll(agent, agent.tick(checkNotNull(agent.drain().deadline)))
+            while (agent.operationCount() > 0) {
+                told += answerAll(agent, agent.tick(checkNotNull(agent.drain().deadline)))
+            }
             assertTrue(cancelled.get() in 1..THREADS * 100, "$cancelled")
             val ended = THREADS * 500 - cancelled.get()
             assertEquals(ended to ended, told.count { it.event is Mapped } to told.count { it.isLast })
@@ -68,7 +70,7 @@ internal class ThreadsTest {
 
     @Test
     fun `an agent that is closed while others call refuses them, and nothing worse`() {
-        repeat(20) { round ->
+        repeat(10) { round ->
             val agent = seeded(1 + round)
             agent.startServer(ServerConfig(budget = false), 0)
             val refused = AtomicInteger()
@@ -77,7 +79,8 @@ internal class ThreadsTest {
                     repeat(round % 20) { Thread.onSpinWait() }
                     return@together agent.close()
                 }
-                val error = generateSequence(0L) { it + 1 }.firstNotNullOf { number -> refusal { call(agent, thread, number) } }
+                val numbers = generateSequence(0L) { it + 1 }
+                val error = numbers.firstNotNullOf { number -> refusal { call(agent, thread, number) } }
                 assertEquals(StunErrorCode.CLOSED, error.code)
                 refused.incrementAndGet()
             }
@@ -111,7 +114,10 @@ internal class ThreadsTest {
     private fun call(agent: Agent, thread: Int, number: Long): Any = when (thread % 4) {
         0 -> agent.tick(number)
         1 -> agent.exchange(request(number), CLIENT, number, SERVER)
-        2 -> agent.startBinding(BindingConfig(SERVER, local = CLIENT, refresh = null), number).also { agent.cancel(it, number) }
+        2 -> {
+            val id = agent.startBinding(BindingConfig(SERVER, local = CLIENT, refresh = null), number)
+            agent.cancel(id, number)
+        }
         else -> agent.dropped() + agent.operationCount()
     }
 

@@ -72,7 +72,8 @@ internal class TraceTest {
         assertTrue(checkNotNull(firstDifference(lines)) > place)
     }
 
-    private fun answers(lines: List<String>) = lines.indices.filter { lines[it].startsWith("< ") }.also { check(it.isNotEmpty()) }
+    private fun answers(lines: List<String>) =
+        lines.indices.filter { lines[it].startsWith("< ") }.also { check(it.isNotEmpty()) }
 
     /** Whether it is a call at the very deadline, of which a packet comes. */
     private fun sends(lines: List<String>, call: Int): Boolean {
@@ -90,6 +91,7 @@ internal class TraceTest {
 
     companion object {
         @JvmStatic
-        fun traces(): List<File> = VECTORS.resolve("traces").listFiles { file -> file.extension == "trace" }.orEmpty().sorted()
+        fun traces(): List<File> =
+            VECTORS.resolve("traces").listFiles { file -> file.extension == "trace" }.orEmpty().sorted()
     }
 }

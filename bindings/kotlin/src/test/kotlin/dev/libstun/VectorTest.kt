@@ -133,7 +133,8 @@ class VectorTest {
 
     private fun checkResponse(message: Message, data: ByteArray, entry: JsonObject, key: Key) {
         assertEquals(entry.text("response_type"), "0x" + hex(data.copyOf(2)))
-        val expected = entry.getValue("response_attrs").jsonArray.map { pair -> pair.jsonArray.map { it.jsonPrimitive.content } }
+        val pairs = entry.getValue("response_attrs").jsonArray
+        val expected = pairs.map { pair -> pair.jsonArray.map { it.jsonPrimitive.content } }
         assertEquals(expected, message.attributes.map { listOf("0x%04x".format(it.type), hex(it.value)) })
         assertEquals(present(entry.getValue("has_fingerprint").jsonPrimitive.boolean), message.checkFingerprint())
         assertEquals(present(entry.getValue("has_integrity").jsonPrimitive.boolean), message.checkIntegrity(key))
@@ -179,7 +180,10 @@ class VectorTest {
             assertEquals(vector.getValue("length").jsonPrimitive.int, data.size)
             val expected = vector.under("expect").text("decode")
             when {
-                expected.startsWith("error") -> refused(StunErrorCode.INVALID) { Message.decode(data) }.also { refusals++ }
+                expected.startsWith("error") -> {
+                    refused(StunErrorCode.INVALID) { Message.decode(data) }
+                    refusals++
+                }
                 expected == "parse error, FINGERPRINT mismatch or MI invalid" -> checkBroken(data, vector)
                 expected == "FINGERPRINT mismatch" -> {
                     assertEquals(Check.INVALID, Message.decode(data).checkFingerprint())

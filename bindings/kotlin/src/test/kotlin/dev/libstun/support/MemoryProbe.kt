@@ -10,6 +10,7 @@ import dev.libstun.Message
 import dev.libstun.ServerConfig
 import dev.libstun.StunException
 import java.io.File
+import java.net.InetAddress
 import java.net.InetSocketAddress
 import java.nio.ByteBuffer
 import kotlin.system.exitProcess
@@ -38,7 +39,8 @@ internal object MemoryProbe {
     fun growth(work: String, count: Int, warm: Int): Growth {
         require(work in WORKS)
         val java = File(System.getProperty("java.home"), "bin/java").path
-        val command = listOf(java) + FLAGS + listOf("-cp", System.getProperty("java.class.path"), javaClass.name, work, "$warm", "$count")
+        val path = listOf("-cp", System.getProperty("java.class.path"))
+        val command = listOf(java) + FLAGS + path + listOf(javaClass.name, work, "$warm", "$count")
         val builder = ProcessBuilder(command).redirectErrorStream(true)
         builder.environment()["MALLOC_ARENA_MAX"] = "1" // one that settles
         val process = builder.start()
@@ -58,8 +60,8 @@ internal object MemoryProbe {
     )
 
     /**
-     * Bytes that are resident, and bytes of the heap that are used, once nothing more is freed. What is not reachable is
-     * freed by a thread of its own, which needs a while after each collection.
+     * Bytes that are resident, and bytes of the heap that are used, once nothing more is freed. What is not reachable
+     * is freed by a thread of its own, which needs a while after each collection.
      */
     private fun measured(): Pair<Long, Long> {
         var least = Long.MAX_VALUE to Long.MAX_VALUE
@@ -87,7 +89,7 @@ internal object MemoryProbe {
         "dropped-agents" to { agents { } },
         "kept-agents" to { agents { keptAgents += it } },
         "exchanges" to ::exchanges,
-        "others" to { listOf(bindings(), strangers(), refusals(), messages()).let { all -> { number -> all.forEach { it(number) } } } },
+        "others" to ::others,
         "leak-native" to { { number -> Pointer(Native.malloc(100)).setLong(0, number) } },
         "leak-heap" to { { _ -> kept += ByteArray(84) } }, // with its header 100 bytes
     )
@@ -129,13 +131,18 @@ internal object MemoryProbe {
         }
     }
 
+    private fun others(): (Long) -> Unit {
+        val all = listOf(bindings(), strangers(), refusals(), messages())
+        return { number -> all.forEach { it(number) } }
+    }
+
     /** Every request comes from another network. */
     private fun strangers(): (Long) -> Unit {
         val agent = seeded()
         agent.startServer(ServerConfig(realm = "x"), 0)
         return { number ->
-            val ip = byteArrayOf((11 + number % 89).toByte(), (number shr 16).toByte(), (number shr 8).toByte(), number.toByte())
-            agent.exchange(request(number), InetSocketAddress(java.net.InetAddress.getByAddress(ip), 1_000), number, SERVER)
+            val ip = number((11 + number % 89).toInt() shl 24 or (number.toInt() and 0xFFFFFF))
+            agent.exchange(request(number), InetSocketAddress(InetAddress.getByAddress(ip), 1_000), number, SERVER)
         }
     }
 

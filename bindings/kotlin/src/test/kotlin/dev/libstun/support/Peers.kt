@@ -28,7 +28,8 @@ internal fun message(type: Int, transaction: ByteArray, vararg attributes: ByteA
 
 /** An attribute with its padding (RFC 8489 s14). */
 internal fun attribute(type: Int, value: ByteArray): ByteArray =
-    ByteBuffer.allocate(4 + (value.size + 3) / 4 * 4).putShort(type.toShort()).putShort(value.size.toShort()).put(value).array()
+    ByteBuffer.allocate(4 + (value.size + 3) / 4 * 4)
+        .putShort(type.toShort()).putShort(value.size.toShort()).put(value).array()
 
 internal fun transactionOf(message: ByteArray): ByteArray = message.copyOfRange(8, 20)
 

@@ -35,7 +35,9 @@ import java.net.InetSocketAddress
 import kotlin.time.Duration
 import kotlin.time.Duration.Companion.nanoseconds
 
-/** Makes the calls of a trace, and writes the trace that comes of it. The format is in tests/vectors/traces/README.md. */
+/**
+ * Makes the calls of a trace, and writes the trace that comes of it. The format is in tests/vectors/traces/README.md.
+ */
 internal class Replay(private val lines: List<String>) {
     private var words: Iterator<String> = emptyList<String>().iterator()
     private lateinit var agent: Agent

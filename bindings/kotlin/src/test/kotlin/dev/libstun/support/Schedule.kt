@@ -19,8 +19,8 @@ import kotlin.time.Duration.Companion.milliseconds
 import kotlin.time.Duration.Companion.seconds
 
 /**
- * A client and a server with a network between them that loses, delays, reorders and repeats, in virtual time. All of it
- * comes from a seed.
+ * A client and a server with a network between them that loses, delays, reorders and repeats, in virtual time. All of
+ * it comes from a seed.
  */
 internal class Schedule(seed: Int) : AutoCloseable {
     private val random = Random(seed)
@@ -36,7 +36,13 @@ internal class Schedule(seed: Int) : AutoCloseable {
     private var nat = MAPPED
     private var now = 0L
 
-    private class Flight(val at: Long, val number: Int, val from: InetSocketAddress, val to: InetSocketAddress, val bytes: ByteArray)
+    private class Flight(
+        val at: Long,
+        val number: Int,
+        val from: InetSocketAddress,
+        val to: InetSocketAddress,
+        val bytes: ByteArray,
+    )
 
     init {
         val isClosed = random.nextInt(3) == 0
@@ -60,7 +66,9 @@ internal class Schedule(seed: Int) : AutoCloseable {
         }
     }
 
-    /** Sleeps exactly to each deadline, without any loss of time: it comes to rest, or goes on for ever with refreshes. */
+    /**
+     * Sleeps exactly to each deadline, without any loss of time: it comes to rest, or goes on for ever with refreshes.
+     */
     fun finish() {
         repeat(60) { advance(next() ?: return) }
     }
@@ -110,7 +118,8 @@ internal class Schedule(seed: Int) : AutoCloseable {
     }
 
     private fun garbage() {
-        val bytes = if (asked.isEmpty() || random.nextBoolean()) random.nextBytes(random.nextInt(60)) else forged(asked.random(random).bytes)
+        val isRandom = asked.isEmpty() || random.nextBoolean()
+        val bytes = if (isRandom) random.nextBytes(random.nextInt(60)) else forged(asked.random(random).bytes)
         carry(CLIENT, client.each(now) { agent, at -> agent.exchange(bytes, SERVER, at, CLIENT) })
         carry(SERVER, server.each(now) { agent, at -> agent.exchange(bytes, MAPPED, at, SERVER) })
     }
@@ -154,6 +163,9 @@ internal class Schedule(seed: Int) : AutoCloseable {
             agent.startSurvey(SurveyConfig(targets, attemptDelay = 200.milliseconds), at)
         }
         4 -> agent.startNatProbe(NatConfig(SERVER, local = CLIENT), at)
-        else -> agent.startAllocation(AllocationConfig(SERVER, local = CLIENT, credentials = LongTerm("alice", "s3cret")), at)
+        else -> {
+            val credentials = LongTerm("alice", "s3cret")
+            agent.startAllocation(AllocationConfig(SERVER, local = CLIENT, credentials = credentials), at)
+        }
     }
 }

@@ -60,8 +60,10 @@ internal fun address(ip: String, port: Int): InetSocketAddress = InetSocketAddre
 internal fun address(text: String): InetSocketAddress =
     address(text.substringBeforeLast(":").removeSurrounding("[", "]"), text.substringAfterLast(":").toInt())
 
+private const val DIGITS = "0123456789abcdef"
+
 internal fun hex(bytes: ByteArray): String = buildString {
-    for (byte in bytes) append("0123456789abcdef"[byte.toInt() shr 4 and 15]).append("0123456789abcdef"[byte.toInt() and 15])
+    for (byte in bytes) append(DIGITS[byte.toInt() shr 4 and 15]).append(DIGITS[byte.toInt() and 15])
 }
 
 internal fun bytes(hex: String): ByteArray {

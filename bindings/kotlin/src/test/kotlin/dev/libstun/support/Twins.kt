@@ -66,7 +66,7 @@ internal class Twins(seed: Int, private val name: String) : AutoCloseable {
         val isSilent = output.transmits.isEmpty() && output.events.isEmpty()
         if (before == null || latest < before) {
             assertTrue(isSilent, "$name, C4: a call that was not due has put something out")
-            assertEquals(before to why, output.deadline to output.wakeReason, "$name, C4: an early call moved the deadline")
+            assertEquals(before to why, output.deadline to output.wakeReason, "$name: $MOVED")
         } else {
             val isLater = output.deadline.let { it == null || it > latest }
             assertTrue(!isSilent || isLater, "$name, C3: woken in vain, and to be woken at once")
@@ -84,8 +84,8 @@ internal class Twins(seed: Int, private val name: String) : AutoCloseable {
         val early = List(3) { random.nextLong(latest, end + 1) }.sorted()
         for (at in early + early.last()) {
             val output = agents.getValue("pestered").tick(at)
-            assertTrue(output.transmits.isEmpty() && output.events.isEmpty(), "$name, C4: an early call has put something out")
-            assertEquals(deadline to reason, output.deadline to output.wakeReason, "$name, C4: an early call moved the deadline")
+            assertTrue(output.transmits.isEmpty() && output.events.isEmpty(), "$name: $SPOKE")
+            assertEquals(deadline to reason, output.deadline to output.wakeReason, "$name: $MOVED")
         }
     }
 
@@ -95,7 +95,8 @@ internal class Twins(seed: Int, private val name: String) : AutoCloseable {
         assertTrue(output.wakeReason != WakeReason.OUTPUT, "$name, C2: there is output yet")
         val again = agents.getValue("plain").drain()
         assertTrue(again.transmits.isEmpty() && again.events.isEmpty(), "$name, C2: output was left in the agent")
-        assertEquals(output.deadline to output.wakeReason, again.deadline to again.wakeReason, "$name: draining has changed something")
+        val (due, why) = again.deadline to again.wakeReason
+        assertEquals(output.deadline to output.wakeReason, due to why, "$name: draining has changed something")
         if (again.deadline == null) assertNull(again.wakeReason)
         deadline = output.deadline
         reason = output.wakeReason
@@ -111,6 +112,8 @@ internal class Twins(seed: Int, private val name: String) : AutoCloseable {
     )
 
     companion object {
+        private const val MOVED = "an early call moved the deadline (C4)"
+        private const val SPOKE = "an early call has put something out (C4)"
         val NAMES = listOf("plain", "twin", "pestered", "clamped")
     }
 }

@@ -5,8 +5,8 @@ import java.util.Locale
 /**
  * What one crossing for a datagram costs, and what the loop of five calls does that C and Python have.
  *
- * All ways of doing a work take turns in one run, so that a noisy machine is as noisy for each. A figure is the median of
- * many turns, in microseconds; where it matters look at the ratios.
+ * All ways of doing a work take turns in one run, so that a noisy machine is as noisy for each. A figure is the median
+ * of many turns, in microseconds; where it matters look at the ratios.
  */
 fun main() {
     val works = listOf(OtherProtocol(), Refresh(), Request())
@@ -38,6 +38,6 @@ private inline fun nanoseconds(work: () -> Unit): Double {
 
 private const val TITLE = 36
 private const val COLUMN = 18
-private const val WARM = 10
-private const val ROUNDS = 1_000
-private const val TURNS = 21
+private const val WARM = 20
+private const val ROUNDS = 300
+private const val TURNS = 31

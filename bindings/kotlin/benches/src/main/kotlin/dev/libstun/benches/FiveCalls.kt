@@ -18,7 +18,8 @@ internal class Raw : AutoCloseable {
     fun startBinding() {
         val defaults = defaults()
         val options = BindingOptions(
-            endpoint(SERVER), endpoint(CLIENT), 0U, 0U, REFRESH.toULong(), null, true, false, 0U, defaults.retransmission, defaults.backoff,
+            endpoint(SERVER), endpoint(CLIENT), 0U, 0U, REFRESH.toULong(), null, true, false, 0U,
+            defaults.retransmission, defaults.backoff,
         )
         agent.startBinding(options, 0UL)
     }
@@ -26,18 +27,25 @@ internal class Raw : AutoCloseable {
     fun startServer() {
         val none = Endpoint(0UL, 0UL, 0UL)
         val options = ServerOptions(
-            none, null, "", emptyList(), ULong.MAX_VALUE, true, true, false, false, 0U, 0U, 0U, false, none, emptyList(), emptyList(),
+            none, null, "", emptyList(), ULong.MAX_VALUE, true, true, false, false, 0U, 0U, 0U, false, none,
+            emptyList(), emptyList(),
         )
         agent.startServer(options, 0UL)
     }
 
     /** One crossing, and no object but the buffer. */
     fun exchange(datagram: ByteBuffer, local: Endpoint, remote: Endpoint, now: Long): ByteArray =
-        agent.exchange(datagram, local.tag, local.low, local.high, remote.tag, remote.low, remote.high, 0UL, now.toULong())
+        agent.exchange(
+            datagram, local.tag, local.low, local.high, remote.tag, remote.low, remote.high, 0UL, now.toULong(),
+        )
 
-    /** A turn of the loop: handleInput, pollTransmit and pollEvent until there is no more, pollTimeout, handleTimeout. */
+    /**
+     * A turn of the loop: handleInput, pollTransmit and pollEvent until there is no more, pollTimeout, handleTimeout.
+     */
     fun turn(datagram: ByteBuffer, local: Endpoint, remote: Endpoint, now: Long): ByteArray? {
-        agent.handleInput(datagram, local.tag, local.low, local.high, remote.tag, remote.low, remote.high, 0UL, now.toULong())
+        agent.handleInput(
+            datagram, local.tag, local.low, local.high, remote.tag, remote.low, remote.high, 0UL, now.toULong(),
+        )
         return poll(now)
     }
 

@@ -109,14 +109,16 @@ internal class Refresh : Work("a refresh: time, answer, event") {
 
     /** An answer to the request that begins there: XOR-MAPPED-ADDRESS and nothing else. */
     private fun answer(request: ByteArray, from: Int) {
-        ByteBuffer.wrap(bytes).putInt(0x0101_000C).put(request, from + 4, 16).putInt(0x0020_0008).putInt(0x0001_1234).putInt(0x0102_0304)
+        ByteBuffer.wrap(bytes).putInt(0x0101_000C).put(request, from + 4, 16)
+            .putInt(0x0020_0008).putInt(0x0001_1234).putInt(0x0102_0304)
         buffer.clear().put(bytes).flip()
     }
 }
 
 /** A Binding request at a server, and its answer. */
 internal class Request : Work("a request at a server, answered") {
-    private val bytes: ByteArray = ByteBuffer.allocate(20).putInt(0x0001_0000).putInt(0x2112_A442).putLong(7).putInt(7).array()
+    private val bytes: ByteArray =
+        ByteBuffer.allocate(20).putInt(0x0001_0000).putInt(0x2112_A442).putLong(7).putInt(7).array()
     private val buffer: ByteBuffer = ByteBuffer.allocateDirect(bytes.size).put(bytes).flip()
 
     init {
