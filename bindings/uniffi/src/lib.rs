@@ -2,8 +2,8 @@
 //! idiomatic packages in `bindings/kotlin` and `bindings/swift` hide.
 //!
 //! A crossing costs microseconds there, so a datagram costs one: [`RawAgent::exchange`] hands it in and brings back
-//! everything that came of it in one buffer, whose layout [`output`] says. On that path there are only numbers:
-//! an address is three of them (see [`address`]), and no object is made for any. Commands are ordinary calls. Nothing
+//! everything that came of it in one buffer, whose layout `output.rs` says. On that path there are only numbers:
+//! an address is three of them (see `address.rs`), and no object is made for any. Commands are ordinary calls. Nothing
 //! calls back, and nothing is asynchronous.
 //!
 //! Numbers that stand for something are those of `include/stun.h`, from the same table.
