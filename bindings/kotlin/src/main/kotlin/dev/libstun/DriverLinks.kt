@@ -148,8 +148,8 @@ internal class Links(private val setup: SocketSetup?, private val wake: () -> Un
     }
 
     /**
-     * The host has these addresses: what begins from now on begins there. Then the agent is told. Sockets at others stay
-     * until [leaveAllBut], because who is there has yet to move.
+     * The host has these addresses: what begins from now on begins there. Then the agent is told. Sockets at others
+     * stay until [leaveAllBut], because who is there has yet to move.
      */
     fun change(present: Set<InetAddress>, tell: () -> Unit): Unit = synchronized(moving) {
         enter(present)

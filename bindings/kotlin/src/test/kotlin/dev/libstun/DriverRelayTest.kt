@@ -293,7 +293,8 @@ class DriverRelayTest {
                 val relay = client.startAllocation(config())
                 relay.ready()
                 val bytes = ByteArray(10) + byteArrayOf(-1, -1) + peer.address.address.address
-                val guise = Inet6Address.getByAddress("peer", bytes, 0) // the others of java.net make it an IPv4 address
+                // Whatever else there is in java.net makes it an IPv4 address.
+                val guise = Inet6Address.getByAddress("peer", bytes, 0)
                 relay.permit(guise)
                 val disguised = InetSocketAddress(guise, peer.address.port)
                 assertTrue(relay.bindChannel(disguised) >= 0x4000)
