@@ -22,6 +22,9 @@ internal class Link(val id: Int, val channel: DatagramChannel, val local: InetSo
     @Volatile
     var isLeft = false
 
+    /** What it stands for: the address that it is bound to, or the one whose port was taken. */
+    var place = local
+
     /** Reads that have failed one after the other. */
     var errors = 0
 
@@ -87,7 +90,8 @@ internal class Links(private val setup: SocketSetup?, private val wake: () -> Un
     fun openPrivate(host: InetAddress): Link = open(InetSocketAddress(host, 0), true)
 
     /** Whether [pick] has a socket for it. */
-    fun canReach(remote: InetAddress): Boolean = shared.any { it.isOf(remote) || it.takesAlso(remote) }
+    fun canReach(remote: InetAddress): Boolean =
+        shared.any { it.isOf(remote) || it.takesAlso(remote) } || missingOfDriver(remote is Inet4Address) != null
 
     /**
      * The driver's socket to reach [remote] from, which is the one that is bound to [local] where that is given.
@@ -144,8 +148,8 @@ internal class Links(private val setup: SocketSetup?, private val wake: () -> Un
     }
 
     /**
-     * The host has these addresses: what begins from now on begins there. Then the agent is told. Sockets at others stay
-     * until [leaveAllBut], because who is there has yet to move.
+     * The host has these addresses: what begins from now on begins there. Then the agent is told. Sockets at others
+     * stay until [leaveAllBut], because who is there has yet to move.
      */
     fun change(present: Set<InetAddress>, tell: () -> Unit): Unit = synchronized(moving) {
         enter(present)
@@ -229,7 +233,7 @@ internal class Links(private val setup: SocketSetup?, private val wake: () -> Un
             if (replace(local, present)) synchronized(this) { missing.remove(local) }
         }
         for (link in open.filter { !it.isPrivate }) {
-            link.isLeft = !link.isAt(present) && replace(link.local, present)
+            link.isLeft = !link.isAt(present) && replace(link.place, present)
         }
     }
 
@@ -240,7 +244,9 @@ internal class Links(private val setup: SocketSetup?, private val wake: () -> Un
     private fun replace(gone: InetSocketAddress, present: Set<InetAddress>): Boolean {
         val host = present.firstOrNull { (it is Inet4Address) == gone.isIpv4() } ?: return false
         val local = InetSocketAddress(host, gone.port)
-        if (open.any { it.local == local && !it.isPrivate }) return true
+        if (open.any { !it.isPrivate && (it.local == local || it.place == local) }) return true
+        // Where that very port is waited for, a socket near it would be one too many.
+        if (isMissingOfDriver(local)) return true
         try {
             openAtOrNear(local)
         } catch (_: Exception) {
@@ -260,7 +266,7 @@ internal class Links(private val setup: SocketSetup?, private val wake: () -> Un
         try {
             open(local)
         } catch (_: IOException) {
-            open(InetSocketAddress(local.address, 0))
+            open(InetSocketAddress(local.address, 0)).also { it.place = local }
         }
 
     private fun openAgain(local: InetSocketAddress, owner: Operation?): Link = try {
@@ -277,6 +283,9 @@ internal class Links(private val setup: SocketSetup?, private val wake: () -> Un
     private fun missingOfDriver(isIpv4: Boolean): InetSocketAddress? = synchronized(this) {
         missing.entries.firstOrNull { (local, owner) -> owner == null && local.isIpv4() == isIpv4 }?.key
     }
+
+    private fun isMissingOfDriver(local: InetSocketAddress): Boolean =
+        synchronized(this) { local in missing && missing[local] == null }
 
     private fun openAnywhere() {
         var failure: Exception? = null

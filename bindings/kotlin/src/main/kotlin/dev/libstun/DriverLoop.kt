@@ -176,7 +176,8 @@ internal class DriverLoop(
 
     private fun receive(link: Link, remote: InetSocketAddress) {
         val output = synchronized(agent) {
-            agent.exchange(buffer, remote, clock.nanoseconds(), local = link.localFor(remote.address), socketId = link.id)
+            val local = link.localFor(remote.address)
+            agent.exchange(buffer, remote, clock.nanoseconds(), local = local, socketId = link.id)
         }
         when (output.outcome) {
             Outcome.IGNORED -> pass(link, remote)

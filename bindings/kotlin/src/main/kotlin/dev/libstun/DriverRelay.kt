@@ -37,6 +37,10 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, inter
     private var failure: Failure? = null
     private var hasChangedPort = false
 
+    /** Attempts to go on from another socket. Only the last one counts. */
+    @Volatile
+    private var attempts = 0
+
     /** What permitted peers send. For one reader; 1024 packets are kept, and those beyond are lost and counted. */
     public val packets: Flow<PeerData> = arrived.receiveAsFlow()
 
@@ -50,7 +54,10 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, inter
     public var additional: InetSocketAddress? = null
         private set
 
-    /** The host's own public address, if the server has said it. */
+    /**
+     * The host's own public address, if the server has said it; `null` again after a move to another network, if it has
+     * not said it there.
+     */
     @Volatile
     public var mapped: InetSocketAddress? = null
         private set
@@ -80,11 +87,11 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, inter
      */
     @JvmSynthetic
     public suspend fun permit(host: InetAddress) {
-        val key = InetSocketAddress(host, 0)
-        synchronized(this) { refused.remove(key) }
-        core.command { agent, now -> agent.permit(id, host, now) }
+        val name = canonical(host)
+        val key = InetSocketAddress(name, 0)
+        ask({ agent, now -> agent.permit(id, host, now) }) { refused.remove(key) }
         until {
-            val isPermitted = host in permitted
+            val isPermitted = name in permitted
             if (!isPermitted) checkRefusal(key)
             isPermitted.takeIf { it }
         }
@@ -94,10 +101,8 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, inter
     public fun permitAsync(host: InetAddress): CompletableFuture<Void?> = core.future { permit(host); null }
 
     /** Renews the permission no longer: the server forgets it within five minutes. False if there is none. */
-    public fun revoke(host: InetAddress): Boolean {
-        synchronized(this) { permitted.remove(host) }
-        return core.command { agent, now -> agent.revoke(id, host, now) }
-    }
+    public fun revoke(host: InetAddress): Boolean =
+        ask({ agent, now -> agent.revoke(id, host, now) }) { permitted.remove(canonical(host)) }
 
     /** Permits the peer, and has four bytes of overhead with it instead of 36 or more. Returns the channel's number.
      *
@@ -106,11 +111,11 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, inter
      */
     @JvmSynthetic
     public suspend fun bindChannel(peer: InetSocketAddress): Int {
-        synchronized(this) { refused.remove(peer) }
-        core.command { agent, now -> agent.bindChannel(id, peer, now) }
+        val key = canonical(peer)
+        ask({ agent, now -> agent.bindChannel(id, peer, now) }) { refused.remove(key) }
         return until {
-            val number = channels[peer]
-            if (number == null) checkRefusal(peer)
+            val number = channels[key]
+            if (number == null) checkRefusal(key)
             number
         }
     }
@@ -119,10 +124,8 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, inter
     public fun bindChannelAsync(peer: InetSocketAddress): CompletableFuture<Int> = core.future { bindChannel(peer) }
 
     /** Renews the channel no longer. False if there is none. */
-    public fun releaseChannel(peer: InetSocketAddress): Boolean {
-        synchronized(this) { channels.remove(peer) }
-        return core.command { agent, now -> agent.releaseChannel(id, peer, now) }
-    }
+    public fun releaseChannel(peer: InetSocketAddress): Boolean =
+        ask({ agent, now -> agent.releaseChannel(id, peer, now) }) { channels.remove(canonical(peer)) }
 
     /** Sends a packet to a peer. As with any datagram, nobody says whether it arrives.
      *
@@ -135,8 +138,7 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, inter
     /** Gives other credentials, best after [CredentialsNeeded]; `expire` is when they do, by the driver's clock. */
     @JvmOverloads
     public fun setCredentials(credentials: Credentials, expire: Long? = null) {
-        synchronized(this) { failure = null }
-        core.command { agent, now -> agent.setCredentials(id, credentials, expire, now) }
+        ask({ agent, now -> agent.setCredentials(id, credentials, expire, now) }) { failure = null }
     }
 
     /** Gives the relay back to the server, and waits for so long at most until that has taken it. */
@@ -175,6 +177,13 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, inter
     public fun listenPackets(executor: Executor, listener: Consumer<PeerData>): Subscription =
         core.listen(packets, executor, listener)
 
+    /**
+     * Asks the agent, and forgets what is out of date with that; nothing if the agent refuses. What comes of it cannot
+     * be noticed in between.
+     */
+    private inline fun <T> ask(noinline call: (Agent, Long) -> T, forget: () -> Unit): T =
+        synchronized(this) { core.command(call).also { forget() } }
+
     /** A peer has sent something. False if there is too much already. For the loop. */
     internal fun arrived(data: PeerData): Boolean = arrived.trySend(data).isSuccess
 
@@ -191,7 +200,7 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, inter
     override fun notice(event: AgentEvent) {
         when (val happened = event.event) {
             is Allocated -> allocated(happened)
-            is Moved -> mapped = happened.mapped ?: mapped
+            is Moved -> mapped = happened.mapped // the one before is of the other network
             is Lost -> gone()
             is Permitted -> permitted += happened.host
             is ChannelBound -> channels[happened.peer] = happened.channel
@@ -199,7 +208,7 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, inter
             is CredentialsNeeded -> if (happened.reason == CredentialsNeed.REJECTED) failure = rejection(event.text)
             is Retrying -> retrying(happened.failure)
             is Failed -> failure = happened.failure
-            is Reconnect -> changePort(happened.server, happened.local) { true }
+            is Reconnect -> changePort(happened.server, happened.local)
             else -> {}
         }
     }
@@ -238,15 +247,24 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, inter
         changePort(server, null) { relayed == null }
     }
 
-    /** Goes on from another socket, when there can be one and if that is still wanted. */
-    private fun changePort(server: InetSocketAddress, local: InetSocketAddress?, isWanted: () -> Boolean) =
-        core.launchFor(this) { goOnElsewhere(server, local, isWanted) }
+    /**
+     * Goes on from another socket, when there can be one and if that is still wanted. An earlier attempt that waits for
+     * that is given up.
+     */
+    internal fun changePort(
+        server: InetSocketAddress,
+        local: InetSocketAddress?,
+        isWanted: () -> Boolean = { true },
+    ) {
+        val attempt = synchronized(this) { ++attempts }
+        core.launchFor(this) { goOnElsewhere(server, local) { attempt == attempts && isWanted() } }
+    }
 
     private suspend fun goOnElsewhere(server: InetSocketAddress, local: InetSocketAddress?, isWanted: () -> Boolean) {
         var wait = RECONNECT_FIRST
         while (isWanted()) {
             val link = openElsewhere(server, local)
-            if (link != null) return goOnAt(link, server)
+            if (link != null) return goOnAt(link, server, isWanted)
             delay(wait)
             wait = minOf(wait * 2, RECONNECT_LONGEST)
         }
@@ -260,15 +278,17 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, inter
         null
     }
 
-    private fun goOnAt(link: Link, server: InetSocketAddress) {
+    private fun goOnAt(link: Link, server: InetSocketAddress, isWanted: () -> Boolean) {
         try {
-            val hasGoneOn = core.command { agent, now ->
-                val isThere = agent.contains(id)
-                val from = link.localFor(server.address)
-                if (isThere) agent.reconnected(id, server, now, local = from, socketId = link.id)
-                isThere
+            core.command { agent, now ->
+                if (agent.contains(id) && isWanted()) {
+                    agent.reconnected(id, server, now, local = link.localFor(server.address), socketId = link.id)
+                    // Before another attempt can tell the agent of its own socket, which has to stay.
+                    core.links.leaveFor(link)
+                } else {
+                    core.links.retire(link)
+                }
             }
-            if (hasGoneOn) core.links.leaveFor(link) else core.links.retire(link)
         } catch (error: StunException) {
             core.links.retire(link)
             if (end(error)) core.cancel(this)
@@ -285,6 +305,11 @@ public class Relay internal constructor(core: DriverCore, id: OperationId, inter
         checkRunning()
     }
 }
+
+/** As the agent's events name the host: an IPv4 address in the guise of IPv6 is that IPv4 address. */
+private fun canonical(host: InetAddress): InetAddress = InetAddress.getByAddress(host.address)
+
+private fun canonical(peer: InetSocketAddress) = InetSocketAddress(canonical(hostOf(peer)), peer.port)
 
 /** The error code of a server that has an allocation for those two addresses already (RFC 8656 s19). */
 private const val ALLOCATION_MISMATCH = 437

@@ -4,6 +4,7 @@ import kotlinx.coroutines.async
 import kotlinx.coroutines.flow.first
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertFalse
+import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertThrows
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
@@ -161,6 +162,7 @@ class DriverNetworkTest {
                         assertEquals(ip("127.0.0.3"), relay.next<Restarted>().local.address)
                         val moved = relay.events.first { it.event is Moved || it.event is Allocated }
                         assertTrue(moved.event is Moved, "coturn gives tickets: $moved")
+                        assertNull(relay.mapped, "what was known is of the network before")
                         relay.permit(ip("127.0.0.1"))
                         relay.send("moved".toByteArray(), peer.address)
                         assertEquals("moved" to relay.relayed, peer.receiveText())
@@ -292,6 +294,60 @@ class DriverNetworkTest {
             assertEquals(StunErrorCode.STATE, assertThrows(StunException::class.java) { client.localAddress }.code)
             client.networkChanged(listOf(ip("fe80::1"), ip("127.0.0.3")))
             assertEquals(ip("127.0.0.3"), client.localAddress.address)
+        }
+    }
+
+    @Test
+    fun `a socket that could not be opened is opened for a name as well`() = trial {
+        withServer { server ->
+            val isForbidden = AtomicBoolean()
+            val setup = SocketSetup { check(!isForbidden.get()) { "no" } }
+            openAt("127.0.0.2", DriverOptions(socketSetup = setup)).use { client ->
+                val descriptors = openDescriptors()
+                isForbidden.set(true)
+                client.networkChanged(listOf(ip("127.0.0.3")))
+                until { openDescriptors() == descriptors - 1 }
+                client.networkChanged(listOf(ip("127.0.0.4"))) // what is missing moves along
+                isForbidden.set(false)
+                assertEquals(ip("127.0.0.4"), client.mappedAddress("127.0.0.1:${server.port}").address)
+            }
+        }
+    }
+
+    @Test
+    fun `a port that is taken at the new address is replaced by one other`() = trial {
+        withServer { server ->
+            openAt("127.0.0.2").use { client ->
+                DatagramSocket(at(client.localAddress.port, "127.0.0.3")).use {
+                    client.networkChanged(listOf(ip("127.0.0.3")))
+                    client.mappedAddress(server) // after which everything has moved
+                    assertEquals(1, client.localAddresses.size)
+                }
+            }
+        }
+    }
+
+    @Test
+    fun `a host that is back at once has its old socket, and no other`() = trial {
+        withServer { server ->
+            openAt("127.0.0.2").use { client ->
+                val before = client.localAddress
+                DatagramSocket(at(before.port, "127.0.0.3")).use {
+                    repeat(3) { // the socket that was left is still open then
+                        client.networkChanged(listOf(ip("127.0.0.3")))
+                        client.networkChanged(listOf(ip("127.0.0.2")))
+                    }
+                    assertEquals(ip("127.0.0.2"), client.mappedAddress(server).address)
+                    assertEquals(1, client.localAddresses.size)
+                    val binding = client.startBinding(BindingConfig(server))
+                    binding.mapped()
+                    client.networkChanged(listOf(ip("127.0.0.3")))
+                    client.networkChanged(listOf(ip("127.0.0.2")))
+                    until { binding.address?.address == ip("127.0.0.2") }
+                    client.mappedAddress(server)
+                    assertEquals(1, client.localAddresses.size)
+                }
+            }
         }
     }
 }

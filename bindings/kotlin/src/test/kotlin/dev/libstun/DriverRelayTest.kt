@@ -14,6 +14,9 @@ import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.TestInstance
 import org.junit.jupiter.api.Timeout
+import java.net.Inet6Address
+import java.net.InetSocketAddress
+import java.util.concurrent.atomic.AtomicBoolean
 import java.util.concurrent.atomic.AtomicInteger
 
 /** Bindings and relays at coturn. */
@@ -231,6 +234,75 @@ class DriverRelayTest {
             val relay = client.startAllocation(config())
             relay.ready()
             assertEquals(client.localAddress, relay.mapped)
+        }
+    }
+
+    @Test
+    fun `credentials that are refused change nothing`() = trial {
+        openAt().use { client ->
+            val relay = client.startAllocation(config(LongTerm("alice", "wrong")))
+            assertThrows(OperationFailedException::class.java) { await { relay.ready() } }
+            val huge = LongTerm("x".repeat(10_000), "s3cret")
+            assertEquals(StunErrorCode.INVALID, refusal { relay.setCredentials(huge) })
+            // It still waits for credentials, and nobody for it.
+            assertThrows(OperationFailedException::class.java) { await { relay.ready() } }
+        }
+    }
+
+    @Test
+    fun `a relay that cannot go on elsewhere keeps no socket there`() = trial {
+        withSilence { silent ->
+            val prepared = AtomicInteger()
+            openAt(options = DriverOptions(socketSetup = { prepared.incrementAndGet() })).use { client ->
+                val relay = client.startAllocation(AllocationConfig(silent))
+                val descriptors = openDescriptors()
+                relay.changePort(at(0), at(0)) // which is no server's port
+                assertEquals(StunErrorCode.INVALID, refusal { await { relay.finished() } })
+                until { openDescriptors() == descriptors }
+                assertEquals(2, prepared.get(), "and it has tried once")
+            }
+        }
+    }
+
+    @Test
+    fun `of two attempts to go on elsewhere the later one counts`() = trial {
+        val isForbidden = AtomicBoolean()
+        val prepared = AtomicInteger()
+        val setup = SocketSetup {
+            prepared.incrementAndGet()
+            check(!isForbidden.get()) { "not now" }
+        }
+        Peer().use { silent ->
+            openAt(options = DriverOptions(socketSetup = setup)).use { client ->
+                val relay = client.startAllocation(AllocationConfig(silent.address))
+                isForbidden.set(true)
+                relay.changePort(silent.address, at(0, "127.0.0.2"))
+                until { prepared.get() == 2 } // and now it waits for a second
+                isForbidden.set(false)
+                relay.changePort(silent.address, at(0, "127.0.0.3"))
+                val asked = List(6) { silent.receive().second.address }.dropWhile { it == ip("127.0.0.1") }
+                assertEquals(setOf(ip("127.0.0.3")), asked.toSet())
+            }
+        }
+    }
+
+    @Test
+    fun `an IPv4 address in the guise of IPv6 is that peer`() = trial {
+        Peer().use { peer ->
+            openAt().use { client ->
+                val relay = client.startAllocation(config())
+                relay.ready()
+                val bytes = ByteArray(10) + byteArrayOf(-1, -1) + peer.address.address.address
+                // Whatever else there is in java.net makes it an IPv4 address.
+                val guise = Inet6Address.getByAddress("peer", bytes, 0)
+                relay.permit(guise)
+                val disguised = InetSocketAddress(guise, peer.address.port)
+                assertTrue(relay.bindChannel(disguised) >= 0x4000)
+                relay.send("hello".toByteArray(), peer.address)
+                assertEquals("hello", peer.receiveText().first)
+                assertTrue(relay.releaseChannel(disguised))
+                assertTrue(relay.revoke(guise))
+            }
         }
     }
 
