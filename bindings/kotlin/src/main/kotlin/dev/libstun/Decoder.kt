@@ -221,6 +221,13 @@ private class FlatEvent(private val bytes: ByteArray, private val start: Int, en
     private fun reservation(): Reservation? =
         if (code == 1) Reservation(bytes.copyOfRange(start + 208, start + 216)) else null
 
+    /** A text behind its length. */
+    private fun textAt(from: Int): String {
+        val length = bytes.intAt(from)
+        bytes.endOf(from + 4, length)
+        return String(bytes, from + 4, length, Charsets.UTF_8)
+    }
+
     private fun report(from: Int): NatReport {
         val findings = NatProperty.values().take(bytes.intAt(from + 12)).associateWith { property ->
             val at = from + 80 + 16 * property.ordinal
@@ -228,6 +235,8 @@ private class FlatEvent(private val bytes: ByteArray, private val start: Int, en
         }
         val isBounded = findings[NatProperty.LIFETIME]?.value == NatValue.BOUNDED
         return NatReport(
+            server = server,
+            mapped = optionalAddress,
             local = bytes.requiredAt(from + 16),
             other = bytes.addressAt(from + 40),
             requests = bytes.intAt(from),
@@ -236,6 +245,7 @@ private class FlatEvent(private val bytes: ByteArray, private val start: Int, en
             findings = findings,
             lifetimeAtLeast = if (isBounded) bytes.durationAt(from + 64) else null,
             lifetimeBelow = if (isBounded) bytes.durationAt(from + 72) else null,
+            rfc3489Name = textAt(from + 80 + 16 * bytes.intAt(from + 12)).ifEmpty { null },
             json = name,
             text = text,
         )

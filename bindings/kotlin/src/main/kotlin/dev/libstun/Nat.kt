@@ -215,6 +215,8 @@ public data class NatFinding(
 /**
  * Everything that a NAT probe has found. Its text is the whole report for people.
  *
+ * @property server the server that answered, or else the first that was asked.
+ * @property mapped the mapped address, if it is known.
  * @property local the address that the probe was made from.
  * @property other the server's other address (RFC 5780), if it has said one.
  * @property requests how many there were, each counted once, however often it was sent.
@@ -224,10 +226,13 @@ public data class NatFinding(
  * @property findings every property is there.
  * @property lifetimeAtLeast how long a binding lives at least, for [NatValue.BOUNDED].
  * @property lifetimeBelow and below what, if that is known.
+ * @property rfc3489Name what RFC 3489 s5 calls such a NAT, such as "full cone NAT"; `null` if it has no name for it.
  * @property json the same and what it rests on, as one JSON object.
  * @property text the same for people, several lines.
  */
 public data class NatReport(
+    val server: InetSocketAddress,
+    val mapped: InetSocketAddress?,
     val local: InetSocketAddress,
     val other: InetSocketAddress?,
     val requests: Int,
@@ -236,6 +241,7 @@ public data class NatReport(
     val findings: Map<NatProperty, NatFinding>,
     val lifetimeAtLeast: Duration?,
     val lifetimeBelow: Duration?,
+    val rfc3489Name: String?,
     val json: String,
     val text: String,
 ) {

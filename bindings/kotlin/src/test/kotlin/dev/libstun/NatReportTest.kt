@@ -13,6 +13,7 @@ import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.Timeout
+import java.net.InetAddress
 import java.net.InetSocketAddress
 import kotlin.time.Duration
 import kotlin.time.Duration.Companion.milliseconds
@@ -95,6 +96,9 @@ class NatReportTest {
         assertEquals(first to alternate, report.local to report.other)
         assertTrue(report.requests >= report.responses && report.responses > 0, "$report")
         assertEquals(false, report.dependsOnDestination)
+        assertEquals("full cone NAT", report.rfc3489Name)
+        assertEquals(SERVER, report.server)
+        assertEquals(InetAddress.getByName("203.0.113.9"), report.mapped!!.address)
         assertEquals(NatProperty.entries.toSet(), report.findings.keys)
         val values = report.findings.mapValues { it.value.value }
         assertEquals(NatValue.OPEN, values[NatProperty.CONNECTIVITY])
@@ -150,6 +154,8 @@ class NatReportTest {
         val report = report(events)
         assertNull(report.other)
         assertNull(report.dependsOnDestination)
+        assertNull(report.rfc3489Name)
+        assertNull(report.mapped)
         assertNotNull(report.findings.getValue(NatProperty.MAPPING).reason)
     }
 
