@@ -30,12 +30,13 @@ check "the calls for the benchmarks compile" cargo check --quiet --locked -p lib
 
 rm -rf bindings/kotlin/target/surefire-reports
 broken=''
-mvn --batch-mode --no-transfer-progress --quiet -f bindings/kotlin/pom.xml verify || broken=1
+mvn --batch-mode --no-transfer-progress --quiet -Dstyle.color=never -f bindings/kotlin/pom.xml verify || broken=1
 counts=$(python3 tests/tools/junit.py bindings/kotlin/target/surefire-reports/TEST-*.xml) || counts="0 1 0"
 read -r tests_passed tests_failed tests_skipped <<<"$counts"
 passed=$((passed + tests_passed)) failed=$((failed + tests_failed)) skipped=$((skipped + tests_skipped))
 # What failed to compile has no tests that fail.
 [ -z "$broken" ] || [ "$tests_failed" != 0 ] || failed=$((failed + 1))
 
+printf '\n' # whatever Maven leaves on the line
 echo "kotlin: $passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

@@ -15,7 +15,7 @@ tar --exclude=.build --exclude=lib -cf - bindings/swift | tar -C "$out" -xf -
 FEATURES=five-calls CARGO_TARGET_DIR=$out/cargo OUT=$out bindings/uniffi/build.sh kotlin swift
 
 echo "Kotlin:"
-mvn --batch-mode --no-transfer-progress --quiet -f bindings/kotlin/benches/pom.xml compile exec:exec \
+mvn --batch-mode --no-transfer-progress --quiet -Dstyle.color=never -f bindings/kotlin/benches/pom.xml compile exec:exec \
     "-Dfive.sources=$out/bindings/kotlin/target/generated-sources/uniffi" \
     "-Dfive.library=$(echo "$out"/bindings/kotlin/target/natives/*)"
 
