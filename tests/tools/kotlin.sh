@@ -8,24 +8,8 @@ BUILD=${BUILD:-$PWD/target/checks}/kotlin
 mkdir -p "$BUILD"
 . tests/tools/report.sh
 
-# The library as it is shipped for x86-64, 1123000 bytes. What makes it grow by a tenth has to be looked at.
-MOST_BYTES=1235000
-
-weigh() {
-    local size
-    size=$(wc -c <"$library") && echo "$library: $size bytes" && [ "$size" -le "$MOST_BYTES" ]
-}
-
-# Nothing of the generator may be in what it generates for. That it is not even linked, tests/licenses.rs knows.
-without_generator() {
-    [ -s "$library" ] && ! grep -qaE 'uniffi_bindgen|askama|goblin' "$library"
-}
-
 bindings/uniffi/build.sh kotlin || { echo "kotlin: the library could not be built" >&2; exit 1; }
-library=$(echo bindings/kotlin/target/natives/*/libstun_mobile.*)
-# Apple's libraries are of another format, and are not stripped here.
-[ "$(uname -s)" != Linux ] || check "the library is small" weigh
-check "the generator is not in it" without_generator
+check "the library is small, and alone" tests/tools/mobile_library.sh bindings/kotlin/target/natives/*/libstun_mobile.*
 check "the calls for the benchmarks compile" cargo check --quiet --locked -p libstun-uniffi --features five-calls
 
 rm -rf bindings/kotlin/target/surefire-reports

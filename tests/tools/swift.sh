@@ -10,9 +10,6 @@ mkdir -p "$BUILD"
 . tests/interop/helpers.sh
 . tests/tools/swift_place.sh
 
-# As in kotlin.sh.
-MOST_BYTES=1235000
-
 give_up() {
     echo "swift: $*" >&2
     echo "swift: $passed passed, $((failed + 1)) failed, $skipped skipped"
@@ -26,13 +23,6 @@ if ! find_swift libstun-swift; then
 fi
 trap leave_swift EXIT
 
-weigh() {
-    local size
-    size=$(stat -c %s bindings/swift/lib/libstun_mobile.*)
-    echo "libstun_mobile: $size bytes"
-    [ "$size" -le $MOST_BYTES ]
-}
-
 # XCTest closes with "Executed 12 tests, with 1 test skipped and 2 failures (0 unexpected) in 1.2 seconds".
 count() {
     local line
@@ -44,7 +34,7 @@ count() {
 }
 
 bindings/uniffi/build.sh swift || give_up "the library could not be built"
-check "the library is small" weigh
+check "the library is small, and alone" tests/tools/mobile_library.sh bindings/swift/lib/libstun_mobile.*
 copy "$project" bindings/swift examples/swift include tests/vectors
 lib=$place/bindings/swift/lib
 environment=("LD_LIBRARY_PATH=$lib" "LIBSTUN_VECTORS=$place/tests/vectors")
